@@ -1,0 +1,189 @@
+//! The typed client that the command line and the tests use.
+
+mod error;
+mod routes;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+pub use error::Error;
+pub use reqwest;
+
+use crate::{BASE, Problem};
+
+type Result<T> = std::result::Result<T, Error>;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One server and one token. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    bearer: Option<HeaderValue>,
+}
+
+impl Client {
+    /// `addr` is `http://host:port` or `https://host:port`, with nothing behind it.
+    pub fn new(addr: &str, token: Option<SecretString>) -> Result<Self> {
+        let refuse = || Error::Address(addr_without_user(addr));
+        let base = Url::parse(addr).map_err(|_| refuse())?;
+        let host_only = matches!(base.scheme(), "http" | "https")
+            && base.path() == "/"
+            && base.query().is_none()
+            && base.fragment().is_none()
+            && base.username().is_empty()
+            && base.password().is_none();
+        if !host_only {
+            return Err(refuse());
+        }
+        let mut builder = reqwest::Client::builder()
+            // A redirect would carry the token, or a value, to where nobody sent it.
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Error::Network(error::sentence(&base, &error)))?;
+        Ok(Self {
+            http,
+            base,
+            bearer: token.map(|token| bearer(&token)).transpose()?,
+        })
+    }
+
+    /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
+    pub async fn call<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<A> {
+        let url = self
+            .base
+            .join(&format!("{BASE}/{path}"))
+            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))?;
+        let mut request = self.http.request(method, url).query(query);
+        if let Some(bearer) = &self.bearer {
+            request = request.header(AUTHORIZATION, bearer.clone());
+        }
+        if let Some(body) = body {
+            let body = serde_json::to_vec(body).map_err(|_| Error::Unexpected("The request makes no JSON.".into()))?;
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
+        let response = request.send().await.map_err(network)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(network)?;
+        if status.is_success() {
+            answer(status, &body)
+        } else {
+            Err(refusal(status, &body))
+        }
+    }
+}
+
+fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A> {
+    let body = if status == StatusCode::NO_CONTENT {
+        b"null"
+    } else {
+        body
+    };
+    // The parser's own message may quote a value.
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Error::Unexpected(format!(
+            "The server's answer is not what this client expects (line {line} column {column})."
+        ))
+    })
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> Error {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => Error::Problem(Box::new(problem)),
+        Err(_) if status.is_redirection() => Error::Unexpected(format!(
+            "The server redirects ({status}); name the address it redirects to."
+        )),
+        Err(_) => Error::Unexpected(format!("The answer is {status}, and not from Strongroom.")),
+    }
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Error::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn is_loopback(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    ip.map_or_else(
+        |_| host == "localhost" || host.ends_with(".localhost"),
+        |ip| ip.is_loopback(),
+    )
+}
+
+/// An address that was refused may hold a password.
+fn addr_without_user(addr: &str) -> String {
+    addr.rsplit_once('@')
+        .map_or_else(|| addr.to_owned(), |(_, host)| format!("…@{host}"))
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for good in ["http://127.0.0.1:8200", "https://vault.example/", "http://[::1]:1"] {
+            assert!(Client::new(good, None).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost:8200",
+            "ftp://a",
+            "http://a/b",
+            "http://a?b",
+            "http://user:hunter2@a",
+            "http://a#b",
+        ] {
+            let message = Client::new(bad, None).unwrap_err().to_string();
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+        assert!(matches!(
+            Client::new("http://a", Some("a\nb".into())),
+            Err(Error::Token)
+        ));
+        let loopback = |addr: &str| is_loopback(&Url::parse(addr).unwrap());
+        assert!(loopback("http://127.1.2.3") && loopback("http://[::1]:9") && loopback("http://localhost"));
+        assert!(!loopback("http://10.0.0.1") && !loopback("http://localhost.example"));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_is_not_quoted() {
+        let error = answer::<i64>(StatusCode::OK, br#""hunter2""#).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"));
+        answer::<()>(StatusCode::NO_CONTENT, b"").unwrap();
+    }
+}

@@ -1,0 +1,179 @@
+//! One method a route.
+
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use strongroom_domain::{Name, Prefix, PrincipalId, SecretPath};
+
+use super::{Client, Result};
+use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
+use crate::path::{encode, encode_segment};
+use crate::{
+    Page, PageQuery, audit, auth, clients, keys, labels, list, metadata, policies, principals, roles, secrets, versions,
+};
+
+/// No body, for methods that send none.
+const NONE: Option<&()> = None;
+
+fn at(noun: &str, path: &SecretPath) -> String {
+    format!("{noun}/{}", encode(path.as_str()))
+}
+
+/// Secrets.
+impl Client {
+    pub async fn read(&self, path: &SecretPath, query: &secrets::ReadQuery) -> Result<secrets::Secret> {
+        self.call(Method::GET, &at("secrets", path), query, NONE).await
+    }
+
+    pub async fn write(&self, path: &SecretPath, body: &secrets::WriteSecret) -> Result<secrets::Written> {
+        self.call(Method::PUT, &at("secrets", path), &(), Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &SecretPath) -> Result<secrets::Deleted> {
+        self.call(Method::DELETE, &at("secrets", path), &(), NONE).await
+    }
+
+    pub async fn history(&self, path: &SecretPath) -> Result<versions::History> {
+        self.call(Method::GET, &at("versions", path), &(), NONE).await
+    }
+
+    pub async fn undelete(&self, path: &SecretPath, numbers: Vec<i64>) -> Result<versions::Changed> {
+        let body = versions::ChangeVersions {
+            action: versions::Action::Undelete,
+            versions: numbers,
+        };
+        self.call(Method::POST, &at("versions", path), &(), Some(&body)).await
+    }
+
+    pub async fn metadata(&self, path: &SecretPath) -> Result<metadata::Described> {
+        self.call(Method::GET, &at("metadata", path), &(), NONE).await
+    }
+
+    pub async fn describe(&self, path: &SecretPath, body: &metadata::Describe) -> Result<metadata::Described> {
+        self.call(Method::PUT, &at("metadata", path), &(), Some(body)).await
+    }
+
+    pub async fn patch_metadata(&self, path: &SecretPath, body: &metadata::Patch) -> Result<metadata::Described> {
+        self.call(Method::PATCH, &at("metadata", path), &(), Some(body)).await
+    }
+
+    pub async fn move_label(&self, path: &SecretPath, body: &labels::MoveLabel) -> Result<labels::Moved> {
+        self.call(Method::PUT, &at("labels", path), &(), Some(body)).await
+    }
+
+    pub async fn remove_label(&self, path: &SecretPath, label: &str) -> Result<()> {
+        let IgnoredAny = self
+            .call(Method::DELETE, &at("labels", path), &[("label", label)], NONE)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn list(&self, prefix: &Prefix, query: &list::ListQuery) -> Result<list::Listing> {
+        self.call(Method::GET, &format!("list/{}", encode(prefix.as_str())), query, NONE)
+            .await
+    }
+
+    pub async fn batch_read(&self, reads: Vec<BatchRead>) -> Result<ReadAnswer> {
+        self.call(Method::POST, "batch", &(), Some(&BatchRequest::reads(reads)))
+            .await
+    }
+
+    pub async fn batch_write(&self, writes: Vec<BatchWrite>, atomic: bool) -> Result<WriteAnswer> {
+        self.call(Method::POST, "batch", &(), Some(&BatchRequest::writes(writes, atomic)))
+            .await
+    }
+}
+
+/// Administration.
+impl Client {
+    pub async fn login(&self, body: &auth::ClientLogin) -> Result<auth::AccessToken> {
+        self.call(Method::POST, "auth/client/login", &(), Some(body)).await
+    }
+
+    pub async fn policies(&self, query: &PageQuery) -> Result<Page<policies::Policy>> {
+        self.call(Method::GET, "policies", query, NONE).await
+    }
+
+    pub async fn policy(&self, name: &Name) -> Result<policies::Policy> {
+        self.call(Method::GET, &format!("policies/{name}"), &(), NONE).await
+    }
+
+    /// The body is whatever makes a [`policies::WritePolicy`], so that a file can be sent as it is.
+    pub async fn write_policy(&self, name: &Name, body: &(impl Serialize + Sync + ?Sized)) -> Result<policies::Policy> {
+        self.call(Method::PUT, &format!("policies/{name}"), &(), Some(body))
+            .await
+    }
+
+    pub async fn delete_policy(&self, name: &Name) -> Result<()> {
+        let IgnoredAny = self
+            .call(Method::DELETE, &format!("policies/{name}"), &(), NONE)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn roles(&self, query: &PageQuery) -> Result<Page<roles::Role>> {
+        self.call(Method::GET, "roles", query, NONE).await
+    }
+
+    pub async fn role(&self, name: &Name) -> Result<roles::Role> {
+        self.call(Method::GET, &format!("roles/{name}"), &(), NONE).await
+    }
+
+    pub async fn write_role(&self, name: &Name, body: &roles::WriteRole) -> Result<roles::Role> {
+        self.call(Method::PUT, &format!("roles/{name}"), &(), Some(body)).await
+    }
+
+    pub async fn delete_role(&self, name: &Name) -> Result<()> {
+        let IgnoredAny = self.call(Method::DELETE, &format!("roles/{name}"), &(), NONE).await?;
+        Ok(())
+    }
+
+    pub async fn clients(&self, query: &PageQuery) -> Result<Page<clients::Client>> {
+        self.call(Method::GET, "clients", query, NONE).await
+    }
+
+    pub async fn client(&self, id: &str) -> Result<clients::Client> {
+        self.call(Method::GET, &format!("clients/{}", encode_segment(id)), &(), NONE)
+            .await
+    }
+
+    pub async fn create_client(&self, body: &clients::CreateClient) -> Result<clients::Created> {
+        self.call(Method::POST, "clients", &(), Some(body)).await
+    }
+
+    pub async fn delete_client(&self, id: &str) -> Result<()> {
+        let IgnoredAny = self
+            .call(Method::DELETE, &format!("clients/{}", encode_segment(id)), &(), NONE)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn add_client_secret(&self, id: &str) -> Result<clients::SecretAdded> {
+        self.call(
+            Method::POST,
+            &format!("clients/{}/secrets", encode_segment(id)),
+            &(),
+            NONE,
+        )
+        .await
+    }
+
+    pub async fn remove_client_secret(&self, id: &str, secret_id: &str) -> Result<()> {
+        let path = format!("clients/{}/secrets/{}", encode_segment(id), encode_segment(secret_id));
+        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
+        Ok(())
+    }
+
+    pub async fn audit(&self, query: &audit::AuditQuery) -> Result<Page<audit::Entry>> {
+        self.call(Method::GET, "audit", query, NONE).await
+    }
+
+    pub async fn erase_principal(&self, id: PrincipalId) -> Result<principals::Erased> {
+        self.call(Method::POST, &format!("principals/{id}/erase"), &(), NONE)
+            .await
+    }
+
+    pub async fn rotate_data_key(&self) -> Result<keys::Rotated> {
+        self.call(Method::POST, "keys/data/rotate", &(), NONE).await
+    }
+}

@@ -1,0 +1,32 @@
+//! What the native API says, in both directions: one module a noun, serde types with no behaviour beyond checking their
+//! own form. Server and client share them, so neither can drift from the other.
+
+pub mod audit;
+pub mod auth;
+pub mod batch;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod clients;
+mod exposed;
+pub mod keys;
+pub mod labels;
+pub mod list;
+pub mod metadata;
+pub mod page;
+pub mod parse;
+pub mod path;
+pub mod payload;
+pub mod policies;
+pub mod principals;
+pub mod problem;
+pub mod roles;
+pub mod secrets;
+pub mod versions;
+
+pub use page::{Page, PageQuery};
+pub use parse::parse;
+pub use payload::{PayloadFields, With};
+pub use problem::Problem;
+
+/// What every route of the native API starts with.
+pub const BASE: &str = "/api/v1";

@@ -1,0 +1,127 @@
+//! `GET PUT PATCH metadata/{path}`
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use strongroom_domain::Time;
+use strongroom_domain::metadata::{Metadata, SecretType};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    pub path: String,
+    pub description: Option<String>,
+    #[serde(rename = "type")]
+    pub secret_type: SecretType,
+    pub owner: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    /// 0: the secret has no current version.
+    pub current_version: i64,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+/// The whole of it: what is left out is emptied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Describe {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(rename = "type")]
+    pub secret_type: SecretType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl From<Describe> for Metadata {
+    fn from(
+        Describe {
+            description,
+            secret_type,
+            owner,
+            tags,
+        }: Describe,
+    ) -> Self {
+        Self {
+            description,
+            secret_type,
+            owner,
+            tags,
+        }
+    }
+}
+
+/// A JSON merge patch (RFC 7396): a field left out stays, `null` empties it (outer `None`: left out).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Patch {
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Option<String>>,
+    #[serde(rename = "type", deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub secret_type: Option<Option<SecretType>>,
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Option<String>>,
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Option<BTreeMap<String, Option<String>>>>,
+}
+
+/// Told apart from a field left out, which `default` makes `None`.
+#[expect(clippy::option_option, reason = "left out, null and given are three things here")]
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Patch {
+    pub fn apply(self, metadata: &mut Metadata) {
+        if let Some(description) = self.description {
+            metadata.description = description;
+        }
+        if let Some(secret_type) = self.secret_type {
+            metadata.secret_type = secret_type.unwrap_or_default();
+        }
+        if let Some(owner) = self.owner {
+            metadata.owner = owner;
+        }
+        match self.tags {
+            None => {}
+            Some(None) => metadata.tags.clear(),
+            Some(Some(tags)) => {
+                for (key, value) in tags {
+                    match value {
+                        Some(value) => metadata.tags.insert(key, value),
+                        None => metadata.tags.remove(&key),
+                    };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_sets_keeps_and_empties() {
+        let whole: Describe =
+            crate::parse(br#"{"description":"d","owner":"o","type":"api-key","tags":{"a":"1","b":"2"}}"#).unwrap();
+        let mut metadata = Metadata::from(whole);
+        let patch: Patch = crate::parse(br#"{"owner":null,"tags":{"a":null,"c":"3"}}"#).unwrap();
+        patch.apply(&mut metadata);
+        assert_eq!((metadata.description.as_deref(), metadata.owner), (Some("d"), None));
+        assert_eq!(metadata.secret_type, SecretType::ApiKey);
+        assert_eq!(
+            metadata.tags,
+            BTreeMap::from([("b".into(), "2".into()), ("c".into(), "3".into())])
+        );
+        assert_eq!(
+            serde_json::to_string(&Patch {
+                owner: Some(None),
+                ..Patch::default()
+            })
+            .unwrap(),
+            r#"{"owner":null}"#
+        );
+        assert!(crate::parse::<Patch>(br#"{"ower":null}"#).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! `GET PUT DELETE secrets/{path}`
+
+use serde::{Deserialize, Serialize};
+use strongroom_domain::Time;
+
+use crate::With;
+
+/// Which version; neither: the one under `current`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// One version and its value.
+pub type Secret = With<About>;
+
+/// What a read says besides the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    pub path: String,
+    pub version: i64,
+    pub id: String,
+    pub labels: Vec<String>,
+    pub created_at: Time,
+}
+
+pub type WriteSecret = With<WriteOptions>;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteOptions {
+    /// The number under `current` that the writer has seen; 0: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cas: Option<i64>,
+    /// 32 to 64 characters; makes the write idempotent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where the new version's labels go; absent: `current`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    pub path: String,
+    pub version: i64,
+    pub id: String,
+    pub created_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    pub path: String,
+    pub version: i64,
+}

@@ -1,0 +1,21 @@
+//! Why bytes did not open. No variant carries bytes.
+
+use thiserror::Error;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CryptoError {
+    #[error("the root key is not 32 bytes in hexadecimal")]
+    MalformedRootKey,
+    #[error("the root key does not open this installation's key slot")]
+    WrongRootKey,
+    #[error("a sealed row does not open")]
+    Unopened,
+    #[error("a row's MAC does not hold")]
+    BadMac,
+    #[error("a row names a key that is not in the ring")]
+    UnknownKey,
+    #[error("a row has a format this program does not know")]
+    UnknownFormat,
+    #[error("a token does not verify")]
+    BadToken,
+}

@@ -1,0 +1,54 @@
+//! Every HKDF and HMAC label, in one place. No label is a prefix of another, so no two purposes can share a derived key.
+
+/// Wrapping the ring's key under the root key.
+pub const FILE_SLOT: &str = "strongroom/v1/slot-file";
+/// Sealing the ring under its own key.
+pub const RING: &str = "strongroom/v1/ring-body";
+/// Sealing a version's payload under its namespace's data epoch.
+pub const VERSION: &str = "strongroom/v1/version";
+/// Row MACs.
+pub const RECORD_MAC: &str = "strongroom/v1/record-mac";
+/// Batch MACs.
+pub const BATCH_MAC: &str = "strongroom/v1/batch-mac";
+/// The salt of the month, under which an unproven caller's source is hashed.
+pub const MONTH_SALT: &str = "strongroom/v1/month-salt";
+/// Opaque tokens, as they are looked up.
+pub const TOKEN_HASH: &str = "strongroom/v1/token-hash";
+/// Client secrets, as they are compared.
+pub const CLIENT_SECRET: &str = "strongroom/v1/client-secret";
+/// The digest a used change id keeps of its request.
+pub const REQUEST_DIGEST: &str = "strongroom/v1/request-digest";
+/// A node's start, as its row vouches for it.
+pub const BOOT_MAC: &str = "strongroom/v1/boot-mac";
+/// The salted identity in an audit entry.
+pub const AUDIT_IDENTITY: &str = "strongroom/v1/audit-identity";
+
+pub const ALL: &[&str] = &[
+    FILE_SLOT,
+    RING,
+    VERSION,
+    RECORD_MAC,
+    BATCH_MAC,
+    MONTH_SALT,
+    TOKEN_HASH,
+    CLIENT_SECRET,
+    REQUEST_DIGEST,
+    BOOT_MAC,
+    AUDIT_IDENTITY,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn no_label_is_a_prefix_of_another() {
+        for (at, a) in ALL.iter().enumerate() {
+            for (other, b) in ALL.iter().enumerate() {
+                assert!(at == other || !b.starts_with(a), "{a} and {b}");
+            }
+        }
+        let source = include_str!("labels.rs");
+        assert_eq!(source.matches("\npub const ").count() - 1, ALL.len(), "every label stands in ALL");
+    }
+}

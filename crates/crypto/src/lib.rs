@@ -1,0 +1,17 @@
+//! The only crate that sees key bytes: the key ring, sealing, row MACs, token signing and hashing.
+//! Randomness is an argument; time is an argument. No key type has `Debug` or `Serialize`.
+
+mod access_token;
+mod error;
+pub mod labels;
+mod mac;
+mod ring;
+mod seal;
+mod slot;
+
+pub use access_token::{Claims, Issuer, TOKEN_TYPE};
+pub use error::CryptoError;
+pub use mac::audit_identity;
+pub use ring::{Keys, Purpose, Random};
+pub use seal::{Place, Sealed};
+pub use slot::{RootKey, SlotBody};

@@ -1,0 +1,279 @@
+//! The ring: random keys, each with an id that rows name, sealed as a whole under a key that only slots hold.
+//! Changing the root key or a data epoch voids nothing else.
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use strongroom_domain::{Kind, NamespaceId, ObjectId, Payload, PayloadKind, Time, Version};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::seal::{self, Place, Sealed};
+use crate::slot::{RootKey, SlotBody};
+use crate::{CryptoError, labels};
+
+/// Where keys and salts come from: each call gives 32 fresh random bytes.
+pub type Random<'a> = &'a dyn Fn() -> [u8; 32];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A namespace's data epoch.
+    Data,
+    RowMac,
+    AuditMac,
+    TokenHash,
+    TokenSigning,
+    LogSigning,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct RingKey {
+    pub(crate) id: i64,
+    pub(crate) purpose: Purpose,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<NamespaceId>,
+    secret: String,
+    pub(crate) created_at: Time,
+}
+
+impl Drop for RingKey {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl RingKey {
+    pub(crate) fn bytes(&self) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
+        let mut bytes = HEXLOWER.decode(self.secret.as_bytes()).map_err(|_| CryptoError::Unopened)?;
+        let key = bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| CryptoError::Unopened);
+        bytes.zeroize();
+        key
+    }
+}
+
+struct Opened {
+    id: i64,
+    purpose: Purpose,
+    namespace: Option<NamespaceId>,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+/// The opened ring. Immutable: a rotation makes another.
+pub struct Keys {
+    ring_key: Zeroizing<[u8; 32]>,
+    stored: Vec<RingKey>,
+    opened: Vec<Opened>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({} keys)", self.stored.len())
+    }
+}
+
+fn ring_place(namespace: NamespaceId, row: ObjectId, generation: i64) -> Place<'static> {
+    Place { label: labels::RING, namespace, kind: Kind::KeyRing, row, path: "", version: generation, payload: 0, epoch: 0 }
+}
+
+impl Keys {
+    /// A new ring with one key for each purpose.
+    pub fn generate(namespace: NamespaceId, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
+        let purposes = [
+            Purpose::Data,
+            Purpose::RowMac,
+            Purpose::AuditMac,
+            Purpose::TokenHash,
+            Purpose::TokenSigning,
+            Purpose::LogSigning,
+        ];
+        let mut stored = Vec::new();
+        for purpose in purposes {
+            let namespace = (purpose == Purpose::Data).then_some(namespace);
+            push(&mut stored, purpose, namespace, now, random);
+        }
+        Self::from_stored(Zeroizing::new(random()), stored)
+    }
+
+    fn from_stored(ring_key: Zeroizing<[u8; 32]>, stored: Vec<RingKey>) -> Result<Self, CryptoError> {
+        let open = |key: &RingKey| {
+            Ok(Opened { id: key.id, purpose: key.purpose, namespace: key.namespace, bytes: key.bytes()? })
+        };
+        let opened = stored.iter().map(open).collect::<Result<_, CryptoError>>()?;
+        Ok(Self { ring_key, stored, opened })
+    }
+
+    /// The same ring with a new data epoch for `namespace`, which seals from then on.
+    pub fn with_data_epoch(&self, namespace: NamespaceId, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
+        let mut stored = self.stored.clone();
+        push(&mut stored, Purpose::Data, Some(namespace), now, random);
+        Self::from_stored(self.ring_key.clone(), stored)
+    }
+
+    /// The body of the ring's record. `generation` is the record's revision.
+    pub fn seal_ring(
+        &self,
+        namespace: NamespaceId,
+        row: ObjectId,
+        generation: i64,
+        salt: [u8; 32],
+    ) -> Result<Vec<u8>, CryptoError> {
+        let text = Zeroizing::new(serde_json::to_vec(&self.stored).map_err(|_| CryptoError::Unopened)?);
+        Ok(seal::seal(&self.ring_key, salt, &ring_place(namespace, row, generation), &text)?.to_bytes())
+    }
+
+    /// The body of a slot's record.
+    pub fn wrap(
+        &self,
+        root: &RootKey,
+        namespace: NamespaceId,
+        row: ObjectId,
+        salt: [u8; 32],
+        now: Time,
+    ) -> Result<SlotBody, CryptoError> {
+        SlotBody::wrap(root, &self.ring_key, salt, namespace, row, now)
+    }
+
+    /// Opens the ring with the root key, by way of a slot.
+    pub fn open(
+        root: &RootKey,
+        slot: &SlotBody,
+        slot_row: ObjectId,
+        namespace: NamespaceId,
+        ring_row: ObjectId,
+        generation: i64,
+        body: &[u8],
+    ) -> Result<Self, CryptoError> {
+        let ring_key = slot.unwrap(root, namespace, slot_row)?;
+        Self::open_ring(ring_key, namespace, ring_row, generation, body)
+    }
+
+    /// A newer generation of this ring, which is sealed under the same key.
+    pub fn reopen(
+        &self,
+        namespace: NamespaceId,
+        row: ObjectId,
+        generation: i64,
+        body: &[u8],
+    ) -> Result<Self, CryptoError> {
+        Self::open_ring(self.ring_key.clone(), namespace, row, generation, body)
+    }
+
+    fn open_ring(
+        ring_key: Zeroizing<[u8; 32]>,
+        namespace: NamespaceId,
+        row: ObjectId,
+        generation: i64,
+        body: &[u8],
+    ) -> Result<Self, CryptoError> {
+        let sealed = Sealed::from_bytes(body)?;
+        let place = ring_place(namespace, row, generation);
+        let text = seal::open(&ring_key, &place, &sealed.salt, &sealed.commitment, &sealed.sealed)?;
+        let stored = serde_json::from_slice(&text).map_err(|_| CryptoError::Unopened)?;
+        Self::from_stored(ring_key, stored)
+    }
+
+    /// The newest key of a purpose, which is the one that is used for what is new.
+    pub(crate) fn newest(
+        &self,
+        purpose: Purpose,
+        namespace: Option<NamespaceId>,
+    ) -> Result<(i64, &[u8; 32]), CryptoError> {
+        self.opened
+            .iter()
+            .rfind(|key| key.purpose == purpose && key.namespace == namespace)
+            .map(|key| (key.id, &*key.bytes))
+            .ok_or(CryptoError::UnknownKey)
+    }
+
+    /// The key a row names; it must be of the purpose, and of the namespace.
+    pub(crate) fn named(
+        &self,
+        id: i64,
+        purpose: Purpose,
+        namespace: Option<NamespaceId>,
+    ) -> Result<&[u8; 32], CryptoError> {
+        self.opened
+            .iter()
+            .find(|key| key.id == id && key.purpose == purpose && key.namespace == namespace)
+            .map(|key| &*key.bytes)
+            .ok_or(CryptoError::UnknownKey)
+    }
+
+    pub(crate) fn of_purpose(&self, purpose: Purpose) -> impl Iterator<Item = (i64, &[u8; 32])> {
+        self.opened.iter().filter(move |key| key.purpose == purpose).map(|key| (key.id, &*key.bytes))
+    }
+
+    /// The data epoch that seals now.
+    pub fn data_epoch(&self, namespace: NamespaceId) -> Result<i64, CryptoError> {
+        self.newest(Purpose::Data, Some(namespace)).map(|(id, _)| id)
+    }
+
+    /// Seals a payload into its version's row. `salt` must be fresh.
+    pub fn seal_version(
+        &self,
+        mut row: Version,
+        path: &str,
+        salt: [u8; 32],
+        payload: &Payload,
+    ) -> Result<Version, CryptoError> {
+        let (epoch, key) = self.newest(Purpose::Data, Some(row.namespace))?;
+        row.epoch = epoch;
+        row.payload = payload.kind;
+        let sealed = seal::seal(key, salt, &version_place(&row, path), &payload.bytes)?;
+        row.salt = sealed.salt;
+        row.commitment = sealed.commitment;
+        row.sealed = sealed.sealed;
+        Ok(row)
+    }
+
+    pub fn open_version(&self, row: &Version, path: &str) -> Result<Payload, CryptoError> {
+        if row.format != strongroom_domain::row::FORMAT {
+            return Err(CryptoError::UnknownFormat);
+        }
+        let key = self.named(row.epoch, Purpose::Data, Some(row.namespace))?;
+        let bytes = seal::open(key, &version_place(row, path), &row.salt, &row.commitment, &row.sealed)?;
+        Ok(Payload { kind: row.payload, bytes })
+    }
+}
+
+fn push(
+    stored: &mut Vec<RingKey>,
+    purpose: Purpose,
+    namespace: Option<NamespaceId>,
+    now: Time,
+    random: Random<'_>,
+) {
+    let id = stored.iter().map(|key| key.id).max().unwrap_or(0) + 1;
+    let bytes = Zeroizing::new(random());
+    stored.push(RingKey { id, purpose, namespace, secret: HEXLOWER.encode(bytes.as_slice()), created_at: now });
+}
+
+fn version_place<'a>(row: &Version, path: &'a str) -> Place<'a> {
+    Place {
+        label: labels::VERSION,
+        namespace: row.namespace,
+        kind: Kind::Secret,
+        row: row.owner,
+        path,
+        version: row.number,
+        payload: row.payload.number(),
+        epoch: row.epoch,
+    }
+}
+
+/// An empty version row, to be filled by [`Keys::seal_version`].
+impl Keys {
+    pub fn blank_version(namespace: NamespaceId, owner: ObjectId, number: i64) -> Version {
+        Version {
+            namespace,
+            owner,
+            number,
+            rev: strongroom_domain::RowRev::FIRST,
+            format: strongroom_domain::row::FORMAT,
+            payload: PayloadKind::Text,
+            epoch: 0,
+            salt: Vec::new(),
+            commitment: Vec::new(),
+            sealed: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The unit of proof: the entries of one commit.
+
+use std::fmt;
+
+use super::{Class, StoredEntry};
+use crate::canon::Canon;
+use crate::{Digest, Time};
+
+/// A node's three ways into the log. Each numbers its own batches and owns its own connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// Entries of reads.
+    Reads = 0,
+    /// Changes that take a revision.
+    Changes = 1,
+    /// Changes that take none, logins, and denials.
+    Events = 2,
+}
+
+impl Lane {
+    pub const ALL: [Self; 3] = [Self::Reads, Self::Changes, Self::Events];
+
+    /// A lane's batches are all of one class.
+    pub fn class(self) -> Class {
+        match self {
+            Self::Reads => Class::Reads,
+            Self::Changes | Self::Events => Class::Kept,
+        }
+    }
+}
+
+/// Boot (24 bits), lane (2) and number within the lane (37) in one positive integer. A boot is one start of one node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(pub i64);
+
+impl BatchId {
+    const NUMBER_BITS: u32 = 37;
+
+    pub fn new(boot: i64, lane: Lane, number: i64) -> Self {
+        Self((boot << (Self::NUMBER_BITS + 2)) | ((lane as i64) << Self::NUMBER_BITS) | number)
+    }
+
+    pub fn boot(self) -> i64 {
+        self.0 >> (Self::NUMBER_BITS + 2)
+    }
+
+    pub fn lane(self) -> Option<Lane> {
+        match (self.0 >> Self::NUMBER_BITS) & 3 {
+            0 => Some(Lane::Reads),
+            1 => Some(Lane::Changes),
+            2 => Some(Lane::Events),
+            _ => None,
+        }
+    }
+
+    pub fn number(self) -> i64 {
+        self.0 & ((1 << Self::NUMBER_BITS) - 1)
+    }
+
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lane = self.lane().map_or(3, |lane| lane as i64);
+        write!(f, "{}.{lane}.{}", self.boot(), self.number())
+    }
+}
+
+impl fmt::Debug for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The batch's own row. A void batch (count 0) settles a number whose commit was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub id: BatchId,
+    pub class: Class,
+    pub at: Time,
+    pub count: i64,
+    /// RFC 6962 root over the entries' canonical bytes.
+    pub root: Digest,
+    /// The MAC of the batch before in this lane; zero for a lane's first.
+    pub previous: Digest,
+    /// Which audit MAC key.
+    pub key: i64,
+    pub mac: Digest,
+}
+
+impl Batch {
+    /// What the MAC is taken over. Format 1, fixed.
+    pub fn canonical(&self) -> Vec<u8> {
+        Canon::new("strongroom batch")
+            .byte(1)
+            .int(self.id.0)
+            .int(self.class.number().into())
+            .int(self.at.0)
+            .int(self.count)
+            .bytes(&self.root.0)
+            .bytes(&self.previous.0)
+            .int(self.key)
+            .done()
+    }
+}
+
+/// A batch with its entries, ready to be written in one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedBatch {
+    pub batch: Batch,
+    pub entries: Vec<StoredEntry>,
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn canonical_bytes_are_fixed_and_ids_take_apart() {
+        let id = BatchId::new(77, Lane::Events, 123_456);
+        assert_eq!((id.boot(), id.lane(), id.number()), (77, Some(Lane::Events), 123_456));
+        assert!(BatchId::new((1 << 24) - 1, Lane::Events, (1 << 37) - 1).0 > 0);
+        let batch = Batch {
+            id,
+            class: Class::Kept,
+            at: Time(1),
+            count: 2,
+            root: Digest([3; 32]),
+            previous: Digest([4; 32]),
+            key: 5,
+            mac: Digest::ZERO,
+        };
+        assert_eq!(Digest(Sha256::digest(batch.canonical()).into()).to_string(), "222be0cc5c321c0637aef90fdc50806df09c334b499c8bb6846f6f8528fc7bb2");
+    }
+}

@@ -1,0 +1,257 @@
+//! One recorded access.
+
+use crate::canon::Canon;
+use crate::error::Code;
+use crate::ids::RequestId;
+use crate::{Digest, NamespaceId, PrincipalId, Time};
+
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $number:literal, $text:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($variant = $number,)* }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            pub fn number(self) -> i16 {
+                self as i16
+            }
+
+            pub fn from_number(number: i16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.name() == text)
+            }
+        }
+    };
+}
+
+numbered! {
+    /// What was asked for. Numbers are stored and never reused.
+    Action {
+        SecretRead = 1, "secret.read";
+        SecretList = 2, "secret.list";
+        SecretHistory = 3, "secret.history";
+        MetadataRead = 4, "metadata.read";
+        AuditRead = 5, "audit.read";
+        PolicyRead = 6, "policy.read";
+        RoleRead = 7, "role.read";
+        ClientRead = 8, "client.read";
+        SecretWrite = 20, "secret.write";
+        SecretDelete = 21, "secret.delete";
+        SecretUndelete = 22, "secret.undelete";
+        LabelMove = 23, "label.move";
+        LabelRemove = 24, "label.remove";
+        MetadataWrite = 25, "metadata.write";
+        SecretImport = 26, "secret.import";
+        PolicyWrite = 40, "policy.write";
+        PolicyDelete = 41, "policy.delete";
+        RoleWrite = 42, "role.write";
+        RoleDelete = 43, "role.delete";
+        ClientCreate = 44, "client.create";
+        ClientDelete = 45, "client.delete";
+        ClientSecretCreate = 46, "client.secret_create";
+        ClientSecretDelete = 47, "client.secret_delete";
+        PrincipalErase = 48, "principal.erase";
+        Login = 60, "auth.login";
+        Initialise = 70, "operator.init";
+        DataKeyRotate = 71, "key.data_rotate";
+    }
+}
+
+numbered! {
+    /// In which protocol it was asked.
+    Dialect {
+        Native = 1, "native";
+        Internal = 2, "internal";
+    }
+}
+
+numbered! {
+    /// What became of it. `granted` is written before the answer leaves: the log may over-report, never under-report.
+    OutcomeKind {
+        Granted = 1, "granted";
+        Denied = 2, "denied";
+        Refused = 3, "refused";
+    }
+}
+
+/// How long an entry is kept: each class in its own table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Reads that were granted, or found nothing: 90 days.
+    Reads = 1,
+    /// Changes, logins and denials: 400 days.
+    Kept = 2,
+}
+
+impl Class {
+    pub const ALL: [Self; 2] = [Self::Reads, Self::Kept];
+
+    pub fn number(self) -> i16 {
+        self as i16
+    }
+
+    pub fn from_number(number: i16) -> Option<Self> {
+        match number {
+            1 => Some(Self::Reads),
+            2 => Some(Self::Kept),
+            _ => None,
+        }
+    }
+}
+
+impl Action {
+    /// Actions that show something and change nothing stand below 20.
+    pub fn is_read(self) -> bool {
+        self.number() < 20
+    }
+}
+
+/// What is recorded of one access. What stands beside it in clear and can be erased is in [`StoredEntry`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub at: Time,
+    pub request: RequestId,
+    pub dialect: Dialect,
+    pub action: Action,
+    pub outcome: OutcomeKind,
+    /// Why it was denied or refused: a [`Code`]'s number; 0 when granted.
+    pub reason: i16,
+    /// `None` when nobody proved who they are; a name merely claimed is never stored.
+    pub principal: Option<PrincipalId>,
+    /// HMAC of token accessor and source under the principal's salt (an unproven caller's: under a salt of the month).
+    pub who: Digest,
+    pub namespace: NamespaceId,
+    /// A secret's path or an object's name; empty where the action has none.
+    pub path: String,
+    pub version: Option<i64>,
+    /// Of the whole head after a change.
+    pub digest: Option<Digest>,
+    /// How many identical failures within one batch this entry stands for.
+    pub count: i64,
+}
+
+impl Entry {
+    /// The bytes that are hashed into the batch's tree. Format 1, fixed.
+    pub fn canonical(&self) -> Vec<u8> {
+        Canon::new("strongroom entry")
+            .byte(1)
+            .int(self.at.0)
+            .bytes(&self.request.0)
+            .int(self.dialect.number().into())
+            .int(self.action.number().into())
+            .int(self.outcome.number().into())
+            .int(self.reason.into())
+            .maybe_bytes(self.principal.as_ref().map(PrincipalId::as_slice))
+            .bytes(&self.who.0)
+            .bytes(self.namespace.as_slice())
+            .text(&self.path)
+            .maybe_int(self.version)
+            .maybe_bytes(self.digest.as_ref().map(Digest::as_slice))
+            .int(self.count)
+            .done()
+    }
+
+    pub fn class(&self) -> Class {
+        if self.action.is_read() && self.outcome != OutcomeKind::Denied { Class::Reads } else { Class::Kept }
+    }
+
+    pub fn reason_name(&self) -> Option<&'static str> {
+        Code::from_number(self.reason).map(Code::name)
+    }
+
+    /// Whether two failures are the same but for their time and request.
+    pub fn folds_with(&self, other: &Self) -> bool {
+        self.outcome != OutcomeKind::Granted
+            && self.outcome == other.outcome
+            && self.action == other.action
+            && self.reason == other.reason
+            && self.principal == other.principal
+            && self.who == other.who
+            && self.namespace == other.namespace
+            && self.path == other.path
+            && self.version == other.version
+            && self.dialect == other.dialect
+    }
+}
+
+/// An entry as it lies in its table: its place, and beside it what may be erased without touching any proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEntry {
+    pub batch: super::BatchId,
+    pub place: i64,
+    pub entry: Entry,
+    pub accessor: Option<String>,
+    pub source: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::merkle;
+
+    fn entry() -> Entry {
+        Entry {
+            at: Time(1_700_000_000_000_000),
+            request: RequestId([1; 16]),
+            dialect: Dialect::Native,
+            action: Action::SecretRead,
+            outcome: OutcomeKind::Granted,
+            reason: 0,
+            principal: Some(PrincipalId([2; 16])),
+            who: Digest([3; 32]),
+            namespace: NamespaceId([4; 16]),
+            path: "payments/prod/api-key".into(),
+            version: Some(5),
+            digest: None,
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn canonical_bytes_are_fixed() {
+        assert_eq!(merkle::leaf(&entry().canonical()).to_string(), "2bad4065039679cf92cd40369427079a0f4dbffb9a962da0620fe7bb0ba9c812");
+        let denied = Entry {
+            action: Action::SecretWrite,
+            outcome: OutcomeKind::Denied,
+            reason: Code::PermissionDenied.number(),
+            principal: None,
+            version: None,
+            digest: Some(Digest([6; 32])),
+            count: 7,
+            ..entry()
+        };
+        assert_eq!(merkle::leaf(&denied.canonical()).to_string(), "d7d821c01d400e7cc5c4f31a368790bfe378ead305102b3be4dd0b27e7b727fc");
+    }
+
+    #[test]
+    fn every_field_counts() {
+        let base = entry();
+        let changed = [
+            Entry { at: Time(0), ..base.clone() },
+            Entry { request: RequestId([9; 16]), ..base.clone() },
+            Entry { dialect: Dialect::Internal, ..base.clone() },
+            Entry { action: Action::SecretList, ..base.clone() },
+            Entry { outcome: OutcomeKind::Refused, ..base.clone() },
+            Entry { reason: 1, ..base.clone() },
+            Entry { principal: None, ..base.clone() },
+            Entry { who: Digest([9; 32]), ..base.clone() },
+            Entry { namespace: NamespaceId([9; 16]), ..base.clone() },
+            Entry { path: "payments/prod/api-ke".into(), ..base.clone() },
+            Entry { version: None, ..base.clone() },
+            Entry { digest: Some(Digest::ZERO), ..base.clone() },
+            Entry { count: 2, ..base.clone() },
+        ];
+        for other in changed {
+            assert_ne!(other.canonical(), base.canonical(), "{other:?}");
+        }
+    }
+}

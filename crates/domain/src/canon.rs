@@ -1,0 +1,58 @@
+//! One way to turn columns into bytes: fixed-width integers big-endian, everything of variable length behind a
+//! 32-bit length. Two different lists of columns never give the same bytes.
+
+#[derive(Debug, Default)]
+pub struct Canon(Vec<u8>);
+
+impl Canon {
+    /// Starts with a label that says what the bytes are, so that bytes of one kind never pass for another's.
+    pub fn new(label: &str) -> Self {
+        Self(Vec::with_capacity(256)).text(label)
+    }
+
+    pub fn byte(mut self, value: u8) -> Self {
+        self.0.push(value);
+        self
+    }
+
+    pub fn short(mut self, value: u16) -> Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    pub fn int(mut self, value: i64) -> Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    pub fn bytes(mut self, value: &[u8]) -> Self {
+        // Every input is bounded far below 4 GiB before it comes here.
+        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(value);
+        self
+    }
+
+    pub fn text(self, value: &str) -> Self {
+        self.bytes(value.as_bytes())
+    }
+
+    /// Absent and empty differ.
+    pub fn maybe_int(self, value: Option<i64>) -> Self {
+        match value {
+            None => self.byte(0),
+            Some(value) => self.byte(1).int(value),
+        }
+    }
+
+    pub fn maybe_bytes(self, value: Option<&[u8]>) -> Self {
+        match value {
+            None => self.byte(0),
+            Some(value) => self.byte(1).bytes(value),
+        }
+    }
+
+    pub fn done(self) -> Vec<u8> {
+        self.0
+    }
+}

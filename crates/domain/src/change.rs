@@ -1,0 +1,68 @@
+//! A change as a value: the rows to write, each with the row revision it was computed from. The domain decides, the
+//! store compares and swaps.
+
+use crate::row::{Key, RowKey};
+use crate::{Revision, Row, RowRev, Time};
+
+/// One row write. A row that does not compare refuses its whole change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// The key, and for a record the name too, must be free.
+    Insert(Row),
+    /// The stored row must have the given revision.
+    Replace(RowRev, Row),
+    Remove(RowKey, RowRev),
+}
+
+impl Write {
+    pub fn key(&self) -> RowKey {
+        match self {
+            Self::Insert(row) | Self::Replace(_, row) => row.key(),
+            Self::Remove(key, _) => key.clone(),
+        }
+    }
+}
+
+/// What a change did to an object, as caches and watchers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// Set by the store when the change commits.
+    pub revision: Revision,
+    pub key: Key,
+    /// The new version's number, where the change made one.
+    pub version: Option<i64>,
+    pub action: i16,
+}
+
+/// All of `writes` happen, with the entries and touches, or nothing does.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub writes: Vec<Write>,
+    /// Empty: the change takes no revision.
+    pub touches: Vec<Touch>,
+}
+
+/// What became of one change of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Applied,
+    /// A row was not as the change expected; nothing of it was written.
+    Conflict,
+}
+
+/// The changes above a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    Touches(Vec<Touch>),
+    /// More than were asked for: everything cached may be old.
+    TooMany,
+}
+
+/// What a commit tells about the ground that answers rest on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    pub db_now: Time,
+    /// The newest revision that is visible.
+    pub top: Revision,
+    pub moved: Moved,
+}

@@ -1,0 +1,125 @@
+//! Every way a request can fail: one closed list of codes, each with its cause and next step. Transport-free: each
+//! dialect renders a code in one exhaustive match of its own.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! codes {
+    ($($variant:ident = $number:literal, $name:literal, $title:literal, $help:literal;)*) => {
+        /// Stable: names stand in answers, numbers in audit entries. Neither is ever reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($variant = $number,)* }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What is wrong, in a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What to do next.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)* }
+            }
+
+            pub fn number(self) -> i16 {
+                self as i16
+            }
+
+            pub fn from_number(number: i16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest = 1, "invalid_request", "The request is not valid", "Correct the field that the detail names and send the request again.";
+    InvalidPath = 2, "invalid_path", "The path is not valid", "A path is 1 to 32 segments joined by '/', none empty, '.' or '..', in all at most 512 bytes of NFC text.";
+    InvalidPolicy = 3, "invalid_policy", "The policy is not valid", "Correct the rule that the detail names.";
+    PayloadTooLarge = 4, "payload_too_large", "The value is too large", "Store a smaller value, or raise limits.payload_bytes (at most 1 MiB).";
+    Unauthenticated = 10, "unauthenticated", "No valid token", "Send 'Authorization: Bearer TOKEN' with a token that has not expired or been revoked.";
+    LoginFailed = 11, "login_failed", "The login was refused", "Check the client id and secret; a client has at most two valid secrets.";
+    PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path.";
+    NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
+    Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
+    Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";
+    CasMismatch = 30, "cas_mismatch", "The current version is another one", "Read the secret again, and send the number of its current version as 'cas' (0 when it has none).";
+    Conflict = 31, "conflict", "The request conflicts with what is stored", "Read the object again and repeat the request.";
+    ChangeIdReused = 32, "change_id_reused", "This change id was used for another request", "Use a fresh id for each change; repeat an id only with the same request.";
+    LimitReached = 33, "limit_reached", "A limit is reached", "Remove what is no longer needed, as the detail says.";
+    AuditUnavailable = 40, "audit_unavailable", "The audit record could not be made durable", "Nothing was shown or changed. Try again; see /ready for the cause.";
+    StoreUnavailable = 41, "store_unavailable", "The database cannot be reached", "Try again; see /ready for the cause.";
+    OutcomeUnknown = 42, "outcome_unknown", "The change may or may not have been made", "Repeat the request with the id in the detail as its change id: it is applied at most once.";
+    Unsettled = 43, "unsettled", "What the answer rests on kept changing", "Try again.";
+    Overloaded = 44, "overloaded", "The server is busy", "Try again after the time in Retry-After.";
+    IntegrityFailed = 50, "integrity_failed", "A stored row fails its integrity check", "The database was altered or damaged. Do not trust it; follow the runbook for a tampered database.";
+    Internal = 51, "internal", "An internal error", "Report it with the request id.";
+    RouteNotFound = 60, "route_not_found", "There is no such route", "See the API reference.";
+    MethodNotAllowed = 61, "method_not_allowed", "The route does not take this method", "See the header Allow.";
+    BodyTooLarge = 62, "body_too_large", "The body is too large", "Send at most 1 MiB.";
+    DeadlineExceeded = 63, "deadline_exceeded", "The request took too long", "Try again.";
+    Uninitialised = 64, "uninitialised", "This installation is not initialised", "Run 'strongroom operator init'.";
+}
+
+/// A failure: the code and a detail for the caller, and apart from both the cause, for the log alone.
+pub struct Error {
+    pub code: Code,
+    pub detail: String,
+    pub cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), cause: None }
+    }
+
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(Code::InvalidRequest, detail)
+    }
+
+    /// `what` names the kind of row and what failed, never its content.
+    pub fn integrity(what: impl Into<String>) -> Self {
+        Self::new(Code::IntegrityFailed, what)
+    }
+
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::from(Code::Internal).because(cause)
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.title())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.detail)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        match &self.cause {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {}

@@ -1,0 +1,82 @@
+//! The bodies of the records that grant something, and of those that say who acts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Name, NamespaceId, ObjectId, PrincipalId, Time};
+
+/// Access tokens live this long unless a role says otherwise, and never longer than the maximum.
+pub const DEFAULT_ACCESS_TOKEN_TTL: u32 = 300;
+pub const MAX_ACCESS_TOKEN_TTL: u32 = 3600;
+/// A client's secrets that are valid at one time.
+pub const MAX_CLIENT_SECRETS: usize = 2;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceBody {
+    pub id: NamespaceId,
+    pub created_at: Time,
+}
+
+/// What a login yields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    pub policies: Vec<Name>,
+    /// Seconds.
+    pub access_token_ttl: u32,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+/// A workload that proves itself with an id and a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    pub principal: PrincipalId,
+    pub role: Name,
+    pub secrets: Vec<ClientSecret>,
+    pub created_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSecret {
+    pub id: ObjectId,
+    /// Keyed hash of the secret and the token-hash key's id.
+    pub key: i64,
+    pub hash: Digest,
+    pub created_at: Time,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrincipalKind {
+    Operator,
+    Workload,
+}
+
+/// Who acts. `salt` keys the audit identity; erasing a person empties it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    pub kind: PrincipalKind,
+    pub salt: Digest,
+    pub created_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Time>,
+}
+
+/// An opaque token. Its record's id is the accessor, its record's name the keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    pub principal: PrincipalId,
+    /// Root is this flag, never a name.
+    pub root: bool,
+    pub created_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
+/// What a used change id is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedChangeId {
+    pub request: Digest,
+    pub key: i64,
+    /// What was answered, so that a repeat gets the same.
+    pub answer: serde_json::Value,
+}

@@ -1,0 +1,26 @@
+//! The rules and types of Strongroom, as values and pure functions: no I/O, no async, no clock, no randomness.
+//! Time and chance are arguments. Everything that is stored, authenticated or recorded has its exact bytes defined here.
+
+pub mod audit;
+pub mod canon;
+pub mod change;
+pub mod error;
+pub mod grant;
+pub mod ids;
+pub mod metadata;
+pub mod names;
+pub mod path;
+pub mod payload;
+pub mod policy;
+pub mod row;
+pub mod secret;
+pub mod time;
+
+pub use change::{Change, Fence, Moved, Outcome, Touch, Write};
+pub use error::{Code, Error, Result};
+pub use ids::{Digest, NamespaceId, ObjectId, PrincipalId, Revision, RowRev};
+pub use names::Name;
+pub use path::{Prefix, SecretPath};
+pub use payload::{Payload, PayloadKind};
+pub use row::{Kind, Record, Row, Version};
+pub use time::Time;

@@ -1,0 +1,56 @@
+//! What an operator says about a secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What a secret is for. It sets due dates and alarms, never behaviour of reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretType {
+    #[default]
+    Generic,
+    Password,
+    Database,
+    Redis,
+    ApiKey,
+    SigningKey,
+    Certificate,
+    AwsCredentials,
+    Webhook,
+    File,
+    Config,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+
+pub struct Metadata {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, rename = "type")]
+    pub secret_type: SecretType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Metadata {
+    /// Bounds: description 2,048 bytes, owner 256, 50 tags with keys of 128 and values of 256 bytes.
+    pub fn check(&self) -> Result<()> {
+        let within = |text: &Option<String>, limit| text.as_ref().is_none_or(|text| text.len() <= limit);
+        if !within(&self.description, 2048) {
+            return Err(Error::invalid("'description' has more than 2,048 bytes."));
+        }
+        if !within(&self.owner, 256) {
+            return Err(Error::invalid("'owner' has more than 256 bytes."));
+        }
+        let fits = |(key, value): (&String, &String)| (1..=128).contains(&key.len()) && value.len() <= 256;
+        if self.tags.len() > 50 || !self.tags.iter().all(fits) {
+            return Err(Error::invalid("At most 50 tags, with keys of 1 to 128 and values of at most 256 bytes."));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! The two rows that everything is made of. A *record* is any object with a name: a secret's head, a policy, a role, a
+//! client, a key slot. A *version* is an immutable sealed payload that a record's body vouches for by digest.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::canon::Canon;
+use crate::{Digest, NamespaceId, ObjectId, PayloadKind, RowRev, Time};
+
+/// Format of a record's MAC and of a version's digest and sealing. Rows name it, so that it can change.
+pub const FORMAT: i16 = 1;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
+        /// What a record is. Numbers are stored and never reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind { $($(#[$doc])* $variant = $number,)* }
+
+        impl Kind {
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            pub fn number(self) -> i16 {
+                self as i16
+            }
+
+            pub fn from_number(number: i16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    Namespace = 1, "namespace";
+    KeySlot = 2, "key_slot";
+    KeyRing = 3, "key_ring";
+    /// A secret's head: labels, metadata, and every kept version with its state and digest.
+    Secret = 4, "secret";
+    Policy = 5, "policy";
+    Role = 6, "role";
+    Client = 7, "client";
+    Principal = 8, "principal";
+    /// An opaque token; its name is the keyed hash it is found by.
+    Token = 9, "token";
+    /// A change id that was used within the last 24 hours, with a keyed digest of its request.
+    ChangeId = 10, "change_id";
+}
+
+/// Where a record is: unique, and never used for another object's grants or values.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    pub namespace: NamespaceId,
+    pub kind: Kind,
+    pub name: String,
+}
+
+impl Key {
+    pub fn new(namespace: NamespaceId, kind: Kind, name: impl Into<String>) -> Self {
+        Self { namespace, kind, name: name.into() }
+    }
+}
+
+/// One row of the table `record`. `mac` covers every other column.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    pub namespace: NamespaceId,
+    pub kind: Kind,
+    pub id: ObjectId,
+    /// Unique within namespace and kind, compared byte for byte: a secret's path, a policy's name.
+    pub name: String,
+    pub rev: RowRev,
+    /// When upkeep may remove the row. Never consulted to decide whether something is still valid.
+    pub due: Option<Time>,
+    pub format: i16,
+    /// What the domain makes of it, as JSON, or sealed bytes where the kind says so.
+    pub body: Vec<u8>,
+    /// Key id (4 bytes) and HMAC-SHA-256.
+    pub mac: Vec<u8>,
+}
+
+impl Record {
+    pub fn key(&self) -> Key {
+        Key::new(self.namespace, self.kind, self.name.clone())
+    }
+
+    /// What the MAC is taken over: every column but the MAC.
+    pub fn canonical(&self) -> Vec<u8> {
+        Canon::new("strongroom record")
+            .int(self.format.into())
+            .bytes(self.namespace.as_slice())
+            .int(self.kind.number().into())
+            .bytes(self.id.as_slice())
+            .text(&self.name)
+            .int(self.rev.0)
+            .maybe_int(self.due.map(|due| due.0))
+            .bytes(&self.body)
+            .done()
+    }
+
+    /// The digest an audit entry carries of a change's result.
+    pub fn digest(&self) -> Digest {
+        Digest(Sha256::digest(self.canonical()).into())
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({} {} rev {})", self.kind.name(), self.id, self.rev.0)
+    }
+}
+
+/// One row of the table `version`: a sealed payload. `salt`, `commitment` and `sealed` are empty once destroyed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Version {
+    pub namespace: NamespaceId,
+    /// The record whose body holds this row's digest.
+    pub owner: ObjectId,
+    pub number: i64,
+    pub rev: RowRev,
+    pub format: i16,
+    pub payload: PayloadKind,
+    /// The data key it is sealed under.
+    pub epoch: i64,
+    pub salt: Vec<u8>,
+    pub commitment: Vec<u8>,
+    /// Ciphertext and tag.
+    pub sealed: Vec<u8>,
+}
+
+impl Version {
+    /// Over every column; the owner's body keeps it.
+    pub fn digest(&self) -> Digest {
+        let bytes = Canon::new("strongroom version")
+            .int(self.format.into())
+            .bytes(self.namespace.as_slice())
+            .bytes(self.owner.as_slice())
+            .int(self.number)
+            .int(self.rev.0)
+            .int(self.payload.number().into())
+            .int(self.epoch)
+            .bytes(&self.salt)
+            .bytes(&self.commitment)
+            .bytes(&self.sealed)
+            .done();
+        Digest(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({} number {})", self.owner, self.number)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    Record(Record),
+    Version(Version),
+}
+
+/// What a row is addressed by when it is replaced or removed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RowKey {
+    Record(NamespaceId, Kind, ObjectId),
+    Version(NamespaceId, ObjectId, i64),
+}
+
+impl Row {
+    pub fn key(&self) -> RowKey {
+        match self {
+            Self::Record(row) => RowKey::Record(row.namespace, row.kind, row.id),
+            Self::Version(row) => RowKey::Version(row.namespace, row.owner, row.number),
+        }
+    }
+
+    pub fn rev(&self) -> RowRev {
+        match self {
+            Self::Record(row) => row.rev,
+            Self::Version(row) => row.rev,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_canonical_bytes_of_a_record_are_fixed() {
+        let record = Record {
+            namespace: NamespaceId([1; 16]),
+            kind: Kind::Policy,
+            id: ObjectId([2; 16]),
+            name: "p".into(),
+            rev: RowRev(3),
+            due: Some(Time(4)),
+            format: FORMAT,
+            body: b"{}".to_vec(),
+            mac: vec![],
+        };
+        assert_eq!(
+            record.digest().to_string(),
+            "9e059f1af4f2430bb5aef5a04259404b2c3b3fe4ed3724a6e26727808f3819e4",
+            "a landed format never changes"
+        );
+    }
+}

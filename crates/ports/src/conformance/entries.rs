@@ -1,0 +1,261 @@
+//! Searching the log.
+
+use strongroom_domain::audit::{Action, Entry, Lane, OutcomeKind, StoredEntry};
+use strongroom_domain::{PrincipalId, Revision, Time};
+
+use super::fixtures::{START, THERE, days, seconds};
+use super::writer::{Writer, keep_up};
+use crate::{AuditFilter, Store, Upkeep};
+
+fn filter() -> AuditFilter {
+    AuditFilter {
+        limit: 1_000,
+        ..AuditFilter::default()
+    }
+}
+
+async fn search(store: &dyn Store, filter: &AuditFilter) -> Vec<StoredEntry> {
+    store.entries(START, filter).await.unwrap().value
+}
+
+fn place(stored: &StoredEntry) -> (Time, strongroom_domain::audit::BatchId, i64) {
+    (stored.entry.at, stored.batch, stored.place)
+}
+
+/// Entries of both classes, many of them at the same time, recorded out of that order. Newest first.
+async fn varied_log(store: &dyn Store) -> Vec<StoredEntry> {
+    let mut all = Vec::new();
+    for lane in Lane::ALL {
+        let mut writer = Writer::new(store, lane);
+        for round in [2, 0, 1] {
+            let base = Entry {
+                at: START + seconds(round),
+                ..writer.entry()
+            };
+            let denied = Entry {
+                action: Action::SecretRead,
+                outcome: OutcomeKind::Denied,
+                ..base.clone()
+            };
+            let refused = Entry {
+                outcome: OutcomeKind::Refused,
+                reason: 20,
+                ..base.clone()
+            };
+            let mut entries = vec![
+                base.clone(),
+                refused,
+                Entry {
+                    principal: None,
+                    ..base.clone()
+                },
+                Entry {
+                    principal: Some(PrincipalId([9; 16])),
+                    path: "payments/prod".into(),
+                    ..base.clone()
+                },
+                Entry {
+                    namespace: THERE,
+                    path: "PAYMENTS/prod/api-key".into(),
+                    ..base.clone()
+                },
+                Entry {
+                    at: START,
+                    path: "payments%prod_x".into(),
+                    ..base.clone()
+                },
+                Entry {
+                    path: "ü\\é".into(),
+                    ..base
+                },
+            ];
+            if lane != Lane::Reads {
+                entries.push(denied);
+            }
+            all.extend(writer.record(entries, Revision(0)).await.0.entries);
+        }
+    }
+    all.sort_by_key(|stored| std::cmp::Reverse(place(stored)));
+    all
+}
+
+pub(super) async fn entries_come_newest_first(store: &dyn Store) {
+    let all = varied_log(store).await;
+    assert_eq!(search(store, &filter()).await, all);
+}
+
+pub(super) async fn pages_of_entries_leave_none_out_and_repeat_none(store: &dyn Store) {
+    let all = varied_log(store).await;
+    for limit in [1, 4, 1_000] {
+        let (mut paged, mut before) = (Vec::new(), None);
+        loop {
+            let page = search(
+                store,
+                &AuditFilter {
+                    before,
+                    limit,
+                    ..filter()
+                },
+            )
+            .await;
+            assert!(page.len() <= limit.into());
+            let Some(last) = page.last() else { break };
+            before = Some(place(last));
+            paged.extend(page);
+        }
+        assert_eq!(paged, all, "by {limit}");
+    }
+}
+
+pub(super) async fn every_condition_on_entries_holds(store: &dyn Store) {
+    let all = varied_log(store).await;
+    let (second, third) = (START + seconds(1), START + seconds(2));
+    let someone = PrincipalId([9; 16]);
+    let path = |path: &'static str| AuditFilter {
+        path: Some(path.into()),
+        ..filter()
+    };
+    let read = Action::SecretRead;
+    type Condition<'a> = Box<dyn Fn(&Entry) -> bool + 'a>;
+    let cases: Vec<(AuditFilter, Condition<'_>)> = vec![
+        (
+            AuditFilter {
+                namespace: Some(THERE),
+                ..filter()
+            },
+            Box::new(|entry| entry.namespace == THERE),
+        ),
+        (
+            AuditFilter {
+                since: Some(second),
+                ..filter()
+            },
+            Box::new(|entry| entry.at >= second),
+        ),
+        (
+            AuditFilter {
+                until: Some(second),
+                ..filter()
+            },
+            Box::new(|entry| entry.at < second),
+        ),
+        (
+            AuditFilter {
+                since: Some(second),
+                until: Some(third),
+                ..filter()
+            },
+            Box::new(|entry| entry.at >= second && entry.at < third),
+        ),
+        (
+            AuditFilter {
+                since: Some(second),
+                until: Some(second),
+                ..filter()
+            },
+            Box::new(|_| false),
+        ),
+        (
+            AuditFilter {
+                principal: Some(someone),
+                ..filter()
+            },
+            Box::new(|entry| entry.principal == Some(someone)),
+        ),
+        (
+            AuditFilter {
+                action: Some(read.number()),
+                ..filter()
+            },
+            Box::new(|entry| entry.action == read),
+        ),
+        (
+            AuditFilter {
+                outcome: Some(OutcomeKind::Denied.number()),
+                ..filter()
+            },
+            Box::new(|entry| entry.outcome == OutcomeKind::Denied),
+        ),
+        (path(""), Box::new(|_| true)),
+        (
+            path("payments/prod"),
+            Box::new(|entry| entry.path.starts_with("payments/prod")),
+        ),
+        (
+            path("payments/prod/"),
+            Box::new(|entry| entry.path == "payments/prod/api-key"),
+        ),
+        (path("payments%"), Box::new(|entry| entry.path == "payments%prod_x")),
+        (path("payments_"), Box::new(|_| false)),
+        (path("P"), Box::new(|entry| entry.path == "PAYMENTS/prod/api-key")),
+        (path("ü\\"), Box::new(|entry| entry.path == "ü\\é")),
+        (path("u"), Box::new(|_| false)),
+        (
+            AuditFilter {
+                since: Some(second),
+                until: Some(third),
+                action: Some(read.number()),
+                outcome: Some(OutcomeKind::Granted.number()),
+                ..path("payments/prod/")
+            },
+            Box::new(|entry| {
+                entry.at == second
+                    && entry.action == read
+                    && entry.outcome == OutcomeKind::Granted
+                    && entry.path == "payments/prod/api-key"
+            }),
+        ),
+    ];
+    for (filter, holds) in cases {
+        let expected: Vec<StoredEntry> = all.iter().filter(|stored| holds(&stored.entry)).cloned().collect();
+        assert_eq!(search(store, &filter).await, expected, "{filter:?}");
+    }
+}
+
+pub(super) async fn a_page_of_filtered_entries_goes_on_before_a_place(store: &dyn Store) {
+    let all = varied_log(store).await;
+    let denied = OutcomeKind::Denied;
+    let expected: Vec<StoredEntry> = all
+        .into_iter()
+        .filter(|stored| stored.entry.outcome == denied)
+        .collect();
+    for stored in &expected {
+        let filter = AuditFilter {
+            outcome: Some(denied.number()),
+            before: Some(place(stored)),
+            limit: 2,
+            ..filter()
+        };
+        let older = expected
+            .iter()
+            .skip_while(|other| place(other) >= place(stored))
+            .take(2);
+        assert_eq!(search(store, &filter).await, older.cloned().collect::<Vec<_>>());
+    }
+}
+
+/// Entries can be older than any partition, and newer too: they lie in the default one until there is a better place,
+/// and making that place must not fail over them.
+pub(super) async fn entries_of_any_month_are_stored_and_found(store: &dyn Store) {
+    let mut all = Vec::new();
+    for lane in [Lane::Reads, Lane::Changes] {
+        let mut writer = Writer::new(store, lane);
+        keep_up(store, START, Upkeep::MakePartitions).await;
+        keep_up(store, START, Upkeep::MakePartitions).await;
+        for at in [START - days(600), START, START + days(40), START + days(200)] {
+            writer.now = at.max(START);
+            let entry = Entry { at, ..writer.entry() };
+            let (batch, _) = writer.record(vec![entry], Revision(0)).await;
+            assert_eq!(
+                store.batch_entries(START, &batch.batch).await.unwrap().value,
+                batch.entries
+            );
+            all.extend(batch.entries);
+        }
+    }
+    all.sort_by_key(|stored| std::cmp::Reverse(place(stored)));
+    assert_eq!(search(store, &filter()).await, all);
+    keep_up(store, START + days(150), Upkeep::MakePartitions).await;
+    keep_up(store, START + days(210), Upkeep::MakePartitions).await;
+    assert_eq!(search(store, &filter()).await, all);
+}

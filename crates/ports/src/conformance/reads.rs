@@ -1,0 +1,271 @@
+//! Finding and listing.
+
+use strongroom_domain::audit::Lane;
+use strongroom_domain::row::Key;
+use strongroom_domain::{Kind, ObjectId, Record};
+
+use super::fixtures::{HERE, START, THERE, insert, record, secret};
+use super::writer::{Writer, keep_up};
+use crate::{BootRow, Store, Upkeep, UpkeepDone};
+
+/// Names whose byte order, prefixes or case a collation or a pattern would get wrong.
+const NAMES: [&str; 22] = [
+    "A",
+    "B",
+    "Z/1",
+    "a",
+    "a b",
+    "a!",
+    "a%b",
+    "a-b",
+    "a/",
+    "a/B",
+    "a/b",
+    "a/b/c",
+    "a0",
+    "a\\b",
+    "aB",
+    "a_b",
+    "aab",
+    "aé",
+    "aÿ",
+    "a\u{d7ff}",
+    "a\u{10ffff}x",
+    "🔑/a",
+];
+
+fn secrets() -> Vec<Record> {
+    NAMES.iter().zip(1..).map(|(name, id)| secret(id, name)).collect()
+}
+
+fn keys(names: &[&str]) -> Vec<Key> {
+    names.iter().map(|name| Key::new(HERE, Kind::Secret, *name)).collect()
+}
+
+fn names(records: &[Record]) -> Vec<&str> {
+    records.iter().map(|record| record.name.as_str()).collect()
+}
+
+pub(super) async fn find_leaves_out_what_is_absent(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    writer.given(&secrets()).await;
+    writer
+        .given(&[
+            record(Kind::Policy, 1, "absent"),
+            Record {
+                namespace: THERE,
+                ..secret(1, "absent")
+            },
+        ])
+        .await;
+    let mut wanted = keys(&NAMES);
+    wanted.extend(keys(&["absent", "a/b/", "b", "%", ""]));
+    let found = store.find(START, &wanted).await.unwrap().value;
+    let mut found = names(&found);
+    found.sort_unstable();
+    let mut expected = NAMES;
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert!(store.find(START, &keys(&["absent"])).await.unwrap().value.is_empty());
+    assert!(store.find(START, &[]).await.unwrap().value.is_empty());
+}
+
+pub(super) async fn find_takes_keys_of_several_namespaces_and_kinds(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    let there = Record {
+        namespace: THERE,
+        ..secret(1, "b")
+    };
+    writer
+        .given(&[
+            secret(1, "a"),
+            secret(2, "b"),
+            record(Kind::Policy, 1, "a"),
+            there.clone(),
+        ])
+        .await;
+    let wanted = [
+        Key::new(HERE, Kind::Secret, "a"),
+        Key::new(HERE, Kind::Policy, "a"),
+        there.key(),
+        // Each column is somewhere, but they stand nowhere together.
+        Key::new(THERE, Kind::Policy, "a"),
+        Key::new(THERE, Kind::Secret, "a"),
+    ];
+    let found = store.find(START, &wanted).await.unwrap().value;
+    let mut found: Vec<Key> = found.iter().map(Record::key).collect();
+    let mut expected = wanted[..3].to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+pub(super) async fn a_record_is_found_by_its_id(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    let there = Record {
+        namespace: THERE,
+        ..secret(1, "there")
+    };
+    writer
+        .given(&[secret(1, "here"), record(Kind::Policy, 1, "policy"), there])
+        .await;
+    for (namespace, kind, id, expected) in [
+        (HERE, Kind::Secret, 1, Some("here")),
+        (HERE, Kind::Policy, 1, Some("policy")),
+        (THERE, Kind::Secret, 1, Some("there")),
+        (THERE, Kind::Policy, 1, None),
+        (HERE, Kind::Secret, 2, None),
+    ] {
+        let found = store
+            .find_by_id(START, namespace, kind, ObjectId([id; 16]))
+            .await
+            .unwrap()
+            .value;
+        assert_eq!(found.as_ref().map(|record| record.name.as_str()), expected);
+    }
+}
+
+pub(super) async fn a_listing_is_in_byte_order(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    writer.given(&secrets()).await;
+    writer
+        .given(&[
+            record(Kind::Policy, 1, "a/policy"),
+            Record {
+                namespace: THERE,
+                ..secret(1, "a/there")
+            },
+        ])
+        .await;
+    let all = store.list(START, HERE, Kind::Secret, "", "", 100).await.unwrap().value;
+    let mut expected = NAMES;
+    expected.sort_unstable();
+    assert_eq!(names(&all), expected);
+}
+
+pub(super) async fn a_listing_holds_to_its_prefix_byte_for_byte(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    writer.given(&secrets()).await;
+    let prefixes = [
+        "a",
+        "A",
+        "a/",
+        "a/b",
+        "a%",
+        "a_",
+        "a\\",
+        "aÿ",
+        "a\u{d7ff}",
+        "a\u{10ffff}",
+        "🔑",
+        "\u{10ffff}",
+        "x",
+    ];
+    for prefix in prefixes {
+        let found = store
+            .list(START, HERE, Kind::Secret, prefix, "", 100)
+            .await
+            .unwrap()
+            .value;
+        let mut expected: Vec<&str> = NAMES.into_iter().filter(|name| name.starts_with(prefix)).collect();
+        expected.sort_unstable();
+        assert_eq!(names(&found), expected, "{prefix:?}");
+    }
+}
+
+pub(super) async fn a_listing_goes_on_after_a_name(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    writer.given(&secrets()).await;
+    for prefix in ["", "a", "a/"] {
+        let (mut paged, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = store
+                .list(START, HERE, Kind::Secret, prefix, &after, 3)
+                .await
+                .unwrap()
+                .value;
+            assert!(page.len() <= 3);
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.name);
+            paged.extend(page.into_iter().map(|record| record.name));
+        }
+        let mut expected: Vec<&str> = NAMES.into_iter().filter(|name| name.starts_with(prefix)).collect();
+        expected.sort_unstable();
+        assert_eq!(paged, expected, "{prefix:?}");
+    }
+    // The name that a page starts after need not be there, nor within the prefix.
+    for (after, first) in [("a/a", Some("a/b")), ("A", Some("a/")), ("b", None)] {
+        let page = store
+            .list(START, HERE, Kind::Secret, "a/", after, 1)
+            .await
+            .unwrap()
+            .value;
+        assert_eq!(names(&page).first().copied(), first, "{after:?}");
+    }
+}
+
+pub(super) async fn records_of_a_kind_are_found_in_every_namespace(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    let there = Record {
+        namespace: THERE,
+        ..record(Kind::Policy, 1, "a")
+    };
+    writer
+        .given(&[
+            record(Kind::Policy, 1, "a"),
+            record(Kind::Policy, 2, "b"),
+            there,
+            secret(3, "c"),
+        ])
+        .await;
+    let mut found = store.of_kind(START, Kind::Policy).await.unwrap().value;
+    found.sort_by_key(|record| (record.namespace, record.id));
+    let found: Vec<_> = found
+        .iter()
+        .map(|record| (record.namespace, record.name.as_str()))
+        .collect();
+    assert_eq!(found, [(HERE, "a"), (HERE, "b"), (THERE, "a")]);
+    assert!(store.of_kind(START, Kind::Role).await.unwrap().value.is_empty());
+}
+
+pub(super) async fn a_boot_number_is_taken_once(store: &dyn Store) {
+    let boot = |boot, node: &str| BootRow {
+        boot,
+        node: node.into(),
+        started_at: START,
+        mac: strongroom_domain::Digest([1; 32]),
+    };
+    assert_eq!(store.last_boot(START).await.unwrap().value, 0);
+    for (row, expected, last) in [
+        (boot(1, "node-ä"), UpkeepDone::Done, 1),
+        (boot(2, "node-b"), UpkeepDone::Done, 2),
+        (boot(2, "node-c"), UpkeepDone::Taken, 2),
+        (boot(2, "node-b"), UpkeepDone::Taken, 2),
+        (boot((1 << 24) - 1, "node-c"), UpkeepDone::Done, (1 << 24) - 1),
+    ] {
+        assert_eq!(keep_up(store, START, Upkeep::Boot(row)).await, expected);
+        assert_eq!(store.last_boot(START).await.unwrap().value, last);
+    }
+}
+
+pub(super) async fn sizes_count_rows(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    let sizes = store.sizes(START).await.unwrap().value;
+    assert_eq!((sizes.records, sizes.versions), (0, 0));
+    let version = |number| {
+        let row = strongroom_domain::Row::Version(super::fixtures::version(1, number));
+        strongroom_domain::Write::Insert(row)
+    };
+    writer
+        .write([
+            insert(&secret(1, "a")),
+            insert(&secret(2, "b")),
+            version(1),
+            version(2),
+            version(3),
+        ])
+        .await;
+    let sizes = store.sizes(START).await.unwrap().value;
+    assert_eq!((sizes.records, sizes.versions), (2, 3));
+    assert!(sizes.database_bytes >= 0);
+}

@@ -1,0 +1,30 @@
+//! The traits by which the broker reaches outside, and (feature `conformance`) the suite that every store passes.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "conformance")]
+pub mod memory;
+mod store;
+
+pub use store::{
+    Applied, At, AuditFilter, BootRow, Fut, Settled, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict,
+};
+use strongroom_domain::Time;
+
+/// The time of day. Time is an argument everywhere below the program, and this is where it comes from.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Time;
+}
+
+/// Randomness fit for keys.
+pub trait Entropy: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+impl dyn Entropy {
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+}

@@ -1,0 +1,397 @@
+//! A store in memory: the model that the real stores are compared with, written to be obvious. A transaction is a clone
+//! of the state, which takes the state's place when it commits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
+use strongroom_domain::row::{Key, RowKey};
+use strongroom_domain::{
+    Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Touch, Version, Write,
+};
+
+use crate::{Applied, At, AuditFilter, BootRow, Fut, Settled, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
+
+/// How many changes a fence tells at most.
+const FENCE_LIMIT: u16 = 100;
+
+/// It reads no clock: the database's time is the caller's `now`.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    rows: BTreeMap<RowKey, Row>,
+    top: Revision,
+    /// Each with the time it was made.
+    changes: BTreeMap<Revision, (Time, Touch)>,
+    batches: BTreeMap<BatchId, Batch>,
+    entries: Vec<StoredEntry>,
+    boots: BTreeMap<i64, BootRow>,
+}
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A state is replaced whole or not at all, so a panic under the lock leaves none half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A transaction: what `work` did is kept if it succeeds.
+    fn write<T>(&self, work: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut state = self.lock();
+        let mut next = state.clone();
+        let done = work(&mut next)?;
+        *state = next;
+        Ok(done)
+    }
+
+    fn read<T>(&self, now: Time, look: impl FnOnce(&State) -> T) -> Result<At<T>, StoreError> {
+        let state = self.lock();
+        Ok(At {
+            value: look(&state),
+            revision: state.top,
+            db_now: now,
+        })
+    }
+}
+
+impl State {
+    fn apply(
+        &mut self,
+        now: Time,
+        group: &[Change],
+        since: Revision,
+        seal: &mut (dyn FnMut(&Fence, &[Option<Outcome>]) -> Verdict + Send),
+    ) -> Result<Applied, StoreError> {
+        let before = self.clone();
+        let fence = before.fence(now, since);
+        let mut taken_out = BTreeSet::new();
+        loop {
+            *self = before.clone();
+            let outcomes: Vec<Option<Outcome>> = group
+                .iter()
+                .enumerate()
+                .map(|(index, change)| (!taken_out.contains(&index)).then(|| self.change(now, change)))
+                .collect();
+            if !outcomes.contains(&Some(Outcome::Applied)) {
+                return Ok(Applied { outcomes, fence });
+            }
+            match seal(&fence, &outcomes) {
+                Verdict::Commit(batch) => {
+                    self.log(&batch)?;
+                    return Ok(Applied { outcomes, fence });
+                }
+                Verdict::Without(indexes) => taken_out.extend(indexes),
+                Verdict::Abandon => return Err(StoreError::Abandoned),
+            }
+        }
+    }
+
+    /// All of a change, or nothing.
+    fn change(&mut self, now: Time, change: &Change) -> Outcome {
+        let mut next = self.clone();
+        if !change.writes.iter().all(|write| next.row(write)) {
+            return Outcome::Conflict;
+        }
+        for touch in &change.touches {
+            next.top = Revision(next.top.0 + 1);
+            next.changes.insert(
+                next.top,
+                (
+                    now,
+                    Touch {
+                        revision: next.top,
+                        ..touch.clone()
+                    },
+                ),
+            );
+        }
+        *self = next;
+        Outcome::Applied
+    }
+
+    /// Whether the row compared, and so was written.
+    fn row(&mut self, write: &Write) -> bool {
+        let stored = self.rows.get(&write.key()).map(Row::rev);
+        match write {
+            Write::Insert(row) if stored.is_none() && !self.name_is_taken(row) => {
+                self.rows.insert(row.key(), row.clone());
+            }
+            Write::Replace(rev, row) if stored == Some(*rev) && !self.name_is_taken(row) => {
+                self.rows.insert(row.key(), row.clone());
+            }
+            Write::Remove(key, rev) if stored == Some(*rev) => {
+                self.rows.remove(key);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether another record bears this one's name.
+    fn name_is_taken(&self, row: &Row) -> bool {
+        let Row::Record(record) = row else { return false };
+        self.records()
+            .any(|other| other.key() == record.key() && other.id != record.id)
+    }
+
+    fn log(&mut self, sealed: &SealedBatch) -> Result<(), StoreError> {
+        if self.batches.contains_key(&sealed.batch.id) {
+            return Err(StoreError::BatchTaken);
+        }
+        self.batches.insert(sealed.batch.id, sealed.batch.clone());
+        self.entries.extend(sealed.entries.iter().cloned());
+        Ok(())
+    }
+
+    fn settle(&mut self, void: &SealedBatch) -> Result<Settled, StoreError> {
+        match self.batches.get(&void.batch.id) {
+            Some(batch) if batch.count > 0 => Ok(Settled::Committed),
+            // Settled before, by a call whose own commit was not confirmed: the answer stays what it was.
+            Some(_) => Ok(Settled::Void),
+            None => self.log(void).map(|()| Settled::Void),
+        }
+    }
+
+    fn upkeep(&mut self, now: Time, work: Upkeep) -> UpkeepDone {
+        match work {
+            Upkeep::Boot(row) if self.boots.contains_key(&row.boot) => return UpkeepDone::Taken,
+            Upkeep::Boot(row) => {
+                self.boots.insert(row.boot, row);
+            }
+            Upkeep::MakePartitions => {}
+            Upkeep::DropEntries { class, before } => {
+                self.entries
+                    .retain(|stored| stored.entry.class() != class || stored.entry.at >= before);
+            }
+            Upkeep::Prune { before } => {
+                self.rows.retain(|_, row| !is_due_change_id(row, now));
+                self.changes.retain(|_, (at, _)| *at >= before);
+            }
+            Upkeep::ErasePrincipal(principal) => {
+                for stored in self
+                    .entries
+                    .iter_mut()
+                    .filter(|stored| stored.entry.principal == Some(principal))
+                {
+                    stored.accessor = None;
+                    stored.source = None;
+                }
+            }
+        }
+        UpkeepDone::Done
+    }
+
+    fn fence(&self, now: Time, since: Revision) -> Fence {
+        Fence {
+            db_now: now,
+            top: self.top,
+            moved: self.moved(since, FENCE_LIMIT),
+        }
+    }
+
+    /// Revisions have no gap, so fewer changes than numbers means that some were pruned: an incomplete list must not
+    /// pass for a complete one.
+    fn moved(&self, since: Revision, limit: u16) -> Moved {
+        let above = self
+            .changes
+            .values()
+            .map(|(_, touch)| touch)
+            .filter(|touch| touch.revision > since);
+        let touches: Vec<Touch> = above.cloned().collect();
+        let complete = i64::try_from(touches.len()) == Ok(self.top.0 - since.0);
+        if complete && touches.len() <= limit.into() {
+            Moved::Touches(touches)
+        } else {
+            Moved::TooMany
+        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        self.rows.values().filter_map(|row| match row {
+            Row::Record(record) => Some(record),
+            Row::Version(_) => None,
+        })
+    }
+
+    fn list(&self, namespace: NamespaceId, kind: Kind, prefix: &str, after: &str, limit: u16) -> Vec<Record> {
+        let of_kind = self
+            .records()
+            .filter(|record| record.namespace == namespace && record.kind == kind);
+        let found = of_kind.filter(|record| record.name.starts_with(prefix) && record.name.as_str() > after);
+        let mut found: Vec<Record> = found.cloned().collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found.truncate(limit.into());
+        found
+    }
+
+    fn entries(&self, filter: &AuditFilter) -> Vec<StoredEntry> {
+        let mut found: Vec<StoredEntry> = self
+            .entries
+            .iter()
+            .filter(|stored| holds(filter, stored))
+            .cloned()
+            .collect();
+        found.sort_by_key(|stored| std::cmp::Reverse(place(stored)));
+        found.truncate(filter.limit.into());
+        found
+    }
+
+    fn batch_entries(&self, batch: &Batch) -> Vec<StoredEntry> {
+        let mut found: Vec<StoredEntry> = self
+            .entries
+            .iter()
+            .filter(|stored| stored.batch == batch.id)
+            .cloned()
+            .collect();
+        found.sort_by_key(|stored| stored.place);
+        found
+    }
+
+    fn sizes(&self) -> Sizes {
+        let count = |len: usize| i64::try_from(len).unwrap_or(i64::MAX);
+        let records = self.records().count();
+        Sizes {
+            records: count(records),
+            versions: count(self.rows.len() - records),
+            database_bytes: 0,
+        }
+    }
+}
+
+fn is_due_change_id(row: &Row, now: Time) -> bool {
+    matches!(row, Row::Record(record) if record.kind == Kind::ChangeId && record.due.is_some_and(|due| due <= now))
+}
+
+/// Where an entry stands in the log.
+fn place(stored: &StoredEntry) -> (Time, BatchId, i64) {
+    (stored.entry.at, stored.batch, stored.place)
+}
+
+fn holds(filter: &AuditFilter, stored: &StoredEntry) -> bool {
+    let entry = &stored.entry;
+    filter.namespace.is_none_or(|namespace| entry.namespace == namespace)
+        && filter.since.is_none_or(|since| entry.at >= since)
+        && filter.until.is_none_or(|until| entry.at < until)
+        && filter
+            .principal
+            .is_none_or(|principal| entry.principal == Some(principal))
+        && filter.path.as_ref().is_none_or(|path| entry.path.starts_with(path))
+        && filter.action.is_none_or(|action| entry.action.number() == action)
+        && filter.outcome.is_none_or(|outcome| entry.outcome.number() == outcome)
+        && filter.before.is_none_or(|before| place(stored) < before)
+}
+
+impl Store for MemoryStore {
+    fn apply<'a>(
+        &'a self,
+        _lane: Lane,
+        now: Time,
+        group: &'a [Change],
+        since: Revision,
+        seal: &'a mut (dyn FnMut(&Fence, &[Option<Outcome>]) -> Verdict + Send),
+    ) -> Fut<'a, Applied> {
+        Box::pin(async move { self.write(|state| state.apply(now, group, since, seal)) })
+    }
+
+    fn record<'a>(&'a self, _lane: Lane, now: Time, batch: &'a SealedBatch, since: Revision) -> Fut<'a, Fence> {
+        Box::pin(async move { self.write(|state| state.log(batch).map(|()| state.fence(now, since))) })
+    }
+
+    fn settle<'a>(&'a self, _lane: Lane, _now: Time, void: &'a SealedBatch) -> Fut<'a, Settled> {
+        Box::pin(async move { self.write(|state| state.settle(void)) })
+    }
+
+    fn upkeep(&self, now: Time, work: Upkeep) -> Fut<'_, UpkeepDone> {
+        Box::pin(async move { self.write(|state| Ok(state.upkeep(now, work))) })
+    }
+
+    fn find<'a>(&'a self, now: Time, keys: &'a [Key]) -> Fut<'a, At<Vec<Record>>> {
+        Box::pin(async move {
+            self.read(now, |state| {
+                state
+                    .records()
+                    .filter(|record| keys.contains(&record.key()))
+                    .cloned()
+                    .collect()
+            })
+        })
+    }
+
+    fn find_by_id(&self, now: Time, namespace: NamespaceId, kind: Kind, id: ObjectId) -> Fut<'_, At<Option<Record>>> {
+        Box::pin(async move {
+            self.read(now, |state| {
+                match state.rows.get(&RowKey::Record(namespace, kind, id)) {
+                    Some(Row::Record(record)) => Some(record.clone()),
+                    _ => None,
+                }
+            })
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        now: Time,
+        namespace: NamespaceId,
+        kind: Kind,
+        prefix: &'a str,
+        after: &'a str,
+        limit: u16,
+    ) -> Fut<'a, At<Vec<Record>>> {
+        Box::pin(async move { self.read(now, |state| state.list(namespace, kind, prefix, after, limit)) })
+    }
+
+    fn of_kind(&self, now: Time, kind: Kind) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(async move {
+            self.read(now, |state| {
+                state.records().filter(|record| record.kind == kind).cloned().collect()
+            })
+        })
+    }
+
+    fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>> {
+        Box::pin(async move {
+            self.read(now, |state| {
+                match state.rows.get(&RowKey::Version(namespace, owner, number)) {
+                    Some(Row::Version(version)) => Some(version.clone()),
+                    _ => None,
+                }
+            })
+        })
+    }
+
+    fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>> {
+        Box::pin(async move { self.read(now, |state| state.moved(since, limit)) })
+    }
+
+    fn last_boot(&self, now: Time) -> Fut<'_, At<i64>> {
+        Box::pin(async move { self.read(now, |state| state.boots.keys().next_back().copied().unwrap_or(0)) })
+    }
+
+    fn entries<'a>(&'a self, now: Time, filter: &'a AuditFilter) -> Fut<'a, At<Vec<StoredEntry>>> {
+        Box::pin(async move { self.read(now, |state| state.entries(filter)) })
+    }
+
+    fn batches(&self, now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>> {
+        Box::pin(async move {
+            self.read(now, |state| {
+                let above = state.batches.values().filter(|batch| batch.id > after);
+                above.take(limit.into()).cloned().collect()
+            })
+        })
+    }
+
+    fn batch_entries<'a>(&'a self, now: Time, batch: &'a Batch) -> Fut<'a, At<Vec<StoredEntry>>> {
+        Box::pin(async move { self.read(now, |state| state.batch_entries(batch)) })
+    }
+
+    fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>> {
+        Box::pin(async move { self.read(now, State::sizes) })
+    }
+}

@@ -1,0 +1,5 @@
+//! New migrations must be noticed: they are embedded when the crate is built.
+
+fn main() {
+    println!("cargo:rerun-if-changed=../../migrations/postgres");
+}

@@ -1,0 +1,134 @@
+//! Connections: a pool for reads and upkeep, and one connection a lane, which is closed hard on a deadline.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+use strongroom_domain::audit::Lane;
+use strongroom_ports::StoreError;
+use tokio::sync::Mutex;
+
+use crate::error::store_error;
+
+/// The schema level this program needs, and the level it is.
+pub(crate) const SCHEMA_LEVEL: i64 = 1;
+const POOL: u32 = 8;
+const ACQUIRE: Duration = Duration::from_secs(1);
+
+pub struct PostgresStore {
+    pub(crate) pool: PgPool,
+    options: PgConnectOptions,
+    lanes: [Mutex<Option<PgConnection>>; 3],
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostgresStore")
+    }
+}
+
+/// A URL may hold a password: a failure to parse it says nothing of it.
+pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Unfit("The database URL is not of the form postgres://USER@HOST:PORT/DATABASE.".into()))?;
+    Ok(options.application_name("strongroom").disable_statement_logging())
+}
+
+impl PostgresStore {
+    /// Connects and checks that the database is fit to keep promises; the error says what to do about it.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let options = parse_url(url)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POOL)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone());
+        let store = Self { pool, options, lanes: [Mutex::new(None), Mutex::new(None), Mutex::new(None)] };
+        store.check().await?;
+        Ok(store)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let schema = sqlx::query_scalar!("SELECT to_regclass('strongroom.meta') IS NOT NULL AS \"there!\"")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)?;
+        if !schema {
+            return Err(StoreError::Unfit("The database has no schema of ours. Run 'strongroom migrate up'.".into()));
+        }
+        self.check_level().await?;
+        let settings = sqlx::query!(
+            "SELECT current_setting('fsync') AS \"fsync!\", current_setting('full_page_writes') AS \"full_page_writes!\", \
+             current_setting('synchronous_commit') AS \"synchronous_commit!\", pg_is_in_recovery() AS \"standby!\", \
+             current_setting('plan_cache_mode') AS \"plan!\", \
+             (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS \"statement!\", \
+             (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout') AS \"lock!\", \
+             (SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS \"idle!\""
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error)?;
+        let mut faults = Vec::new();
+        if settings.fsync != "on" {
+            faults.push("fsync is off: set it to on, or a crash loses what was acknowledged");
+        }
+        if settings.full_page_writes != "on" {
+            faults.push("full_page_writes is off: set it to on, or a crash can tear pages");
+        }
+        if settings.standby {
+            faults.push("the server is a standby in recovery: connect to the primary");
+        }
+        if !["on", "remote_write", "remote_apply"].contains(&settings.synchronous_commit.as_str()) {
+            faults.push("synchronous_commit is off for this role: run 'strongroom migrate up' with this role");
+        }
+        let limited = |value: i64| (1..=1000).contains(&value);
+        if !limited(settings.statement) || !limited(settings.idle) || !(1..=200).contains(&settings.lock) {
+            faults.push("this role has no statement, lock and idle limits here: run 'strongroom migrate up' with this role");
+        }
+        if settings.plan != "force_generic_plan" {
+            faults.push("this role does not force generic plans: run 'strongroom migrate up' with this role");
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::Unfit(format!("The database is not fit: {}.", faults.join("; "))))
+        }
+    }
+
+    async fn check_level(&self) -> Result<(), StoreError> {
+        let level = |key: &'static str| {
+            sqlx::query_scalar!("SELECT value FROM strongroom.meta WHERE key = $1", key).fetch_one(&self.pool)
+        };
+        let parse = |text: String| text.parse::<i64>().map_err(|_| StoreError::Malformed("meta"));
+        let schema = parse(level("schema_level").await.map_err(store_error)?)?;
+        let oldest = parse(level("oldest_program").await.map_err(store_error)?)?;
+        if schema < SCHEMA_LEVEL {
+            return Err(StoreError::Unfit("The schema is older than this program needs. Run 'strongroom migrate up'.".into()));
+        }
+        if oldest > SCHEMA_LEVEL {
+            return Err(StoreError::Unfit("The schema no longer takes a program this old. Install a newer one.".into()));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the lane's own connection. The connection goes back only when the work succeeded; dropped or
+    /// failed, it is closed, so nothing half done can be continued by accident.
+    pub(crate) async fn on_lane<T, E, F>(&self, lane: Lane, work: F) -> Result<T, StoreError>
+    where
+        F: AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+        E: Into<StoreError>,
+    {
+        let Some(slot) = self.lanes.get(lane as usize) else { return Err(StoreError::Malformed("lane")) };
+        let mut slot = slot.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => PgConnection::connect_with(&self.options).await.map_err(store_error)?,
+        };
+        let done = work(&mut connection).await.map_err(Into::into);
+        if done.is_ok() {
+            *slot = Some(connection);
+        }
+        done
+    }
+}

@@ -1,0 +1,90 @@
+//! Migrations: embedded, applied by `migrate` alone, never by a server.
+
+use sqlx::migrate::{Migrate, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::ConnectOptions;
+use strongroom_ports::StoreError;
+
+use crate::connect::parse_url;
+use crate::error::store_error;
+
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    pub number: i64,
+    pub name: String,
+    pub applied: bool,
+}
+
+/// A connection without the role's time limits, to migrate with.
+#[derive(Debug)]
+pub struct Migrations(PgConnection);
+
+impl Migrations {
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let mut connection = parse_url(url)?.connect().await.map_err(store_error)?;
+        for statement in ["SET statement_timeout = 0", "SET lock_timeout = '30s'"] {
+            sqlx::query(statement).execute(&mut connection).await.map_err(store_error)?;
+        }
+        Ok(Self(connection))
+    }
+
+    /// Refuses a database that holds other tables and not ours, unless told to adopt it.
+    pub async fn up(&mut self, adopt: bool) -> Result<(), StoreError> {
+        let ours: bool = sqlx::query_scalar("SELECT to_regclass('strongroom.meta') IS NOT NULL")
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(store_error)?;
+        let others: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'strongroom')",
+        )
+        .fetch_one(&mut self.0)
+        .await
+        .map_err(store_error)?;
+        if !ours && others > 0 && !adopt {
+            return Err(StoreError::Unfit(format!(
+                "The database holds {others} tables that are not ours. Name another database, or pass --adopt to share this one."
+            )));
+        }
+        MIGRATOR.run(&mut self.0).await.map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// Takes back everything above `target`.
+    pub async fn down(&mut self, target: i64, discard: bool) -> Result<(), StoreError> {
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM strongroom.record LIMIT 1) held")
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(store_error)?;
+        if rows > 0 && !discard {
+            return Err(StoreError::Unfit(
+                "Going down would lose what is stored. Make a backup, and pass --discard to lose it.".into(),
+            ));
+        }
+        MIGRATOR.undo(&mut self.0, target).await.map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    pub async fn status(&mut self) -> Result<Vec<MigrationStatus>, StoreError> {
+        let there: bool = sqlx::query_scalar("SELECT to_regclass('strongroom._sqlx_migrations') IS NOT NULL")
+            .fetch_one(&mut self.0)
+            .await
+            .map_err(store_error)?;
+        let applied = if there {
+            self.0
+                .list_applied_migrations(MIGRATOR.table_name.as_ref())
+                .await
+                .map_err(|error| StoreError::Unavailable(error.into()))?
+        } else {
+            Vec::new()
+        };
+        Ok(MIGRATOR
+            .iter()
+            .filter(|migration| migration.migration_type.is_up_migration())
+            .map(|migration| MigrationStatus {
+                number: migration.version,
+                name: migration.description.to_string(),
+                applied: applied.iter().any(|done| done.version == migration.version),
+            })
+            .collect())
+    }
+}

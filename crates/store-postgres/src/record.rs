@@ -1,0 +1,140 @@
+//! The statement a read waits for: batch, entries and the fence in one.
+
+use sqlx::postgres::PgConnection;
+use strongroom_domain::audit::{Class, Lane, SealedBatch};
+use strongroom_domain::{Fence, Moved, Revision, Time};
+use strongroom_ports::{Settled, StoreError};
+
+use crate::PostgresStore;
+use crate::columns::{EntryColumns, TouchRow};
+use crate::error::{commit_error, store_error};
+
+/// A fence asks for one more than it can carry.
+pub(crate) const FENCE_LIMIT: usize = 100;
+
+struct FenceRow {
+    written: i64,
+    db_now: i64,
+    top: i64,
+    revision: Option<i64>,
+    namespace: Option<Vec<u8>>,
+    kind: Option<i16>,
+    name: Option<String>,
+    version: Option<i64>,
+    action: Option<i16>,
+}
+
+macro_rules! record_statement {
+    ($table:literal, $sealed:expr, $since:expr, $connection:expr) => {{
+        let batch = &$sealed.batch;
+        let e = EntryColumns::of(&$sealed.entries);
+        sqlx::query_as!(
+            FenceRow,
+            "WITH b AS (INSERT INTO strongroom.audit_batch (id, class, at, count, root, previous, key, mac) "
+                + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)), "
+                + "e AS (INSERT INTO strongroom."
+                + $table
+                + " (batch, place, at, request, dialect, action, outcome, reason, principal, who, namespace, path, version, digest, count, accessor, source) "
+                + "SELECT * FROM UNNEST($9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[], $13::smallint[], $14::smallint[], "
+                + "$15::smallint[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[], $21::bigint[], $22::bytea[], "
+                + "$23::bigint[], $24::text[], $25::text[]) RETURNING 1) "
+                + "SELECT f.written AS \"written!\", f.db_now AS \"db_now!\", f.top AS \"top!\", "
+                + "c.revision AS \"revision?\", c.namespace AS \"namespace?\", c.kind AS \"kind?\", c.name AS \"name?\", c.version AS \"version?\", c.action AS \"action?\" "
+                + "FROM (SELECT (SELECT count(*) FROM e) AS written, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now, "
+                + "(SELECT value FROM strongroom.revision WHERE id = 1) AS top) f "
+                + "LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $26 ORDER BY revision LIMIT 101) c ON true",
+            batch.id.0,
+            batch.class.number(),
+            batch.at.0,
+            batch.count,
+            &batch.root.0,
+            &batch.previous.0,
+            batch.key,
+            &batch.mac.0,
+            &e.batch,
+            &e.place,
+            &e.at,
+            e.request as _,
+            &e.dialect,
+            &e.action,
+            &e.outcome,
+            &e.reason,
+            e.principal as _,
+            e.who as _,
+            e.namespace as _,
+            e.path as _,
+            e.version as _,
+            e.digest as _,
+            &e.count,
+            e.accessor as _,
+            e.source as _,
+            $since.0,
+        )
+        .fetch_all(&mut *$connection)
+        .await
+    }};
+}
+
+impl PostgresStore {
+    pub(crate) async fn record_batch(
+        &self,
+        lane: Lane,
+        sealed: &SealedBatch,
+        since: Revision,
+    ) -> Result<Fence, StoreError> {
+        self.on_lane(lane, async |connection| insert_batch(connection, sealed, since).await.map_err(commit_error)).await.and_then(
+            |rows| fence_of(rows, sealed),
+        )
+    }
+
+    /// A unique batch id means this insert waits for a commit still under way, and then either fails or stands alone.
+    pub(crate) async fn settle_batch(&self, lane: Lane, void: &SealedBatch) -> Result<Settled, StoreError> {
+        match self.record_batch(lane, void, Revision(i64::MAX)).await {
+            Ok(_) => Ok(Settled::Void),
+            Err(StoreError::BatchTaken) => Ok(Settled::Committed),
+            Err(StoreError::Unknown(source)) => Err(StoreError::Unavailable(source)),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+async fn insert_batch(
+    connection: &mut PgConnection,
+    sealed: &SealedBatch,
+    since: Revision,
+) -> Result<Vec<FenceRow>, sqlx::Error> {
+    match sealed.batch.class {
+        Class::Reads => record_statement!("entry_reads", sealed, since, connection),
+        Class::Kept => record_statement!("entry_kept", sealed, since, connection),
+    }
+}
+
+fn fence_of(rows: Vec<FenceRow>, sealed: &SealedBatch) -> Result<Fence, StoreError> {
+    let Some(first) = rows.first() else { return Err(StoreError::Malformed("fence")) };
+    let (expected, written) = (sealed.entries.len() as u64, first.written.unsigned_abs());
+    // A trigger can swallow an insert without an error.
+    if written != expected {
+        return Err(StoreError::Incomplete { expected, written });
+    }
+    let (db_now, top) = (Time(first.db_now), Revision(first.top));
+    let rows = rows.into_iter().map(|row| TouchRow {
+        revision: row.revision,
+        namespace: row.namespace,
+        kind: row.kind,
+        name: row.name,
+        version: row.version,
+        action: row.action,
+    });
+    Ok(Fence { db_now, top, moved: moved(rows, FENCE_LIMIT)? })
+}
+
+pub(crate) fn moved(rows: impl Iterator<Item = TouchRow>, limit: usize) -> Result<Moved, StoreError> {
+    let touches = rows.filter_map(|row| row.touch().transpose()).collect::<Result<Vec<_>, _>>()?;
+    Ok(if touches.len() > limit { Moved::TooMany } else { Moved::Touches(touches) })
+}
+
+/// The batch within a transaction that goes on: what it returns of the fence is not needed.
+pub(crate) async fn insert_batch_only(connection: &mut PgConnection, sealed: &SealedBatch) -> Result<(), StoreError> {
+    let rows = insert_batch(connection, sealed, Revision(i64::MAX)).await.map_err(store_error)?;
+    fence_of(rows, sealed).map(|_| ())
+}

@@ -1,0 +1,99 @@
+//! [`Store`] on embedded SQLite: rows to domain and back, nothing clever. WAL, `synchronous=FULL`, one writer, at most four
+//! readers, an exclusive lock on the data directory. Sets are written by `json_each`, one statement a table and kind of write.
+
+mod apply;
+mod audit;
+mod columns;
+mod connect;
+mod error;
+mod migrate;
+mod read;
+mod record;
+mod upkeep;
+
+pub use connect::SqliteStore;
+pub use migrate::{MigrationStatus, Migrations};
+
+use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
+use strongroom_domain::row::Key;
+use strongroom_domain::{
+    Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version,
+};
+use strongroom_ports::{Applied, At, AuditFilter, Fut, Settled, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+
+impl Store for SqliteStore {
+    fn apply<'a>(
+        &'a self,
+        _lane: Lane,
+        now: Time,
+        group: &'a [Change],
+        since: Revision,
+        seal: &'a mut (dyn FnMut(&Fence, &[Option<Outcome>]) -> Verdict + Send),
+    ) -> Fut<'a, Applied> {
+        Box::pin(self.apply_group(now, group, since, seal))
+    }
+
+    fn record<'a>(&'a self, _lane: Lane, now: Time, batch: &'a SealedBatch, since: Revision) -> Fut<'a, Fence> {
+        Box::pin(self.record_batch(now, batch, since))
+    }
+
+    fn settle<'a>(&'a self, _lane: Lane, now: Time, void: &'a SealedBatch) -> Fut<'a, Settled> {
+        Box::pin(self.settle_batch(now, void))
+    }
+
+    fn upkeep(&self, now: Time, work: Upkeep) -> Fut<'_, UpkeepDone> {
+        Box::pin(self.do_upkeep(now, work))
+    }
+
+    fn find<'a>(&'a self, now: Time, keys: &'a [Key]) -> Fut<'a, At<Vec<Record>>> {
+        Box::pin(self.find_records(now, keys))
+    }
+
+    fn find_by_id(&self, now: Time, namespace: NamespaceId, kind: Kind, id: ObjectId) -> Fut<'_, At<Option<Record>>> {
+        Box::pin(self.find_record_by_id(now, namespace, kind, id))
+    }
+
+    fn list<'a>(
+        &'a self,
+        now: Time,
+        namespace: NamespaceId,
+        kind: Kind,
+        prefix: &'a str,
+        after: &'a str,
+        limit: u16,
+    ) -> Fut<'a, At<Vec<Record>>> {
+        Box::pin(self.list_records(now, namespace, kind, prefix, after, limit))
+    }
+
+    fn of_kind(&self, now: Time, kind: Kind) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.records_of_kind(now, kind))
+    }
+
+    fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>> {
+        Box::pin(self.find_version(now, namespace, owner, number))
+    }
+
+    fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>> {
+        Box::pin(self.find_touches(now, since, limit))
+    }
+
+    fn last_boot(&self, now: Time) -> Fut<'_, At<i64>> {
+        Box::pin(self.find_last_boot(now))
+    }
+
+    fn entries<'a>(&'a self, now: Time, filter: &'a AuditFilter) -> Fut<'a, At<Vec<StoredEntry>>> {
+        Box::pin(self.find_entries(now, filter))
+    }
+
+    fn batches(&self, now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>> {
+        Box::pin(self.find_batches(now, after, limit))
+    }
+
+    fn batch_entries<'a>(&'a self, now: Time, batch: &'a Batch) -> Fut<'a, At<Vec<StoredEntry>>> {
+        Box::pin(self.find_batch_entries(now, batch))
+    }
+
+    fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>> {
+        Box::pin(self.find_sizes(now))
+    }
+}

@@ -1,0 +1,162 @@
+//! Reads: each returns its value with the revision of the same snapshot.
+
+use strongroom_domain::row::Key;
+use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Version};
+use strongroom_ports::{At, Sizes, StoreError};
+
+use crate::SqliteStore;
+use crate::columns::{RecordRow, VersionRow, hex, json};
+use crate::error::store_error;
+use crate::record::{moved, top};
+
+/// A snapshot: one transaction, whose first read fixes what all of it sees.
+macro_rules! snapshot {
+    ($self:ident, $now:ident, $transaction:ident, $value:expr) => {{
+        let mut $transaction = $self.readers.begin().await.map_err(store_error)?;
+        let revision = top(&mut $transaction).await?;
+        let value = $value;
+        $transaction.commit().await.map_err(store_error)?;
+        Ok(At { value, revision, db_now: $self.time($now) })
+    }};
+}
+pub(crate) use snapshot;
+
+impl SqliteStore {
+    pub(crate) async fn find_records(&self, now: Time, keys: &[Key]) -> Result<At<Vec<Record>>, StoreError> {
+        let rows: Vec<_> =
+            keys.iter().map(|key| (hex(key.namespace.as_slice()), key.kind.number(), &key.name)).collect();
+        let rows = json(&rows)?;
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query_as!(
+                RecordRow,
+                "SELECT r.namespace AS \"namespace!\", r.kind AS \"kind!\", r.id AS \"id!\", r.name AS \"name!\", r.rev AS \"rev!\", r.due, r.format AS \"format!\", \
+                 r.body AS \"body!\", r.mac AS \"mac!\" FROM json_each(?) AS u \
+                 CROSS JOIN record r ON r.namespace = unhex(u.value ->> 0) AND r.kind = u.value ->> 1 AND r.name = u.value ->> 2",
+                rows,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Record::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn find_record_by_id(
+        &self,
+        now: Time,
+        namespace: NamespaceId,
+        kind: Kind,
+        id: ObjectId,
+    ) -> Result<At<Option<Record>>, StoreError> {
+        let (namespace, kind, id) = (namespace.as_slice(), kind.number(), id.as_slice());
+        snapshot!(self, now, transaction, {
+            let row = sqlx::query_as!(
+                RecordRow,
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record WHERE namespace = ? AND kind = ? AND id = ?",
+                namespace,
+                kind,
+                id,
+            )
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            row.map(Record::try_from).transpose()?
+        })
+    }
+
+    pub(crate) async fn list_records(
+        &self,
+        now: Time,
+        namespace: NamespaceId,
+        kind: Kind,
+        prefix: &str,
+        after: &str,
+        limit: u16,
+    ) -> Result<At<Vec<Record>>, StoreError> {
+        let (namespace, kind) = (namespace.as_slice(), kind.number());
+        let length = i64::try_from(prefix.chars().count()).map_err(|_| StoreError::Malformed("prefix"))?;
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query_as!(
+                RecordRow,
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record \
+                 WHERE namespace = ? AND kind = ? AND name > ? AND name >= ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
+                namespace,
+                kind,
+                after,
+                prefix,
+                length,
+                prefix,
+                limit,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Record::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn records_of_kind(&self, now: Time, kind: Kind) -> Result<At<Vec<Record>>, StoreError> {
+        let kind = kind.number();
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query_as!(
+                RecordRow,
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record WHERE kind = ? ORDER BY namespace, name",
+                kind,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Record::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn find_version(
+        &self,
+        now: Time,
+        namespace: NamespaceId,
+        owner: ObjectId,
+        number: i64,
+    ) -> Result<At<Option<Version>>, StoreError> {
+        let (namespace, owner) = (namespace.as_slice(), owner.as_slice());
+        snapshot!(self, now, transaction, {
+            let row = sqlx::query_as!(
+                VersionRow,
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM version \
+                 WHERE namespace = ? AND owner = ? AND number = ?",
+                namespace,
+                owner,
+                number,
+            )
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            row.map(Version::try_from).transpose()?
+        })
+    }
+
+    pub(crate) async fn find_touches(&self, now: Time, since: Revision, limit: u16) -> Result<At<Moved>, StoreError> {
+        snapshot!(self, now, transaction, moved(&mut transaction, since, limit.into()).await?)
+    }
+
+    pub(crate) async fn find_last_boot(&self, now: Time) -> Result<At<i64>, StoreError> {
+        snapshot!(self, now, transaction, {
+            sqlx::query_scalar!("SELECT coalesce(max(boot), 0) AS \"boot!: i64\" FROM boot")
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(store_error)?
+        })
+    }
+
+    pub(crate) async fn find_sizes(&self, now: Time) -> Result<At<Sizes>, StoreError> {
+        snapshot!(self, now, transaction, {
+            let row = sqlx::query!(
+                "SELECT (SELECT count(*) FROM record) AS \"records!: i64\", (SELECT count(*) FROM version) AS \"versions!: i64\", \
+                 (SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()) AS \"bytes!: i64\""
+            )
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            Sizes { records: row.records, versions: row.versions, database_bytes: row.bytes }
+        })
+    }
+}

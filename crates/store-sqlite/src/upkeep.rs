@@ -1,0 +1,128 @@
+//! Upkeep, in transactions small enough that no request waits long behind them.
+
+use strongroom_domain::audit::Class;
+use strongroom_domain::{Kind, PrincipalId, Time};
+use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone};
+
+use crate::SqliteStore;
+use crate::error::store_error;
+
+/// Rows one call removes at most: a few milliseconds of the one writer.
+const CHUNK: i64 = 500;
+
+fn more(rows: u64) -> UpkeepDone {
+    if rows >= CHUNK.unsigned_abs() { UpkeepDone::More } else { UpkeepDone::Done }
+}
+
+impl SqliteStore {
+    pub(crate) async fn do_upkeep(&self, now: Time, work: Upkeep) -> Result<UpkeepDone, StoreError> {
+        match work {
+            Upkeep::Boot(row) => self.insert_boot(row).await,
+            // SQLite has no partitions; entries are dropped by their index on time.
+            Upkeep::MakePartitions => Ok(UpkeepDone::Done),
+            Upkeep::DropEntries { class, before } => self.drop_entries(class, before).await,
+            Upkeep::Prune { before } => self.prune(self.time(now), before).await,
+            Upkeep::ErasePrincipal(principal) => self.erase(principal).await,
+        }
+    }
+
+    async fn insert_boot(&self, row: BootRow) -> Result<UpkeepDone, StoreError> {
+        self.on_writer(async |connection| {
+            let mac = row.mac.as_slice();
+            let done = sqlx::query!(
+                "INSERT INTO boot (boot, node, started_at, mac) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                row.boot,
+                row.node,
+                row.started_at.0,
+                mac,
+            )
+            .execute(connection)
+            .await
+            .map_err(store_error)?;
+            Ok(if done.rows_affected() == 1 { UpkeepDone::Done } else { UpkeepDone::Taken })
+        })
+        .await
+    }
+
+    async fn drop_entries(&self, class: Class, before: Time) -> Result<UpkeepDone, StoreError> {
+        self.on_writer(async |connection| {
+            let done = match class {
+                Class::Reads => {
+                    sqlx::query!(
+                        "DELETE FROM entry_reads WHERE (batch, place) IN (SELECT batch, place FROM entry_reads WHERE at < ? ORDER BY at LIMIT ?)",
+                        before.0,
+                        CHUNK,
+                    )
+                    .execute(connection)
+                    .await
+                }
+                Class::Kept => {
+                    sqlx::query!(
+                        "DELETE FROM entry_kept WHERE (batch, place) IN (SELECT batch, place FROM entry_kept WHERE at < ? ORDER BY at LIMIT ?)",
+                        before.0,
+                        CHUNK,
+                    )
+                    .execute(connection)
+                    .await
+                }
+            };
+            Ok(more(done.map_err(store_error)?.rows_affected()))
+        })
+        .await
+    }
+
+    async fn prune(&self, now: Time, before: Time) -> Result<UpkeepDone, StoreError> {
+        let kind = Kind::ChangeId.number();
+        self.on_writer(async |connection| {
+            let ids = sqlx::query!(
+                "DELETE FROM record WHERE (namespace, kind, id) IN (SELECT namespace, kind, id FROM record WHERE kind = ? AND due <= ? LIMIT ?)",
+                kind,
+                now.0,
+                CHUNK,
+            )
+            .execute(&mut *connection)
+            .await
+            .map_err(store_error)?
+            .rows_affected();
+            let changes = sqlx::query!(
+                "DELETE FROM change WHERE revision IN (SELECT revision FROM change WHERE at < ? ORDER BY revision LIMIT ?)",
+                before.0,
+                CHUNK,
+            )
+            .execute(connection)
+            .await
+            .map_err(store_error)?
+            .rows_affected();
+            Ok(more(ids.max(changes)))
+        })
+        .await
+    }
+
+    async fn erase(&self, principal: PrincipalId) -> Result<UpkeepDone, StoreError> {
+        let principal = principal.as_slice();
+        self.on_writer(async |connection| {
+            let reads = sqlx::query!(
+                "UPDATE entry_reads SET accessor = NULL, source = NULL WHERE (batch, place) IN \
+                 (SELECT batch, place FROM entry_reads WHERE principal = ? AND (accessor IS NOT NULL OR source IS NOT NULL) LIMIT ?)",
+                principal,
+                CHUNK,
+            )
+            .execute(&mut *connection)
+            .await
+            .map_err(store_error)?
+            .rows_affected();
+            let kept = sqlx::query!(
+                "UPDATE entry_kept SET accessor = NULL, source = NULL WHERE (batch, place) IN \
+                 (SELECT batch, place FROM entry_kept WHERE principal = ? AND (accessor IS NOT NULL OR source IS NOT NULL) LIMIT ?)",
+                principal,
+                CHUNK,
+            )
+            .execute(connection)
+            .await
+            .map_err(store_error)?
+            .rows_affected();
+            Ok(if reads + kept > 0 { UpkeepDone::More } else { UpkeepDone::Done })
+        })
+        .await
+    }
+}

@@ -1,0 +1,46 @@
+//! The project's own checks and generators: `cargo xtask tidy`, `cargo xtask sqlx [--check]`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks through its output"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool reads its environment and touches files with the time it is"
+)]
+
+mod source;
+mod sqlx;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <task>
+  tidy            checks the rules of the house: imports, sizes, conformance, migrations, docs, dependencies
+  sqlx            regenerates the .sqlx folders of both stores from throw-away databases
+  sqlx --check    only compares, and fails where they are out of date
+
+sqlx needs `psql` and STRONGROOM_TEST_POSTGRES_URL, a PostgreSQL where databases may be created.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["tidy"] => Ok(tidy::run()),
+        ["sqlx"] => sqlx::regenerate(sqlx::Mode::Write),
+        ["sqlx", "--check"] => sqlx::regenerate(sqlx::Mode::Check),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(1);
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

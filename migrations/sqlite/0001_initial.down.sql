@@ -1,0 +1,9 @@
+DROP TABLE entry_kept;
+DROP TABLE entry_reads;
+DROP TABLE audit_batch;
+DROP TABLE boot;
+DROP TABLE change;
+DROP TABLE revision;
+DROP TABLE version;
+DROP TABLE record;
+DROP TABLE meta;
