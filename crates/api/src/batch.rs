@@ -10,7 +10,7 @@ use crate::secrets::Secret;
 use crate::{Problem, With};
 
 /// Items in one batch.
-pub const MAX_ITEMS: usize = 500;
+pub const MAX_ITEMS: usize = 1000;
 
 /// As received: whether it is one of the two batches is seen by [`BatchRequest::batch`].
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -1,1 +1,94 @@
+//! What the product does, independent of wire and database: one file per verb, and the mechanisms they share.
+//! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
+mod access_tokens;
+mod authenticate;
+mod batch;
+mod cache;
+mod chain;
+mod change;
+mod clients;
+mod clock;
+mod delete;
+mod erase;
+mod grants;
+mod history;
+mod initialise;
+mod jobs;
+mod keys;
+mod labels;
+mod lanes;
+mod list;
+mod locks;
+mod login;
+mod metadata;
+mod open;
+mod policies;
+mod put;
+mod read;
+mod record;
+mod request;
+mod roles;
+mod rows;
+mod search_audit;
+mod session;
+mod stats;
+
+pub use batch::{BatchItem, BatchRead, BatchWrite};
+pub use clients::{ClientView, NewClientSecret, SecretView};
+pub use delete::Deleted;
+pub use history::History;
+pub use initialise::{Initialised, initialise};
+pub use list::{ListItem, ListPage};
+pub use login::LoggedIn;
+pub use metadata::MetadataView;
+pub use open::{Health, Opened, Settings};
+pub use policies::{PolicyView, RuleSet};
+pub use put::{PutSecret, Written};
+pub use read::SecretView as SecretValue;
+pub use request::Request;
+pub use roles::RoleView;
+pub use search_audit::{AuditPage, AuditQuery, AuditView};
+pub use stats::{LaneStats, Stats};
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use strongroom_crypto::Keys;
+use strongroom_domain::{NamespaceId, ObjectId};
+use strongroom_ports::{Entropy, Store};
+
+use crate::cache::Node;
+use crate::clock::NodeClock;
+use crate::lanes::Lanes;
+use crate::locks::Locks;
+
+/// The product. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Arc<NodeClock>,
+    entropy: Arc<dyn Entropy>,
+    settings: Settings,
+    ring: Ring,
+    /// The namespace `root`, the only one so far.
+    namespace: NamespaceId,
+    node: Arc<Node>,
+    lanes: Lanes,
+    locks: Locks,
+    stats: Arc<Stats>,
+}
+
+/// The opened key ring, and where its record is.
+struct Ring {
+    keys: Arc<ArcSwap<Keys>>,
+    id: ObjectId,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Broker")
+    }
+}

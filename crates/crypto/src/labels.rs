@@ -6,6 +6,8 @@ pub const FILE_SLOT: &str = "strongroom/v1/slot-file";
 pub const RING: &str = "strongroom/v1/ring-body";
 /// Sealing a version's payload under its namespace's data epoch.
 pub const VERSION: &str = "strongroom/v1/version";
+/// Sealing the answer that a used change id keeps.
+pub const CHANGE_ANSWER: &str = "strongroom/v1/change-answer";
 /// Row MACs.
 pub const RECORD_MAC: &str = "strongroom/v1/record-mac";
 /// Batch MACs.
@@ -27,6 +29,7 @@ pub const ALL: &[&str] = &[
     FILE_SLOT,
     RING,
     VERSION,
+    CHANGE_ANSWER,
     RECORD_MAC,
     BATCH_MAC,
     MONTH_SALT,

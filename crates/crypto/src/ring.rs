@@ -235,6 +235,37 @@ impl Keys {
     }
 }
 
+/// The answer a used change id keeps: sealed, since it may hold a client's secret.
+fn answer_place(namespace: NamespaceId, row: ObjectId, epoch: i64) -> Place<'static> {
+    Place { label: labels::CHANGE_ANSWER, namespace, kind: Kind::ChangeId, row, path: "", version: 1, payload: 0, epoch }
+}
+
+impl Keys {
+    /// The epoch and the sealed bytes. `salt` must be fresh.
+    pub fn seal_answer(
+        &self,
+        namespace: NamespaceId,
+        row: ObjectId,
+        salt: [u8; 32],
+        answer: &[u8],
+    ) -> Result<(i64, Vec<u8>), CryptoError> {
+        let (epoch, key) = self.newest(Purpose::Data, Some(namespace))?;
+        Ok((epoch, seal::seal(key, salt, &answer_place(namespace, row, epoch), answer)?.to_bytes()))
+    }
+
+    pub fn open_answer(
+        &self,
+        namespace: NamespaceId,
+        row: ObjectId,
+        epoch: i64,
+        bytes: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let key = self.named(epoch, Purpose::Data, Some(namespace))?;
+        let sealed = Sealed::from_bytes(bytes)?;
+        seal::open(key, &answer_place(namespace, row, epoch), &sealed.salt, &sealed.commitment, &sealed.sealed)
+    }
+}
+
 fn push(
     stored: &mut Vec<RingKey>,
     purpose: Purpose,

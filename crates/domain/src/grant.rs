@@ -51,10 +51,13 @@ pub enum PrincipalKind {
     Workload,
 }
 
-/// Who acts. `salt` keys the audit identity; erasing a person empties it.
+/// Who acts. `salt` keys the audit identity; erasing a person replaces it, so that what was can no longer be linked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     pub kind: PrincipalKind,
+    /// What people call it; entries hold the id alone. Erasing a person empties it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub salt: Digest,
     pub created_at: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +79,9 @@ pub struct Token {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedChangeId {
     pub request: Digest,
+    /// The key of `request`.
     pub key: i64,
-    /// What was answered, so that a repeat gets the same.
-    pub answer: serde_json::Value,
+    /// What was answered, so that a repeat gets the same; sealed under this data epoch, in hexadecimal.
+    pub epoch: i64,
+    pub answer: String,
 }

@@ -1,6 +1,7 @@
 //! The rules and types of Strongroom, as values and pure functions: no I/O, no async, no clock, no randomness.
 //! Time and chance are arguments. Everything that is stored, authenticated or recorded has its exact bytes defined here.
 
+pub mod access;
 pub mod audit;
 pub mod canon;
 pub mod change;

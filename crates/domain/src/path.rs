@@ -128,9 +128,11 @@ fn check(text: &str) -> Result<()> {
     if normal { Ok(()) } else { Err(refuse("it is not in Unicode's NFC form")) }
 }
 
-/// Control characters, and those that change how text looks without being seen: two names must not look the same.
+/// Control characters, those that change how text looks without being seen (two names must not look the same), and the
+/// greatest character, which a listing uses as the end of a folder's range.
 fn is_unseen(c: char) -> bool {
     c.is_control()
+        || c == char::MAX
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -125,6 +125,7 @@ behaviours! { $
         entries_come_newest_first
         pages_of_entries_leave_none_out_and_repeat_none
         every_condition_on_entries_holds
+        a_path_of_entries_is_matched_byte_for_byte
         a_page_of_filtered_entries_goes_on_before_a_place
         entries_of_any_month_are_stored_and_found
     }

@@ -2,6 +2,7 @@
 //! of the state, which takes the state's place when it commits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
@@ -51,13 +52,14 @@ impl MemoryStore {
         Ok(done)
     }
 
-    fn read<T>(&self, now: Time, look: impl FnOnce(&State) -> T) -> Result<At<T>, StoreError> {
+    fn read<'a, T: Send + 'a>(&self, now: Time, look: impl FnOnce(&State) -> T) -> Fut<'a, At<T>> {
         let state = self.lock();
-        Ok(At {
+        let at = At {
             value: look(&state),
             revision: state.top,
             db_now: now,
-        })
+        };
+        Box::pin(ready(Ok(at)))
     }
 }
 
@@ -313,25 +315,21 @@ impl Store for MemoryStore {
     }
 
     fn find<'a>(&'a self, now: Time, keys: &'a [Key]) -> Fut<'a, At<Vec<Record>>> {
-        Box::pin(async move {
-            self.read(now, |state| {
-                state
-                    .records()
-                    .filter(|record| keys.contains(&record.key()))
-                    .cloned()
-                    .collect()
-            })
+        self.read(now, |state| {
+            state
+                .records()
+                .filter(|record| keys.contains(&record.key()))
+                .cloned()
+                .collect()
         })
     }
 
     fn find_by_id(&self, now: Time, namespace: NamespaceId, kind: Kind, id: ObjectId) -> Fut<'_, At<Option<Record>>> {
-        Box::pin(async move {
-            self.read(now, |state| {
-                match state.rows.get(&RowKey::Record(namespace, kind, id)) {
-                    Some(Row::Record(record)) => Some(record.clone()),
-                    _ => None,
-                }
-            })
+        self.read(now, |state| {
+            match state.rows.get(&RowKey::Record(namespace, kind, id)) {
+                Some(Row::Record(record)) => Some(record.clone()),
+                _ => None,
+            }
         })
     }
 
@@ -344,54 +342,48 @@ impl Store for MemoryStore {
         after: &'a str,
         limit: u16,
     ) -> Fut<'a, At<Vec<Record>>> {
-        Box::pin(async move { self.read(now, |state| state.list(namespace, kind, prefix, after, limit)) })
+        self.read(now, |state| state.list(namespace, kind, prefix, after, limit))
     }
 
     fn of_kind(&self, now: Time, kind: Kind) -> Fut<'_, At<Vec<Record>>> {
-        Box::pin(async move {
-            self.read(now, |state| {
-                state.records().filter(|record| record.kind == kind).cloned().collect()
-            })
+        self.read(now, |state| {
+            state.records().filter(|record| record.kind == kind).cloned().collect()
         })
     }
 
     fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>> {
-        Box::pin(async move {
-            self.read(now, |state| {
-                match state.rows.get(&RowKey::Version(namespace, owner, number)) {
-                    Some(Row::Version(version)) => Some(version.clone()),
-                    _ => None,
-                }
-            })
+        self.read(now, |state| {
+            match state.rows.get(&RowKey::Version(namespace, owner, number)) {
+                Some(Row::Version(version)) => Some(version.clone()),
+                _ => None,
+            }
         })
     }
 
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>> {
-        Box::pin(async move { self.read(now, |state| state.moved(since, limit)) })
+        self.read(now, |state| state.moved(since, limit))
     }
 
     fn last_boot(&self, now: Time) -> Fut<'_, At<i64>> {
-        Box::pin(async move { self.read(now, |state| state.boots.keys().next_back().copied().unwrap_or(0)) })
+        self.read(now, |state| state.boots.keys().next_back().copied().unwrap_or(0))
     }
 
     fn entries<'a>(&'a self, now: Time, filter: &'a AuditFilter) -> Fut<'a, At<Vec<StoredEntry>>> {
-        Box::pin(async move { self.read(now, |state| state.entries(filter)) })
+        self.read(now, |state| state.entries(filter))
     }
 
     fn batches(&self, now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>> {
-        Box::pin(async move {
-            self.read(now, |state| {
-                let above = state.batches.values().filter(|batch| batch.id > after);
-                above.take(limit.into()).cloned().collect()
-            })
+        self.read(now, |state| {
+            let above = state.batches.values().filter(|batch| batch.id > after);
+            above.take(limit.into()).cloned().collect()
         })
     }
 
     fn batch_entries<'a>(&'a self, now: Time, batch: &'a Batch) -> Fut<'a, At<Vec<StoredEntry>>> {
-        Box::pin(async move { self.read(now, |state| state.batch_entries(batch)) })
+        self.read(now, |state| state.batch_entries(batch))
     }
 
     fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>> {
-        Box::pin(async move { self.read(now, State::sizes) })
+        self.read(now, State::sizes)
     }
 }

@@ -66,7 +66,7 @@ async fn attempt(
         .filter(|(at, _)| outcomes.get(*at) == Some(&Some(Outcome::Applied)))
         .collect();
     if standing.is_empty() {
-        return Ok(Try::Empty(fence(connection, since, None).await?));
+        return Ok(Try::Empty(fence(connection, since, None, FENCE_LIMIT).await?));
     }
     let mut transaction = connection.begin().await.map_err(store_error)?;
     let written = write_rows(&mut transaction, &standing).await?;
@@ -82,7 +82,7 @@ async fn attempt(
     let touches: Vec<&Touch> = standing.iter().flat_map(|(_, change)| &change.touches).collect();
     let top = take_revisions(&mut transaction, touches.len()).await?;
     // A statement of its own: the counter's UPDATE may have waited, and its snapshot sees none of what it waited for.
-    let fence = fence(&mut transaction, since, top).await?;
+    let fence = fence(&mut transaction, since, top, FENCE_LIMIT).await?;
     match seal(&fence, outcomes) {
         Verdict::Abandon => {
             transaction.rollback().await.map_err(store_error)?;
@@ -308,13 +308,20 @@ async fn take_revisions(connection: &mut PgConnection, count: usize) -> Result<O
     Ok(Some(Revision(value - count)))
 }
 
-async fn fence(connection: &mut PgConnection, since: Revision, taken: Option<Revision>) -> Result<Fence, StoreError> {
+pub(crate) async fn fence(
+    connection: &mut PgConnection,
+    since: Revision,
+    taken: Option<Revision>,
+    limit: usize,
+) -> Result<Fence, StoreError> {
+    let more = i64::try_from(limit).map_err(|_| StoreError::Malformed("limit"))? + 1;
     let rows = sqlx::query!(
         "SELECT f.db_now AS \"db_now!\", f.top AS \"top!\", c.revision AS \"revision?\", c.namespace AS \"namespace?\", c.kind AS \"kind?\", \
          c.name AS \"name?\", c.version AS \"version?\", c.action AS \"action?\" \
          FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now, (SELECT value FROM strongroom.revision WHERE id = 1) AS top) f \
-         LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $1 ORDER BY revision LIMIT 101) c ON true",
+         LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $1 ORDER BY revision LIMIT $2) c ON true",
         since.0,
+        more,
     )
     .fetch_all(connection)
     .await
@@ -330,7 +337,8 @@ async fn fence(connection: &mut PgConnection, since: Revision, taken: Option<Rev
         version: row.version,
         action: row.action,
     });
-    Ok(Fence { db_now, top: taken.unwrap_or(top), moved: moved(rows, FENCE_LIMIT)? })
+    let top = taken.unwrap_or(top);
+    Ok(Fence { db_now, top, moved: moved(rows, since, top, limit)? })
 }
 
 async fn insert_changes(

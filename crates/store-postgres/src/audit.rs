@@ -34,7 +34,7 @@ impl PostgresStore {
                  outcome AS \"outcome!\", reason AS \"reason!\", principal, who AS \"who!\", namespace AS \"namespace!\", path AS \"path!\", version, digest, \
                  count AS \"count!\", accessor, source \
                  FROM (SELECT * FROM strongroom.entry_reads UNION ALL SELECT * FROM strongroom.entry_kept) e \
-                 WHERE at >= $1 AND at <= $2 AND ($3::bytea IS NULL OR namespace = $3) AND ($4::bytea IS NULL OR principal = $4) \
+                 WHERE at >= $1 AND at < $2 AND ($3::bytea IS NULL OR namespace = $3) AND ($4::bytea IS NULL OR principal = $4) \
                  AND ($5::text IS NULL OR starts_with(path, $5)) AND ($6::smallint IS NULL OR action = $6) \
                  AND ($7::smallint IS NULL OR outcome = $7) AND (at, batch, place) < ($8, $9, $10) \
                  ORDER BY at DESC, batch DESC, place DESC LIMIT $11",

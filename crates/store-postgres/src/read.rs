@@ -5,9 +5,9 @@ use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Ti
 use strongroom_ports::{At, Sizes, StoreError};
 
 use crate::PostgresStore;
-use crate::columns::{RecordRow, TouchRow, VersionRow};
+use crate::apply::fence;
+use crate::columns::{RecordRow, VersionRow};
 use crate::error::store_error;
-use crate::record::moved;
 
 /// A snapshot: one read-only transaction whose first statement tells revision and time.
 macro_rules! snapshot {
@@ -30,26 +30,64 @@ macro_rules! snapshot {
 }
 pub(crate) use snapshot;
 
+/// A record, or none, with the snapshot it was looked for in: one statement is one snapshot, and one round trip.
+struct FoundRecord {
+    revision: i64,
+    db_now: i64,
+    namespace: Option<Vec<u8>>,
+    kind: Option<i16>,
+    id: Option<Vec<u8>>,
+    name: Option<String>,
+    rev: Option<i64>,
+    due: Option<i64>,
+    format: Option<i16>,
+    body: Option<Vec<u8>>,
+    mac: Option<Vec<u8>>,
+}
+
+impl FoundRecord {
+    fn at(rows: Vec<Self>) -> Result<At<Vec<Record>>, StoreError> {
+        let first = rows.first().ok_or(StoreError::Malformed("revision"))?;
+        let (revision, db_now) = (Revision(first.revision), Time(first.db_now));
+        let value = rows.into_iter().filter_map(Self::row).map(Record::try_from).collect::<Result<_, _>>()?;
+        Ok(At { value, revision, db_now })
+    }
+
+    fn row(self) -> Option<RecordRow> {
+        Some(RecordRow {
+            namespace: self.namespace?,
+            kind: self.kind?,
+            id: self.id?,
+            name: self.name?,
+            rev: self.rev?,
+            due: self.due,
+            format: self.format?,
+            body: self.body?,
+            mac: self.mac?,
+        })
+    }
+}
+
 impl PostgresStore {
     pub(crate) async fn find_records(&self, keys: &[Key]) -> Result<At<Vec<Record>>, StoreError> {
         let namespaces: Vec<&[u8]> = keys.iter().map(|key| key.namespace.as_slice()).collect();
         let kinds: Vec<i16> = keys.iter().map(|key| key.kind.number()).collect();
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-        snapshot!(self, transaction, {
-            let rows = sqlx::query_as!(
-                RecordRow,
-                "SELECT r.namespace, r.kind, r.id, r.name, r.rev, r.due, r.format, r.body, r.mac FROM strongroom.record r \
-                 JOIN UNNEST($1::bytea[], $2::smallint[], $3::text[]) AS u(namespace, kind, name) \
-                 ON r.namespace = u.namespace AND r.kind = u.kind AND r.name = u.name COLLATE \"C\"",
-                namespaces as _,
-                &kinds,
-                names as _,
-            )
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(store_error)?;
-            rows.into_iter().map(Record::try_from).collect::<Result<_, _>>()?
-        })
+        let rows = sqlx::query_as!(
+            FoundRecord,
+            "SELECT f.revision AS \"revision!\", f.db_now AS \"db_now!\", r.namespace AS \"namespace?\", r.kind AS \"kind?\", r.id AS \"id?\", \
+             r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\" \
+             FROM (SELECT value AS revision, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now FROM strongroom.revision WHERE id = 1) f \
+             LEFT JOIN LATERAL (SELECT r.* FROM UNNEST($1::bytea[], $2::smallint[], $3::text[]) AS u(namespace, kind, name) \
+             JOIN strongroom.record r ON r.namespace = u.namespace AND r.kind = u.kind AND r.name = u.name COLLATE \"C\") r ON true",
+            namespaces as _,
+            &kinds,
+            names as _,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        FoundRecord::at(rows)
     }
 
     pub(crate) async fn find_record_by_id(
@@ -58,20 +96,21 @@ impl PostgresStore {
         kind: Kind,
         id: ObjectId,
     ) -> Result<At<Option<Record>>, StoreError> {
-        snapshot!(self, transaction, {
-            let row = sqlx::query_as!(
-                RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record \
-                 WHERE namespace = $1 AND kind = $2 AND id = $3",
-                namespace.as_slice(),
-                kind.number(),
-                id.as_slice(),
-            )
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(store_error)?;
-            row.map(Record::try_from).transpose()?
-        })
+        let rows = sqlx::query_as!(
+            FoundRecord,
+            "SELECT f.revision AS \"revision!\", f.db_now AS \"db_now!\", r.namespace AS \"namespace?\", r.kind AS \"kind?\", r.id AS \"id?\", \
+             r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\" \
+             FROM (SELECT value AS revision, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now FROM strongroom.revision WHERE id = 1) f \
+             LEFT JOIN strongroom.record r ON r.namespace = $1 AND r.kind = $2 AND r.id = $3",
+            namespace.as_slice(),
+            kind.number(),
+            id.as_slice(),
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        let found = FoundRecord::at(rows)?;
+        Ok(At { value: found.value.into_iter().next(), revision: found.revision, db_now: found.db_now })
     }
 
     pub(crate) async fn list_records(
@@ -139,19 +178,9 @@ impl PostgresStore {
     }
 
     pub(crate) async fn find_touches(&self, since: Revision, limit: u16) -> Result<At<Moved>, StoreError> {
-        snapshot!(self, transaction, {
-            let rows = sqlx::query_as!(
-                TouchRow,
-                "SELECT revision AS \"revision?\", namespace AS \"namespace?\", kind AS \"kind?\", name AS \"name?\", version, action AS \"action?\" \
-                 FROM strongroom.change WHERE revision > $1 ORDER BY revision LIMIT $2",
-                since.0,
-                i64::from(limit) + 1,
-            )
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(store_error)?;
-            moved(rows.into_iter(), usize::from(limit))?
-        })
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        let found = fence(&mut connection, since, None, limit.into()).await?;
+        Ok(At { value: found.moved, revision: found.top, db_now: found.db_now })
     }
 
     pub(crate) async fn find_last_boot(&self) -> Result<At<i64>, StoreError> {

@@ -83,7 +83,7 @@ impl PostgresStore {
         since: Revision,
     ) -> Result<Fence, StoreError> {
         self.on_lane(lane, async |connection| insert_batch(connection, sealed, since).await.map_err(commit_error)).await.and_then(
-            |rows| fence_of(rows, sealed),
+            |rows| fence_of(rows, sealed, since),
         )
     }
 
@@ -91,10 +91,21 @@ impl PostgresStore {
     pub(crate) async fn settle_batch(&self, lane: Lane, void: &SealedBatch) -> Result<Settled, StoreError> {
         match self.record_batch(lane, void, Revision(i64::MAX)).await {
             Ok(_) => Ok(Settled::Void),
-            Err(StoreError::BatchTaken) => Ok(Settled::Committed),
+            Err(StoreError::BatchTaken) => self.standing(void).await,
             Err(StoreError::Unknown(source)) => Err(StoreError::Unavailable(source)),
             Err(other) => Err(other),
         }
+    }
+}
+
+impl PostgresStore {
+    /// A void batch that stands already is an earlier settling's, whose own answer was lost.
+    async fn standing(&self, void: &SealedBatch) -> Result<Settled, StoreError> {
+        let count = sqlx::query_scalar!("SELECT count FROM strongroom.audit_batch WHERE id = $1", void.batch.id.0)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)?;
+        Ok(if count == 0 { Settled::Void } else { Settled::Committed })
     }
 }
 
@@ -109,7 +120,7 @@ async fn insert_batch(
     }
 }
 
-fn fence_of(rows: Vec<FenceRow>, sealed: &SealedBatch) -> Result<Fence, StoreError> {
+fn fence_of(rows: Vec<FenceRow>, sealed: &SealedBatch, since: Revision) -> Result<Fence, StoreError> {
     let Some(first) = rows.first() else { return Err(StoreError::Malformed("fence")) };
     let (expected, written) = (sealed.entries.len() as u64, first.written.unsigned_abs());
     // A trigger can swallow an insert without an error.
@@ -125,16 +136,23 @@ fn fence_of(rows: Vec<FenceRow>, sealed: &SealedBatch) -> Result<Fence, StoreErr
         version: row.version,
         action: row.action,
     });
-    Ok(Fence { db_now, top, moved: moved(rows, FENCE_LIMIT)? })
+    Ok(Fence { db_now, top, moved: moved(rows, since, top, FENCE_LIMIT)? })
 }
 
-pub(crate) fn moved(rows: impl Iterator<Item = TouchRow>, limit: usize) -> Result<Moved, StoreError> {
+/// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned.
+pub(crate) fn moved(
+    rows: impl Iterator<Item = TouchRow>,
+    since: Revision,
+    top: Revision,
+    limit: usize,
+) -> Result<Moved, StoreError> {
     let touches = rows.filter_map(|row| row.touch().transpose()).collect::<Result<Vec<_>, _>>()?;
-    Ok(if touches.len() > limit { Moved::TooMany } else { Moved::Touches(touches) })
+    let whole = touches.len() as i64 == top.0.saturating_sub(since.0).max(0);
+    Ok(if whole && touches.len() <= limit { Moved::Touches(touches) } else { Moved::TooMany })
 }
 
 /// The batch within a transaction that goes on: what it returns of the fence is not needed.
 pub(crate) async fn insert_batch_only(connection: &mut PgConnection, sealed: &SealedBatch) -> Result<(), StoreError> {
     let rows = insert_batch(connection, sealed, Revision(i64::MAX)).await.map_err(store_error)?;
-    fence_of(rows, sealed).map(|_| ())
+    fence_of(rows, sealed, Revision(i64::MAX)).map(|_| ())
 }

@@ -39,7 +39,7 @@ impl SqliteStore {
                 "SELECT batch AS \"batch!\", place AS \"place!\", at AS \"at!\", request AS \"request!\", dialect AS \"dialect!\", action AS \"action!\", outcome AS \"outcome!\", \
                  reason AS \"reason!\", principal, who AS \"who!\", namespace AS \"namespace!\", path AS \"path!\", version, digest, count AS \"count!\", accessor, source \
                  FROM (SELECT * FROM entry_reads UNION ALL SELECT * FROM entry_kept) \
-                 WHERE at >= ?1 AND at <= ?2 AND (?3 IS NULL OR namespace = ?3) AND (?4 IS NULL OR principal = ?4) \
+                 WHERE at >= ?1 AND at < ?2 AND (?3 IS NULL OR namespace = ?3) AND (?4 IS NULL OR principal = ?4) \
                  AND (?5 IS NULL OR substr(path, 1, ?6) = ?5) AND (?7 IS NULL OR action = ?7) AND (?8 IS NULL OR outcome = ?8) \
                  AND (at, batch, place) < (?9, ?10, ?11) ORDER BY at DESC, batch DESC, place DESC LIMIT ?12",
                 since,

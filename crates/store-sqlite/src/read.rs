@@ -135,7 +135,10 @@ impl SqliteStore {
     }
 
     pub(crate) async fn find_touches(&self, now: Time, since: Revision, limit: u16) -> Result<At<Moved>, StoreError> {
-        snapshot!(self, now, transaction, moved(&mut transaction, since, limit.into()).await?)
+        snapshot!(self, now, transaction, {
+            let top = top(&mut transaction).await?;
+            moved(&mut transaction, since, top, limit.into()).await?
+        })
     }
 
     pub(crate) async fn find_last_boot(&self, now: Time) -> Result<At<i64>, StoreError> {

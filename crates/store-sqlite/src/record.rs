@@ -77,18 +77,26 @@ pub(crate) async fn top(connection: &mut SqliteConnection) -> Result<Revision, S
     value.map(Revision).map_err(store_error)
 }
 
-pub(crate) async fn moved(connection: &mut SqliteConnection, since: Revision, limit: i64) -> Result<Moved, StoreError> {
-    let more = limit + 1;
+/// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned.
+pub(crate) async fn moved(
+    connection: &mut SqliteConnection,
+    since: Revision,
+    top: Revision,
+    limit: i64,
+) -> Result<Moved, StoreError> {
+    let expected = top.0.saturating_sub(since.0).max(0);
+    if expected > limit {
+        return Ok(Moved::TooMany);
+    }
     let rows = sqlx::query_as!(
         TouchRow,
-        "SELECT revision, namespace, kind, name, version, action FROM change WHERE revision > ? ORDER BY revision LIMIT ?",
+        "SELECT revision, namespace, kind, name, version, action FROM change WHERE revision > ? ORDER BY revision",
         since.0,
-        more,
     )
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
-    if rows.len() as u64 == more.unsigned_abs() {
+    if rows.len() as i64 != expected {
         return Ok(Moved::TooMany);
     }
     Ok(Moved::Touches(rows.into_iter().map(Touch::try_from).collect::<Result<_, _>>()?))
@@ -99,7 +107,7 @@ pub(crate) async fn fence(connection: &mut SqliteConnection, since: Revision, ti
     let top = top(&mut *connection).await?;
     // The usual case costs no query.
     let moved =
-        if since >= top { Moved::Touches(Vec::new()) } else { moved(connection, since, FENCE_LIMIT).await? };
+        if since >= top { Moved::Touches(Vec::new()) } else { moved(connection, since, top, FENCE_LIMIT).await? };
     Ok(Fence { db_now: time, top, moved })
 }
 
@@ -125,9 +133,18 @@ impl SqliteStore {
     pub(crate) async fn settle_batch(&self, now: Time, void: &SealedBatch) -> Result<Settled, StoreError> {
         match self.record_batch(now, void, Revision(i64::MAX)).await {
             Ok(_) => Ok(Settled::Void),
-            Err(StoreError::BatchTaken) => Ok(Settled::Committed),
+            Err(StoreError::BatchTaken) => self.standing(void).await,
             Err(StoreError::Unknown(source)) => Err(StoreError::Unavailable(source)),
             Err(other) => Err(other),
         }
+    }
+
+    /// A void batch that stands already is an earlier settling's, whose own answer was lost.
+    async fn standing(&self, void: &SealedBatch) -> Result<Settled, StoreError> {
+        let count = sqlx::query_scalar!("SELECT count FROM audit_batch WHERE id = ?", void.batch.id.0)
+            .fetch_one(&self.readers)
+            .await
+            .map_err(store_error)?;
+        Ok(if count == 0 { Settled::Void } else { Settled::Committed })
     }
 }

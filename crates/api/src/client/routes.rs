@@ -1,7 +1,6 @@
 //! One method a route.
 
 use reqwest::Method;
-use serde::Serialize;
 use serde::de::IgnoredAny;
 use strongroom_domain::{Name, Prefix, PrincipalId, SecretPath};
 
@@ -98,8 +97,7 @@ impl Client {
         self.call(Method::GET, &format!("policies/{name}"), &(), NONE).await
     }
 
-    /// The body is whatever makes a [`policies::WritePolicy`], so that a file can be sent as it is.
-    pub async fn write_policy(&self, name: &Name, body: &(impl Serialize + Sync + ?Sized)) -> Result<policies::Policy> {
+    pub async fn write_policy(&self, name: &Name, body: &policies::WritePolicy) -> Result<policies::Policy> {
         self.call(Method::PUT, &format!("policies/{name}"), &(), Some(body))
             .await
     }

@@ -1,6 +1,6 @@
 //! Batches and their entries, and what becomes of a batch whose commit was not confirmed.
 
-use strongroom_domain::audit::{Action, Batch, BatchId, Class, Dialect, Entry, Lane, OutcomeKind, SealedBatch};
+use strongroom_domain::audit::{Action, BatchId, Class, Dialect, Entry, Lane, OutcomeKind, SealedBatch};
 use strongroom_domain::{Digest, NamespaceId, PrincipalId, Revision, Time};
 
 use super::contents::Contents;
@@ -125,17 +125,15 @@ pub(super) async fn batches_come_in_the_order_of_their_ids(store: &dyn Store) {
     let mut sorted = ids;
     sorted.sort();
     let (mut paged, mut after) = (Vec::new(), BatchId(0));
-    while let Some(last) = page(store, after).await.last() {
-        paged.extend(page(store, after).await.iter().map(|batch| batch.id));
+    loop {
+        let page = store.batches(START, after, 5).await.unwrap().value;
+        assert!(page.len() <= 5);
+        let Some(last) = page.last() else { break };
         after = last.id;
+        paged.extend(page.iter().map(|batch| batch.id));
+        assert!(paged.len() <= sorted.len(), "pages repeat themselves");
     }
     assert_eq!(paged, sorted);
-}
-
-async fn page(store: &dyn Store, after: BatchId) -> Vec<Batch> {
-    let page = store.batches(START, after, 5).await.unwrap().value;
-    assert!(page.len() <= 5);
-    page
 }
 
 pub(super) async fn a_taken_batch_number_is_refused(store: &dyn Store) {

@@ -188,6 +188,7 @@ pub(super) async fn a_listing_goes_on_after_a_name(store: &dyn Store) {
             let Some(last) = page.last() else { break };
             after.clone_from(&last.name);
             paged.extend(page.into_iter().map(|record| record.name));
+            assert!(paged.len() <= NAMES.len(), "pages repeat themselves");
         }
         let mut expected: Vec<&str> = NAMES.into_iter().filter(|name| name.starts_with(prefix)).collect();
         expected.sort_unstable();

@@ -3,7 +3,7 @@
 use strongroom_domain::audit::{BatchId, Entry, Lane, SealedBatch};
 use strongroom_domain::{Change, Fence, Outcome, Record, Revision, Time, Write};
 
-use super::fixtures::{BOOT, START, entry, sealed};
+use super::fixtures::{BOOT, START, entry, insert, quiet, sealed};
 use crate::{Applied, Store, StoreError, Upkeep, UpkeepDone, Verdict};
 
 /// How often a busy store is asked again, and upkeep called for more.
@@ -39,7 +39,7 @@ impl<'a> Writer<'a> {
         entry(self.lane.class(), self.now)
     }
 
-    pub(super) async fn try_apply(&mut self, group: &[Change], since: Revision) -> Result<Applied, StoreError> {
+    async fn try_apply(&mut self, group: &[Change], since: Revision) -> Result<Applied, StoreError> {
         let (store, lane, now) = (self.store, self.lane, self.now);
         let mut seal = |_: &Fence, outcomes: &[Option<Outcome>]| {
             let applied = outcomes.iter().filter(|outcome| **outcome == Some(Outcome::Applied));
@@ -66,12 +66,12 @@ impl<'a> Writer<'a> {
 
     /// Row writes that nobody can see, as one change.
     pub(super) async fn write(&mut self, writes: impl Into<Vec<Write>>) -> Outcome {
-        self.change(super::fixtures::quiet(writes)).await
+        self.change(quiet(writes)).await
     }
 
     /// Rows that a test starts with.
     pub(super) async fn given(&mut self, records: &[Record]) {
-        let writes: Vec<Write> = records.iter().map(super::fixtures::insert).collect();
+        let writes: Vec<Write> = records.iter().map(insert).collect();
         assert_eq!(self.write(writes).await, Outcome::Applied);
     }
 

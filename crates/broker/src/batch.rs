@@ -1,0 +1,72 @@
+//! Many secrets in one call: each item with an entry and an error of its own, or all writes in one change.
+
+use futures_util::future::join_all;
+use strongroom_domain::secret::Selector;
+use strongroom_domain::{Error, Result, SecretPath};
+
+use crate::Broker;
+use crate::put::{PutSecret, Written};
+use crate::read::SecretView;
+use crate::request::Request;
+
+/// Items one call takes.
+pub(crate) const MAX_ITEMS: usize = 1000;
+
+#[derive(Debug)]
+pub struct BatchRead {
+    pub path: SecretPath,
+    pub selector: Selector,
+}
+
+pub type BatchWrite = PutSecret;
+
+#[derive(Debug)]
+pub struct BatchItem<T> {
+    pub path: SecretPath,
+    pub result: Result<T>,
+}
+
+fn check_count(count: usize) -> Result<()> {
+    if (1..=MAX_ITEMS).contains(&count) {
+        Ok(())
+    } else {
+        Err(Error::invalid(format!("A batch has 1 to {MAX_ITEMS} items.")))
+    }
+}
+
+impl Broker {
+    /// Reads, each answered by itself. They share the audit's commits.
+    pub async fn read_batch(&self, request: &Request, reads: Vec<BatchRead>) -> Result<Vec<BatchItem<SecretView>>> {
+        check_count(reads.len())?;
+        let each = reads.into_iter().map(|read| async move {
+            let result = self.read(request, &read.path, &read.selector).await;
+            BatchItem { path: read.path, result }
+        });
+        Ok(join_all(each).await)
+    }
+
+    /// Writes: all in one change, or each by itself.
+    pub async fn write_batch(
+        &self,
+        request: &Request,
+        writes: Vec<BatchWrite>,
+        atomic: bool,
+    ) -> Result<Vec<BatchItem<Written>>> {
+        check_count(writes.len())?;
+        let mut paths: Vec<SecretPath> = writes.iter().map(|write| write.path.clone()).collect();
+        let in_order = paths.clone();
+        paths.sort();
+        if let Some(twice) = paths.windows(2).find(|pair| pair.first() == pair.last()).and_then(<[_]>::first) {
+            return Err(Error::invalid(format!("The path '{twice}' stands twice in the batch.")));
+        }
+        if atomic {
+            let written = self.put_many(request, writes).await?;
+            return Ok(in_order.into_iter().zip(written).map(|(path, written)| BatchItem { path, result: Ok(written) }).collect());
+        }
+        let each = writes.into_iter().map(|write| async move {
+            let path = write.path.clone();
+            BatchItem { path, result: self.put(request, write).await }
+        });
+        Ok(join_all(each).await)
+    }
+}

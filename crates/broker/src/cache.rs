@@ -1,0 +1,189 @@
+//! What the node knows: the newest revision it has seen, and caches that are right as of it.
+//! Hits take no lock. Filling and learning of changes share one, so that no fill can outlive the change that voids it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use strongroom_domain::row::Key;
+use strongroom_domain::secret::Head;
+use strongroom_domain::{Fence, Kind, Moved, ObjectId, Revision, Touch, Version};
+
+use crate::session::Session;
+
+/// A secret as it is cached: its checked head and, sealed, its current version.
+pub(crate) struct CachedSecret {
+    pub(crate) id: ObjectId,
+    pub(crate) head: Head,
+    pub(crate) current: Option<Version>,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Arc<CachedSecret>> for Bytes {
+    fn weight(&self, key: &Key, secret: &Arc<CachedSecret>) -> u64 {
+        let version = secret.current.as_ref().map_or(0, |version| version.sealed.len() + 256);
+        (key.name.len() + 256 * secret.head.versions.len() + version + 512) as u64
+    }
+}
+
+/// Changes remembered, so that a fence need only ask for what this node has not seen.
+const RECENT: usize = 8192;
+
+/// The newest changes this node has learned of: all of those above `floor`.
+struct Recent {
+    floor: Revision,
+    touches: VecDeque<Touch>,
+}
+
+/// What changed after the oldest decision of a batch: each object's newest revision.
+pub(crate) struct Touched {
+    objects: HashMap<Key, Revision>,
+    /// Decisions below this may have missed changes.
+    floor: Revision,
+}
+
+impl Touched {
+    pub(crate) fn add(&mut self, fence: &Fence) {
+        match &fence.moved {
+            Moved::TooMany => self.floor = fence.top,
+            Moved::Touches(touches) => {
+                for touch in touches {
+                    self.objects.insert(touch.key.clone(), touch.revision);
+                }
+            }
+        }
+    }
+
+    /// Whether nothing that could matter to a decision at `decided_at` is in doubt, whatever it rests on.
+    pub(crate) fn nothing_after(&self, decided_at: Revision) -> bool {
+        self.objects.is_empty() && decided_at >= self.floor
+    }
+
+    pub(crate) fn forgotten(&self, decided_at: Revision) -> bool {
+        decided_at < self.floor
+    }
+
+    pub(crate) fn after(&self, decided_at: Revision, key: &Key) -> bool {
+        self.objects.get(key).is_some_and(|revision| *revision > decided_at)
+    }
+}
+
+pub(crate) struct Node {
+    revision: AtomicI64,
+    learning: Mutex<Recent>,
+    secrets: Cache<Key, Arc<CachedSecret>, Bytes>,
+    sessions: Cache<[u8; 32], Arc<Session>>,
+    /// The ring was changed by another node: it is read again before the next decision.
+    pub(crate) ring_stale: AtomicBool,
+}
+
+impl Node {
+    pub(crate) fn new(secret_bytes: u64, sessions: usize, revision: Revision) -> Self {
+        // An average secret's weight, to size the table; the bound itself is in bytes.
+        let items = usize::try_from(secret_bytes / 1024).unwrap_or(1024).max(64);
+        Self {
+            revision: AtomicI64::new(revision.0),
+            learning: Mutex::new(Recent { floor: revision, touches: VecDeque::new() }),
+            secrets: Cache::with_weighter(items, secret_bytes, Bytes),
+            sessions: Cache::new(sessions.max(16)),
+            ring_stale: AtomicBool::new(false),
+        }
+    }
+
+    /// Read before anything a decision rests on.
+    pub(crate) fn revision(&self) -> Revision {
+        Revision(self.revision.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn secret(&self, key: &Key) -> Option<Arc<CachedSecret>> {
+        self.secrets.get(key)
+    }
+
+    pub(crate) fn session(&self, token: &[u8; 32]) -> Option<Arc<Session>> {
+        self.sessions.get(token)
+    }
+
+    /// Keeps what was read in a snapshot at `read_at`, unless the node has learned of newer changes meanwhile.
+    pub(crate) fn keep_secret(&self, key: Key, secret: Arc<CachedSecret>, read_at: Revision) {
+        let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_at >= self.revision() {
+            self.secrets.insert(key, secret);
+        }
+    }
+
+    pub(crate) fn keep_session(&self, token: [u8; 32], session: Arc<Session>, read_at: Revision) {
+        let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_at >= self.revision() {
+            self.sessions.insert(token, session);
+        }
+    }
+
+    /// The newest revision, and what was learned since `decided_at`: what a fence need not ask for again.
+    pub(crate) fn recent(&self, decided_at: Revision) -> (Revision, Touched) {
+        let recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = recent.touches.iter().rev().take_while(|touch| touch.revision > decided_at);
+        // From the newest: the first entry of an object is the one to keep.
+        let mut objects = HashMap::new();
+        for touch in newer {
+            objects.entry(touch.key.clone()).or_insert(touch.revision);
+        }
+        (self.revision(), Touched { objects, floor: recent.floor })
+    }
+
+    /// Learns what changed after `since`, up to `fence.top`.
+    pub(crate) fn learn(&self, since: Revision, fence: &Fence) {
+        if fence.top <= self.revision() {
+            return;
+        }
+        let mut recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.revision();
+        // A gap below `since` would be changes nobody told us of: leave them to the next fence that starts lower.
+        if since > known || fence.top <= known {
+            return;
+        }
+        match &fence.moved {
+            Moved::TooMany => {
+                self.secrets.clear();
+                self.sessions.clear();
+                self.ring_stale.store(true, Ordering::Release);
+                recent.touches.clear();
+                recent.floor = fence.top;
+            }
+            Moved::Touches(touches) => {
+                self.void(touches);
+                recent.touches.extend(touches.iter().filter(|touch| touch.revision > known).cloned());
+                while recent.touches.len() > RECENT {
+                    if let Some(forgotten) = recent.touches.pop_front() {
+                        recent.floor = forgotten.revision;
+                    }
+                }
+            }
+        }
+        self.revision.store(fence.top.0, Ordering::Release);
+    }
+
+    fn void(&self, touches: &[Touch]) {
+        let mut grants = false;
+        for touch in touches {
+            match touch.key.kind {
+                Kind::Secret => {
+                    self.secrets.remove(&touch.key);
+                }
+                Kind::KeyRing => {
+                    self.ring_stale.store(true, Ordering::Release);
+                    grants = true;
+                }
+                _ => grants = true,
+            }
+        }
+        if grants {
+            self.sessions.retain(|_, session| {
+                !touches.iter().any(|touch| touch.key.kind != Kind::Secret && session.rests_on.contains(&touch.key))
+            });
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! How a change is made: decided from rows that were read, committed if they are still the same, else decided again.
+
+use zeroize::Zeroizing;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::grant::UsedChangeId;
+use strongroom_domain::row::Key;
+use strongroom_domain::{Change, Code, Error, Kind, Result, Row, Touch, Write};
+use data_encoding::HEXLOWER;
+
+use crate::Broker;
+use crate::lanes::{Ground, Recorded};
+use crate::record::{Attempt, Effect, is_recorded};
+use crate::request::Request;
+
+/// How often a change that did not compare is decided again.
+const ATTEMPTS: usize = 8;
+/// How long a change id is remembered.
+const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// What is asked for, before it is decided.
+pub(crate) struct Asked<'a> {
+    pub(crate) action: Action,
+    pub(crate) path: String,
+    /// The rows that will be written, so that this node's writers of them take turns.
+    pub(crate) locks: Vec<Key>,
+    /// The client's change id.
+    pub(crate) id: Option<String>,
+    /// The request as bytes, to tell a repeat from another request under the same id.
+    pub(crate) fingerprint: Zeroizing<Vec<u8>>,
+    /// Any of these lets the caller see the answer to a repeat.
+    pub(crate) any_of: Vec<Access<'a>>,
+}
+
+pub(crate) enum Decided<T> {
+    Write(Decision<T>),
+    /// There is nothing to do: the answer stands already.
+    Nothing(T),
+}
+
+pub(crate) struct Decision<T> {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) touches: Vec<Touch>,
+    /// At least one: nothing is written without an entry.
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) answer: T,
+    /// What a client repeats when the outcome is unknown.
+    pub(crate) id: String,
+}
+
+impl Broker {
+    /// Makes a change: `decide` authorises, reads and decides, and may be called again.
+    pub(crate) async fn change<T: Serialize + DeserializeOwned>(
+        &self,
+        request: &Request,
+        mut asked: Asked<'_>,
+        decide: impl AsyncFn(&Attempt) -> Result<Decided<T>>,
+    ) -> Result<T> {
+        if let Some(id) = &asked.id {
+            strongroom_domain::secret::check_version_id(id)?;
+            asked.locks.push(self.key(Kind::ChangeId, id.as_str()));
+        }
+        let _held = self.0.locks.hold(std::mem::take(&mut asked.locks)).await;
+        for _ in 0..ATTEMPTS {
+            self.refresh_ring().await?;
+            let decided_at = self.0.node.revision();
+            let session = match self.authenticate(request).await {
+                Ok(session) => session,
+                Err(error) if !is_recorded(error.code) => return Err(error),
+                Err(error) => {
+                    let effect = Effect::new(asked.action, "");
+                    match self.record_event(request, None, decided_at, effect, Some(&error)).await? {
+                        Recorded::Committed => return Err(error),
+                        _ => continue,
+                    }
+                }
+            };
+            let attempt = Attempt { session: session.clone(), decided_at, now: self.0.clock.now() };
+            let decided = match self.repeated(&attempt, &asked).await {
+                Ok(Some(answer)) => Ok(Decided::Nothing(answer)),
+                Ok(None) => decide(&attempt).await,
+                Err(error) => Err(error),
+            };
+            let effect = Effect::new(asked.action, asked.path.clone());
+            let (refusal, answer) = match decided {
+                Ok(Decided::Write(decision)) => match self.commit(request, &attempt, &asked, decision).await? {
+                    Some(answer) => return Ok(answer),
+                    None => continue,
+                },
+                Ok(Decided::Nothing(answer)) => (None, Ok(answer)),
+                Err(error) if !is_recorded(error.code) => return Err(error),
+                Err(error) => (Some(error), Err(())),
+            };
+            match self.record_event(request, Some(session), decided_at, effect, refusal.as_ref()).await? {
+                Recorded::Committed => {
+                    return answer.map_err(|()| refusal.unwrap_or_else(|| Error::from(Code::Internal)));
+                }
+                _ => continue,
+            }
+        }
+        Err(Error::new(Code::Unsettled, "The rows kept changing while the change was decided."))
+    }
+
+    /// `None`: it did not compare, or its ground moved.
+    async fn commit<T: Serialize>(
+        &self,
+        request: &Request,
+        attempt: &Attempt,
+        asked: &Asked<'_>,
+        mut decision: Decision<T>,
+    ) -> Result<Option<T>> {
+        if let Some(id) = &asked.id {
+            decision.writes.push(self.remember(attempt, id, &asked.fingerprint, &decision.answer)?);
+        }
+        let notes = decision
+            .effects
+            .into_iter()
+            .map(|effect| self.note(request, Some(&attempt.session), effect, None))
+            .collect::<Result<Vec<_>>>()?;
+        let change = Change { writes: decision.writes, touches: decision.touches };
+        let ground =
+            Ground { decided_at: attempt.decided_at, session: Some(attempt.session.clone()), objects: Vec::new() };
+        match self.0.lanes.change(notes, change, ground).await? {
+            Some(Recorded::Committed) => Ok(Some(decision.answer)),
+            Some(_) => Ok(None),
+            None => Err(Error::new(
+                Code::OutcomeUnknown,
+                format!("The change '{}' may or may not have been made; repeat it with this id.", decision.id),
+            )),
+        }
+    }
+
+    /// The answer of an earlier request with this change id.
+    async fn repeated<T: DeserializeOwned>(&self, attempt: &Attempt, asked: &Asked<'_>) -> Result<Option<T>> {
+        let Some(id) = &asked.id else { return Ok(None) };
+        let Some(used) = self.load::<UsedChangeId>(Kind::ChangeId, id).await?.value else { return Ok(None) };
+        // Remembered for a time, not until upkeep comes by.
+        if used.record.due.is_some_and(|due| due <= attempt.now) {
+            return Err(Error::new(Code::ChangeIdReused, "This change id was used more than 24 hours ago."));
+        }
+        let mut denial = None;
+        if !asked.any_of.iter().any(|access| attempt.authorise(*access).map_err(|error| denial = Some(error)).is_ok()) {
+            return Err(denial.unwrap_or_else(|| Error::from(Code::PermissionDenied)));
+        }
+        let keys = self.0.ring.keys.load();
+        if !keys.check_request_digest(&asked.fingerprint, used.body.key, &used.body.request) {
+            return Err(Error::from(Code::ChangeIdReused));
+        }
+        let sealed = HEXLOWER.decode(used.body.answer.as_bytes()).map_err(Error::internal)?;
+        let answer = keys
+            .open_answer(self.0.namespace, used.record.id, used.body.epoch, &sealed)
+            .map_err(|error| self.broken(Kind::ChangeId, error))?;
+        serde_json::from_slice(&answer).map(Some).map_err(Error::internal)
+    }
+
+    fn remember<T: Serialize>(&self, attempt: &Attempt, id: &str, fingerprint: &[u8], answer: &T) -> Result<Write> {
+        let keys = self.0.ring.keys.load();
+        let row = self.new_id();
+        let text = Zeroizing::new(serde_json::to_vec(answer).map_err(Error::internal)?);
+        let (epoch, sealed) =
+            keys.seal_answer(self.0.namespace, row, self.0.entropy.bytes(), &text).map_err(Error::internal)?;
+        let (key, request) = keys.request_digest(fingerprint).map_err(Error::internal)?;
+        let body = UsedChangeId { request, key, epoch, answer: HEXLOWER.encode(&sealed) };
+        let record = self.new_record(Kind::ChangeId, row, id, Some(attempt.now + REMEMBERED), &body)?;
+        Ok(Write::Insert(Row::Record(record)))
+    }
+}

@@ -1,0 +1,171 @@
+//! Initialising an installation: keys, the namespace `root`, and a root token meant to be revoked. One winner.
+
+use std::sync::Arc;
+
+use data_encoding::BASE64URL_NOPAD;
+use secrecy::SecretString;
+use strongroom_crypto::{Keys, RootKey};
+use strongroom_domain::audit::{
+    Action, Batch, BatchId, Dialect, Entry, Lane, OutcomeKind, SealedBatch, StoredEntry, merkle,
+};
+use strongroom_domain::grant::{NamespaceBody, Principal, PrincipalKind, Token};
+use strongroom_domain::ids::RequestId;
+use strongroom_domain::row::FORMAT;
+use strongroom_domain::{
+    Change, Digest, Error, Kind, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Result, Revision, Row, RowRev,
+    Time, Write,
+};
+use strongroom_ports::{Clock, Entropy, Store, StoreError, Verdict};
+
+use crate::authenticate::SERVICE_TOKEN_PREFIX;
+use crate::rows::{store_failed, touch};
+
+pub(crate) const ROOT: &str = "root";
+pub(crate) const RING: &str = "ring";
+/// The slot that the root key's file opens.
+pub(crate) const FILE_SLOT: &str = "file";
+
+pub enum Initialised {
+    /// This call did it: the root token, shown this once.
+    Now(SecretString),
+    /// It was done before.
+    Before,
+}
+
+impl std::fmt::Debug for Initialised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Now",
+            Self::Before => "Before",
+        })
+    }
+}
+
+struct Maker<'a> {
+    namespace: NamespaceId,
+    keys: &'a Keys,
+    entropy: &'a (dyn Entropy + 'a),
+}
+
+impl Maker<'_> {
+    fn record(&self, kind: Kind, id: ObjectId, name: &str, body: Vec<u8>) -> Result<Record> {
+        let record = Record {
+            namespace: self.namespace,
+            kind,
+            id,
+            name: name.to_owned(),
+            rev: RowRev::FIRST,
+            due: None,
+            format: FORMAT,
+            body,
+            mac: Vec::new(),
+        };
+        self.keys.mac_record(record).map_err(Error::internal)
+    }
+
+    fn json(&self, kind: Kind, name: &str, body: &impl serde::Serialize) -> Result<Record> {
+        let body = serde_json::to_vec(body).map_err(Error::internal)?;
+        self.record(kind, ObjectId(self.entropy.bytes()), name, body)
+    }
+}
+
+/// Makes keys and root token, unless that was done before. Of two at once, one does it.
+pub async fn initialise(
+    store: &Arc<dyn Store>,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    root_key: &RootKey,
+) -> Result<Initialised> {
+    let now = clock.now();
+    if !store.of_kind(now, Kind::KeySlot).await.map_err(store_failed)?.value.is_empty() {
+        return Ok(Initialised::Before);
+    }
+    let namespace = NamespaceId(entropy.bytes());
+    let keys = Keys::generate(namespace, now, &|| entropy.bytes()).map_err(Error::internal)?;
+    let maker = Maker { namespace, keys: &keys, entropy };
+    let token = format!("{SERVICE_TOKEN_PREFIX}{}", BASE64URL_NOPAD.encode(&entropy.bytes::<32>()));
+    let principal = PrincipalId(entropy.bytes());
+    let records = first_records(&maker, root_key, &token, principal, now)?;
+    let digest = records.first().map(Record::digest);
+    let change = Change {
+        touches: records.iter().map(|record| touch(record.key(), Action::Initialise, None)).collect(),
+        writes: records.into_iter().map(|record| Write::Insert(Row::Record(record))).collect(),
+    };
+    let batch = first_batch(&maker, principal, digest, now)?;
+    let mut seal = |_: &_, _: &[_]| Verdict::Commit(batch.clone());
+    match store.apply(Lane::Changes, now, &[change], Revision(i64::MAX), &mut seal).await {
+        Ok(applied) if applied.outcomes.first() == Some(&Some(Outcome::Applied)) => Ok(Initialised::Now(token.into())),
+        // Somebody else's rows, or their first batch, stand there.
+        Ok(_) | Err(StoreError::BatchTaken) => Ok(Initialised::Before),
+        Err(error) => Err(store_failed(error)),
+    }
+}
+
+fn first_records(
+    maker: &Maker<'_>,
+    root_key: &RootKey,
+    token: &str,
+    principal: PrincipalId,
+    now: Time,
+) -> Result<Vec<Record>> {
+    let (namespace, keys, entropy) = (maker.namespace, maker.keys, maker.entropy);
+    let slot_id = ObjectId(entropy.bytes());
+    let slot = keys.wrap(root_key, namespace, slot_id, entropy.bytes(), now).map_err(Error::internal)?;
+    let ring_id = ObjectId(entropy.bytes());
+    let ring = keys.seal_ring(namespace, ring_id, RowRev::FIRST.0, entropy.bytes()).map_err(Error::internal)?;
+    let hash = keys.token_hashes(token).map_err(Error::internal)?.into_iter().next();
+    let hash = hash.ok_or_else(|| Error::internal("no token-hash key"))?;
+    Ok(vec![
+        maker.json(Kind::Namespace, ROOT, &NamespaceBody { id: namespace, created_at: now })?,
+        maker.record(Kind::KeySlot, slot_id, FILE_SLOT, serde_json::to_vec(&slot).map_err(Error::internal)?)?,
+        maker.record(Kind::KeyRing, ring_id, RING, ring)?,
+        maker.json(
+            Kind::Principal,
+            &principal.to_string(),
+            &Principal {
+                kind: PrincipalKind::Operator,
+                name: Some(ROOT.into()),
+                salt: Digest(entropy.bytes()),
+                created_at: now,
+                erased_at: None,
+            },
+        )?,
+        maker.json(
+            Kind::Token,
+            &hash.to_string(),
+            &Token { principal, root: true, created_at: now, expires_at: None },
+        )?,
+    ])
+}
+
+/// The log's first batch. Its number is fixed, so that only one initialisation can commit.
+fn first_batch(maker: &Maker<'_>, principal: PrincipalId, digest: Option<Digest>, now: Time) -> Result<SealedBatch> {
+    let id = BatchId::new(0, Lane::Changes, 1);
+    let entry = Entry {
+        at: now,
+        request: RequestId(maker.entropy.bytes()),
+        dialect: Dialect::Internal,
+        action: Action::Initialise,
+        outcome: OutcomeKind::Granted,
+        reason: 0,
+        principal: Some(principal),
+        who: Digest::ZERO,
+        namespace: maker.namespace,
+        path: String::new(),
+        version: None,
+        digest,
+        count: 1,
+    };
+    let batch = Batch {
+        id,
+        class: Lane::Changes.class(),
+        at: now,
+        count: 1,
+        root: merkle::root(&[merkle::leaf(&entry.canonical())]),
+        previous: Digest::ZERO,
+        key: 0,
+        mac: Digest::ZERO,
+    };
+    let batch = maker.keys.mac_batch(batch).map_err(Error::internal)?;
+    Ok(SealedBatch { batch, entries: vec![StoredEntry { batch: id, place: 0, entry, accessor: None, source: None }] })
+}

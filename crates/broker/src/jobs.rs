@@ -1,0 +1,65 @@
+//! Background work: none of it is needed for an answer to be right.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use strongroom_domain::Fence;
+use strongroom_domain::audit::Class;
+use strongroom_ports::{Upkeep, UpkeepDone};
+
+use crate::{Broker, Inner};
+
+/// How long entries of each class are kept, and change rows.
+const READS_KEPT: Duration = Duration::from_hours(90 * 24);
+const OTHERS_KEPT: Duration = Duration::from_hours(400 * 24);
+const CHANGES_KEPT: Duration = Duration::from_hours(7 * 24);
+const UPKEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// Each job ends with the broker it serves.
+pub(crate) fn start(broker: &Broker) {
+    tokio::spawn(upkeep(Arc::downgrade(&broker.0)));
+    if let Some(every) = broker.0.settings.poll {
+        tokio::spawn(poll(Arc::downgrade(&broker.0), every));
+    }
+}
+
+/// Learns of other nodes' changes, so that caches are warm before a fence finds out.
+async fn poll(inner: Weak<Inner>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let (sent, since) = (inner.clock.now(), inner.node.revision());
+        if let Ok(found) = inner.store.touches(sent, since, 100).await {
+            inner.clock.observe(sent, found.db_now);
+            inner.node.learn(since, &Fence { db_now: found.db_now, top: found.revision, moved: found.value });
+        }
+    }
+}
+
+async fn upkeep(inner: Weak<Inner>) {
+    loop {
+        let Some(strong) = inner.upgrade() else { return };
+        if let Err(error) = upkeep_once(&strong).await {
+            tracing::warn!(?error, "upkeep was put off");
+        }
+        drop(strong);
+        tokio::time::sleep(UPKEEP_EVERY).await;
+    }
+}
+
+async fn upkeep_once(inner: &Inner) -> Result<(), strongroom_ports::StoreError> {
+    let now = inner.clock.now();
+    let work = [
+        Upkeep::MakePartitions,
+        Upkeep::Prune { before: now - CHANGES_KEPT },
+        Upkeep::DropEntries { class: Class::Reads, before: now - READS_KEPT },
+        Upkeep::DropEntries { class: Class::Kept, before: now - OTHERS_KEPT },
+    ];
+    for item in work {
+        while inner.store.upkeep(now, item.clone()).await? == UpkeepDone::More {
+            // Requests come first.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The node's copy of the ring, and making a new data epoch.
+
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::row::Key;
+use strongroom_domain::{Error, Kind, Result, Row, Write};
+
+use crate::change::{Asked, Decided, Decision};
+use crate::initialise::RING;
+use crate::record::Effect;
+use crate::request::Request;
+use crate::rows::{store_failed, touch};
+use crate::Broker;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Epoch {
+    epoch: i64,
+}
+
+impl Broker {
+    pub(crate) fn ring_key(&self) -> Key {
+        self.key(Kind::KeyRing, RING)
+    }
+
+    /// Reads the ring again if another node changed it.
+    pub(crate) async fn refresh_ring(&self) -> Result<()> {
+        if !self.0.node.ring_stale.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Cleared first: a change that comes while we read sets it again.
+        self.0.node.ring_stale.store(false, Ordering::Release);
+        let done = self.reload_ring().await;
+        if done.is_err() {
+            self.0.node.ring_stale.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    pub(crate) async fn reload_ring(&self) -> Result<()> {
+        let now = self.0.clock.now();
+        let found = self
+            .0
+            .store
+            .find_by_id(now, self.0.namespace, Kind::KeyRing, self.0.ring.id)
+            .await
+            .map_err(store_failed)?;
+        let record = found.value.ok_or_else(|| Error::integrity("The key ring is gone."))?;
+        let broken = |error| self.broken(Kind::KeyRing, error);
+        let keys = self.0.ring.keys.load();
+        let newer = keys.reopen(record.namespace, record.id, record.rev.0, &record.body).map_err(broken)?;
+        newer.check_record(&record).map_err(broken)?;
+        self.0.ring.keys.store(newer.into());
+        Ok(())
+    }
+
+    /// Makes a new data epoch, under which everything is sealed from then on. Gives its id.
+    pub async fn rotate_data_key(&self, request: &Request) -> Result<i64> {
+        let asked = Asked {
+            action: Action::DataKeyRotate,
+            path: String::new(),
+            locks: vec![self.ring_key()],
+            id: request.change_id.clone(),
+            fingerprint: b"key.data_rotate".to_vec().into(),
+            any_of: vec![Access::DataKey],
+        };
+        let epoch = self
+            .change(request, asked, async |attempt| {
+                attempt.authorise(Access::DataKey)?;
+                let found = self
+                    .0
+                    .store
+                    .find_by_id(attempt.now, self.0.namespace, Kind::KeyRing, self.0.ring.id)
+                    .await
+                    .map_err(store_failed)?;
+                let old = found.value.ok_or_else(|| Error::integrity("The key ring is gone."))?;
+                let broken = |error| self.broken(Kind::KeyRing, error);
+                let keys = self.0.ring.keys.load();
+                keys.check_record(&old).map_err(broken)?;
+                let keys = keys.reopen(old.namespace, old.id, old.rev.0, &old.body).map_err(broken)?;
+                let entropy = &self.0.entropy;
+                let newer = keys
+                    .with_data_epoch(self.0.namespace, attempt.now, &|| entropy.bytes())
+                    .map_err(Error::internal)?;
+                let rev = old.rev.next();
+                let body = newer
+                    .seal_ring(old.namespace, old.id, rev.0, entropy.bytes())
+                    .map_err(Error::internal)?;
+                let record = newer
+                    .mac_record(strongroom_domain::Record { rev, body, ..old.clone() })
+                    .map_err(Error::internal)?;
+                let epoch = newer.data_epoch(self.0.namespace).map_err(Error::internal)?;
+                let effect = Effect { digest: Some(record.digest()), ..Effect::new(Action::DataKeyRotate, "") };
+                Ok(Decided::Write(Decision {
+                    touches: vec![touch(record.key(), Action::DataKeyRotate, None)],
+                    writes: vec![Write::Replace(old.rev, Row::Record(record))],
+                    effects: vec![effect],
+                    answer: Epoch { epoch },
+                    id: self.new_id().to_string(),
+                }))
+            })
+            .await?;
+        self.refresh_ring().await?;
+        Ok(epoch.epoch)
+    }
+}

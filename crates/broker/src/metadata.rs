@@ -1,0 +1,142 @@
+//! What an operator says about a secret.
+
+use serde::{Deserialize, Serialize};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::metadata::Metadata;
+use strongroom_domain::policy::Capability;
+use strongroom_domain::secret::Head;
+use strongroom_domain::{Error, Kind, Result, SecretPath, Time};
+
+use crate::Broker;
+use crate::change::{Asked, Decided, Decision};
+use crate::read::no_secret;
+use crate::record::{Effect, Served};
+use crate::request::Request;
+use crate::rows::touch;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MetadataView {
+    pub path: String,
+    pub metadata: Metadata,
+    pub current_version: i64,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+fn view(path: &SecretPath, head: &Head) -> MetadataView {
+    MetadataView {
+        path: path.to_string(),
+        metadata: head.metadata.clone(),
+        current_version: head.current(),
+        created_at: head.created_at,
+        updated_at: head.updated_at,
+    }
+}
+
+impl Broker {
+    pub async fn metadata(&self, request: &Request, path: &SecretPath) -> Result<MetadataView> {
+        self.serve(request, Action::MetadataRead, path.as_str(), async |attempt| {
+            attempt.authorise(Access::Secret(path, Capability::List))?;
+            let head = self.head(path).await?.ok_or_else(no_secret)?;
+            Ok(Served::fresh(view(path, &head.body)))
+        })
+        .await
+    }
+
+    /// Replaces the metadata; a secret that is not there yet is made, with no version.
+    pub async fn put_metadata(&self, request: &Request, path: &SecretPath, new: &Metadata) -> Result<MetadataView> {
+        new.check()?;
+        let asked = serde_json::to_vec(new).map_err(Error::internal)?;
+        self.write_metadata(request, path, &asked, |old| match old {
+            None => Ok((Capability::Create, new.clone())),
+            Some(_) => Ok((Capability::Update, new.clone())),
+        })
+        .await
+    }
+
+    /// Merges (RFC 7396) into the metadata there is.
+    pub async fn patch_metadata(
+        &self,
+        request: &Request,
+        path: &SecretPath,
+        patch: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<MetadataView> {
+        let asked = serde_json::to_vec(patch).map_err(Error::internal)?;
+        self.write_metadata(request, path, &asked, |old| {
+            let mut merged = serde_json::to_value(old.ok_or_else(no_secret)?).map_err(Error::internal)?;
+            merge(&mut merged, patch);
+            let metadata: Metadata = serde_json::from_value(merged)
+                .map_err(|error| Error::invalid(format!("The patched metadata is not valid: {error}.")))?;
+            metadata.check()?;
+            Ok((Capability::Patch, metadata))
+        })
+        .await
+    }
+
+    async fn write_metadata(
+        &self,
+        request: &Request,
+        path: &SecretPath,
+        fingerprint: &[u8],
+        edit: impl Fn(Option<&Metadata>) -> Result<(Capability, Metadata)>,
+    ) -> Result<MetadataView> {
+        let action = Action::MetadataWrite;
+        let asked = Asked {
+            action,
+            path: path.to_string(),
+            locks: vec![self.key(Kind::Secret, path.as_str())],
+            id: request.change_id.clone(),
+            fingerprint: Canon::new(action.name()).text(path.as_str()).bytes(fingerprint).done().into(),
+            any_of: [Capability::Create, Capability::Update, Capability::Patch]
+                .map(|capability| Access::Secret(path, capability))
+                .to_vec(),
+        };
+        self.change(request, asked, async |attempt| {
+            let old = self.head(path).await?;
+            let (capability, metadata) = match edit(old.as_ref().map(|old| &old.body.metadata)) {
+                Ok(edited) => edited,
+                // Whether something is there is told only to who may change it.
+                Err(error) => {
+                    attempt.authorise(Access::Secret(path, Capability::Patch))?;
+                    return Err(error);
+                }
+            };
+            attempt.authorise(Access::Secret(path, capability))?;
+            let mut head = old.as_ref().map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
+            head.metadata = metadata;
+            head.updated_at = attempt.now;
+            let (record, write) =
+                self.upsert(old.as_ref().map(|old| &old.record), Kind::Secret, path.as_str(), &head)?;
+            Ok(Decided::Write(Decision {
+                writes: vec![write],
+                touches: vec![touch(record.key(), action, None)],
+                effects: vec![Effect { digest: Some(record.digest()), ..Effect::new(action, path.as_str()) }],
+                answer: view(path, &head),
+                id: self.new_id().to_string(),
+            }))
+        })
+        .await
+    }
+}
+
+/// RFC 7396 for an object.
+fn merge(target: &mut serde_json::Value, patch: &serde_json::Map<String, serde_json::Value>) {
+    use serde_json::Value;
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(target) = target else { return };
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                target.remove(key);
+            }
+            Value::Object(patch) => merge(target.entry(key).or_insert(Value::Null), patch),
+            other => {
+                target.insert(key.clone(), other.clone());
+            }
+        }
+    }
+}

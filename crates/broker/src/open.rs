@@ -1,0 +1,188 @@
+//! Opening an installation: the root key opens a slot, the slot the ring, and only then is anything else believed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use strongroom_crypto::{Issuer, Keys, RootKey, SlotBody};
+use strongroom_domain::canon::Canon;
+use strongroom_domain::grant::NamespaceBody;
+use strongroom_domain::{Code, Digest, Error, Kind, NamespaceId, Record, Result, Time};
+use strongroom_ports::{BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
+
+use crate::cache::Node;
+use crate::clock::NodeClock;
+use crate::initialise::{RING, ROOT};
+use crate::lanes::{Lanes, Workshop};
+use crate::locks::Locks;
+use crate::rows::store_failed;
+use crate::stats::Stats;
+use crate::{Broker, Inner, Ring, jobs};
+
+/// What a node is told by its configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What this node is called in the log.
+    pub node: String,
+    pub issuer: Issuer,
+    /// How long an answer may wait for its entry.
+    pub audit_deadline: Duration,
+    /// Requests that may wait for a batch, a lane.
+    pub audit_queue: usize,
+    /// The largest payload taken.
+    pub payload_bytes: usize,
+    /// Bound of the cache of sealed secrets.
+    pub secret_cache_bytes: u64,
+    /// Bound of the cache of verified tokens.
+    pub session_cache: usize,
+    /// How often to ask for changes, to keep caches warm. They are right without it.
+    pub poll: Option<Duration>,
+}
+
+pub type Opened = Broker;
+
+/// Whether the node can serve.
+#[derive(Debug, Clone)]
+pub struct Health {
+    pub ready: bool,
+    /// Why not, and what to do.
+    pub problems: Vec<String>,
+}
+
+/// Offset errors above this make expiry unreliable.
+const MAX_UNCERTAINTY: i64 = 1_000_000;
+
+impl Broker {
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        root_key: &RootKey,
+        settings: Settings,
+    ) -> Result<Opened> {
+        let now = clock.now();
+        let slots = store.of_kind(now, Kind::KeySlot).await.map_err(store_failed)?;
+        if slots.value.is_empty() {
+            return Err(Error::from(Code::Uninitialised));
+        }
+        let rings = store.of_kind(now, Kind::KeyRing).await.map_err(store_failed)?.value;
+        let ring = rings.into_iter().find(|ring| ring.name == RING).ok_or_else(|| tampered("the key ring is gone"))?;
+        let keys = open_ring(root_key, &slots.value, &ring)?;
+        for record in slots.value.iter().chain([&ring]) {
+            keys.check_record(record).map_err(|error| tampered("a key slot or the ring").because(error))?;
+        }
+        let namespace = find_root(&store, &keys, now).await?;
+        let clock = Arc::new(NodeClock::new(clock));
+        clock.observe(now, slots.db_now);
+        let boot = register(&store, &clock, &keys, &settings.node).await?;
+        let node = Arc::new(Node::new(settings.secret_cache_bytes, settings.session_cache, slots.revision));
+        let stats = Arc::new(Stats::default());
+        let keys = Arc::new(ArcSwap::from_pointee(keys));
+        let workshop = Workshop {
+            store: store.clone(),
+            clock: clock.clone(),
+            keys: keys.clone(),
+            node: node.clone(),
+            stats: stats.clone(),
+            deadline: settings.audit_deadline,
+        };
+        let broker = Self(Arc::new(Inner {
+            lanes: Lanes::start(&workshop, boot, settings.audit_queue),
+            store,
+            clock,
+            entropy,
+            ring: Ring { keys, id: ring.id },
+            namespace,
+            node,
+            locks: Locks::default(),
+            stats,
+            settings,
+        }));
+        jobs::start(&broker);
+        Ok(broker)
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub fn now(&self) -> Time {
+        self.0.clock.now()
+    }
+
+    /// The newest revision this node has seen.
+    pub fn revision(&self) -> i64 {
+        self.0.node.revision().0
+    }
+
+    /// A random id for a request.
+    pub fn request_id(&self) -> strongroom_domain::ids::RequestId {
+        strongroom_domain::ids::RequestId(self.0.entropy.bytes())
+    }
+
+    pub async fn health(&self) -> Health {
+        let mut problems = Vec::new();
+        let probe = self.0.store.touches(self.0.clock.now(), self.0.node.revision(), 1);
+        match tokio::time::timeout(self.0.settings.audit_deadline, probe).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => problems.push("The database cannot be reached: check that it runs and accepts us.".into()),
+            Err(_) => problems.push("The database does not answer in time: check its load and its disk.".into()),
+        }
+        if self.0.clock.uncertainty_micros() > MAX_UNCERTAINTY {
+            problems.push("The database answers too slowly to tell the time by: check the network to it.".into());
+        }
+        Health { ready: problems.is_empty(), problems }
+    }
+}
+
+fn tampered(what: &str) -> Error {
+    Error::integrity(format!("The installation fails its check: {what}."))
+}
+
+fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys> {
+    let mut failure = None;
+    for slot in slots {
+        let body: SlotBody =
+            serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
+        match Keys::open(root_key, &body, slot.id, ring.namespace, ring.id, ring.rev.0, &ring.body) {
+            Ok(keys) => return Ok(keys),
+            Err(error) => failure = Some(error),
+        }
+    }
+    let error = failure.unwrap_or(strongroom_crypto::CryptoError::WrongRootKey);
+    match error {
+        strongroom_crypto::CryptoError::WrongRootKey => Err(Error::new(
+            Code::IntegrityFailed,
+            "The root key does not open this installation: it is another installation's key, or the database is. \
+             Nothing was read or changed. Give the key that 'operator init' made for this database.",
+        )),
+        other => Err(tampered("the key ring does not open").because(other)),
+    }
+}
+
+async fn find_root(store: &Arc<dyn Store>, keys: &Keys, now: Time) -> Result<NamespaceId> {
+    let found = store.of_kind(now, Kind::Namespace).await.map_err(store_failed)?.value;
+    let root = found.into_iter().find(|record| record.name == ROOT).ok_or_else(|| tampered("no root namespace"))?;
+    keys.check_record(&root).map_err(|error| tampered("the root namespace").because(error))?;
+    let body: NamespaceBody = serde_json::from_slice(&root.body).map_err(|_| tampered("the root namespace"))?;
+    Ok(body.id)
+}
+
+/// Takes the next boot number.
+async fn register(store: &Arc<dyn Store>, clock: &NodeClock, keys: &Keys, node: &str) -> Result<i64> {
+    loop {
+        let now = clock.now();
+        let boot = store.last_boot(now).await.map_err(store_failed)?.value + 1;
+        let canonical = Canon::new("strongroom boot").int(boot).text(node).int(now.0).done();
+        let mac: Digest = keys.mac_boot(&canonical).map_err(Error::internal)?;
+        let row = BootRow { boot, node: node.to_owned(), started_at: now, mac };
+        match store.upkeep(now, Upkeep::Boot(row)).await.map_err(store_failed)? {
+            UpkeepDone::Taken => {}
+            UpkeepDone::Done | UpkeepDone::More => return Ok(boot),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Writing secrets, one or several in one change.
+
+use serde::{Deserialize, Serialize};
+use strongroom_crypto::Keys;
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::policy::Capability;
+use strongroom_domain::secret::{Head, NewVersion, Selector, VersionEntry};
+use strongroom_domain::{Code, Error, Kind, Payload, Result, Row, SecretPath, Time, Touch, Write};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::Broker;
+use crate::change::{Asked, Decided, Decision};
+use crate::record::{Attempt, Effect};
+use crate::request::Request;
+use crate::rows::{Checked, touch};
+
+#[derive(Debug)]
+pub struct PutSecret {
+    pub path: SecretPath,
+    pub payload: Payload,
+    /// Compared with the number of the current version; 0: none.
+    pub cas: Option<i64>,
+    /// The client's id, which makes the write idempotent.
+    pub id: Option<String>,
+    /// Which labels go to the new version; `None`: `current`.
+    pub labels: Option<Vec<String>>,
+    /// Write nothing where the current value is the same.
+    pub unless_same: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Written {
+    pub path: String,
+    pub version: i64,
+    pub id: String,
+    pub created_at: Time,
+    /// Nothing was written: the current value is this one.
+    pub unchanged: bool,
+    /// Made by this request, and not by an earlier one with the same id.
+    #[serde(skip)]
+    pub fresh: bool,
+}
+
+/// What one put comes to.
+enum Put {
+    Write { writes: Vec<Write>, touch: Touch, effect: Effect, written: Written },
+    Same(Written),
+}
+
+impl Broker {
+    pub async fn put(&self, request: &Request, put: PutSecret) -> Result<Written> {
+        let id = put.id.clone();
+        let mut done = self.put_all(request, Action::SecretWrite, vec![put], id).await?;
+        done.pop().ok_or_else(|| Error::from(Code::Internal))
+    }
+
+    /// All of them, in one change, or none. An error names the path it is about.
+    pub async fn put_many(&self, request: &Request, puts: Vec<PutSecret>) -> Result<Vec<Written>> {
+        self.put_all(request, Action::SecretImport, puts, request.change_id.clone()).await
+    }
+
+    async fn put_all(
+        &self,
+        request: &Request,
+        action: Action,
+        puts: Vec<PutSecret>,
+        id: Option<String>,
+    ) -> Result<Vec<Written>> {
+        for put in &puts {
+            put.payload.check_size(self.0.settings.payload_bytes)?;
+            put.id.as_deref().map(strongroom_domain::secret::check_version_id).transpose()?;
+            put.labels.iter().flatten().try_for_each(|label| strongroom_domain::secret::check_label(label))?;
+        }
+        let one = match puts.as_slice() {
+            [put] => put.path.to_string(),
+            _ => String::new(),
+        };
+        let any_of = puts
+            .iter()
+            .flat_map(|put| [Capability::Create, Capability::Update].map(|capability| Access::Secret(&put.path, capability)))
+            .collect();
+        let asked = Asked {
+            action,
+            path: one,
+            locks: puts.iter().map(|put| self.key(Kind::Secret, put.path.as_str())).collect(),
+            id,
+            fingerprint: fingerprint(&puts),
+            any_of,
+        };
+        self.change(request, asked, async |attempt| self.decide_puts(attempt, &puts).await).await
+    }
+
+    async fn decide_puts(&self, attempt: &Attempt, puts: &[PutSecret]) -> Result<Decided<Vec<Written>>> {
+        let keys: Vec<_> = puts.iter().map(|put| self.key(Kind::Secret, put.path.as_str())).collect();
+        let heads = self.load_keys::<Head>(&keys).await?.value;
+        let (mut writes, mut touches, mut effects) = (Vec::new(), Vec::new(), Vec::new());
+        let mut answer = Vec::with_capacity(puts.len());
+        for put in puts {
+            let head = heads.iter().find(|head| head.record.name == put.path.as_str());
+            match self.decide_put(attempt, put, head).await? {
+                Put::Same(written) => answer.push(written),
+                Put::Write { writes: rows, touch, effect, written } => {
+                    writes.extend(rows);
+                    touches.push(touch);
+                    effects.push(effect);
+                    answer.push(written);
+                }
+            }
+        }
+        if writes.is_empty() {
+            return Ok(Decided::Nothing(answer));
+        }
+        let id = answer.first().map_or_else(String::new, |written| written.id.clone());
+        Ok(Decided::Write(Decision { writes, touches, effects, answer, id }))
+    }
+
+    async fn decide_put(&self, attempt: &Attempt, put: &PutSecret, old: Option<&Checked<Head>>) -> Result<Put> {
+        let capability = if old.is_some() { Capability::Update } else { Capability::Create };
+        attempt.authorise(Access::Secret(&put.path, capability))?;
+        if let Some(same) = self.same(attempt, put, old).await? {
+            return Ok(Put::Same(same));
+        }
+        let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
+        let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
+        let blank = Keys::blank_version(self.0.namespace, owner, head.next);
+        let keys = self.0.ring.keys.load();
+        let version = keys
+            .seal_version(blank, put.path.as_str(), self.0.entropy.bytes(), &put.payload)
+            .map_err(Error::internal)?;
+        let id = put.id.clone().unwrap_or_else(|| self.new_id().to_string());
+        let new = NewVersion {
+            id: id.clone(),
+            digest: version.digest(),
+            by: attempt.session.principal,
+            cas: put.cas,
+            labels: put.labels.clone(),
+        };
+        let number = head.put(new, attempt.now).map_err(|error| about(&put.path, error))?;
+        let (record, write) = match old {
+            Some(old) => self.upsert(Some(&old.record), Kind::Secret, put.path.as_str(), &head)?,
+            None => {
+                let record = self.new_record(Kind::Secret, owner, put.path.as_str(), None, &head)?;
+                (record.clone(), Write::Insert(Row::Record(record)))
+            }
+        };
+        Ok(Put::Write {
+            touch: touch(record.key(), Action::SecretWrite, Some(number)),
+            effect: Effect {
+                action: Action::SecretWrite,
+                path: put.path.to_string(),
+                version: Some(number),
+                digest: Some(record.digest()),
+            },
+            writes: vec![write, Write::Insert(Row::Version(version))],
+            written: Written {
+                path: put.path.to_string(),
+                version: number,
+                id,
+                created_at: attempt.now,
+                unchanged: false,
+                fresh: true,
+            },
+        })
+    }
+
+    /// A version that makes this put unnecessary: one with its id, or, if asked, a current one with its value.
+    async fn same(&self, attempt: &Attempt, put: &PutSecret, old: Option<&Checked<Head>>) -> Result<Option<Written>> {
+        let Some(old) = old else { return Ok(None) };
+        if let Some(entry) = put.id.as_deref().and_then(|id| old.body.entry_by_id(id)) {
+            // Compared by opening: no digest of a plaintext is kept.
+            return match self.holds(attempt, old, entry, put).await? {
+                true => Ok(Some(written(put, entry, false))),
+                false => Err(Error::from(Code::ChangeIdReused)),
+            };
+        }
+        if put.unless_same
+            && let Ok(entry) = old.body.select(&Selector::default())
+            && self.holds(attempt, old, entry, put).await?
+        {
+            old.body.check_cas(put.cas).map_err(|error| about(&put.path, error))?;
+            return Ok(Some(written(put, entry, true)));
+        }
+        Ok(None)
+    }
+
+    async fn holds(&self, attempt: &Attempt, old: &Checked<Head>, entry: &VersionEntry, put: &PutSecret) -> Result<bool> {
+        if entry.state == strongroom_domain::secret::State::Destroyed {
+            return Ok(false);
+        }
+        let (row, _) = self.load_version(attempt.now, old.record.id, entry).await?;
+        let payload = self.open_payload(&row, put.path.as_str()).await?;
+        Ok(payload.kind == put.payload.kind && bool::from(payload.bytes.ct_eq(&put.payload.bytes)))
+    }
+}
+
+fn written(put: &PutSecret, entry: &VersionEntry, unchanged: bool) -> Written {
+    Written {
+        path: put.path.to_string(),
+        version: entry.number,
+        id: entry.id.clone(),
+        created_at: entry.created_at,
+        unchanged,
+        fresh: false,
+    }
+}
+
+fn about(path: &SecretPath, error: Error) -> Error {
+    Error { detail: format!("{path}: {}", error.detail), ..error }
+}
+
+fn fingerprint(puts: &[PutSecret]) -> Zeroizing<Vec<u8>> {
+    let mut canon = Canon::new("secret.write");
+    for put in puts {
+        canon = canon
+            .text(put.path.as_str())
+            .int(put.payload.kind.number().into())
+            .bytes(&put.payload.bytes)
+            .maybe_int(put.cas)
+            .maybe_bytes(put.id.as_deref().map(str::as_bytes))
+            .maybe_bytes(put.labels.as_ref().map(|labels| labels.join("\0")).as_deref().map(str::as_bytes))
+            .byte(put.unless_same.into());
+    }
+    Zeroizing::new(canon.done())
+}

@@ -1,0 +1,138 @@
+//! Reading a secret's value.
+
+use std::sync::Arc;
+
+use strongroom_crypto::CryptoError;
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::policy::Capability;
+use strongroom_domain::secret::{Head, Selector, VersionEntry};
+use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Revision, SecretPath, Time, Version};
+
+use crate::Broker;
+use crate::cache::CachedSecret;
+use crate::grants::oldest;
+use crate::record::{Attempt, Served};
+use crate::request::Request;
+use crate::rows::{Checked, store_failed};
+use crate::stats::count;
+
+/// How often a head and its version are read again when they do not belong together.
+const ATTEMPTS: usize = 3;
+
+#[derive(Debug)]
+pub struct SecretView {
+    pub path: SecretPath,
+    pub version: i64,
+    pub id: String,
+    pub payload: Payload,
+    pub labels: Vec<String>,
+    pub created_at: Time,
+}
+
+impl Broker {
+    pub async fn read(&self, request: &Request, path: &SecretPath, selector: &Selector) -> Result<SecretView> {
+        self.serve(request, Action::SecretRead, path.as_str(), async |attempt| {
+            attempt.authorise(Access::Secret(path, Capability::Read))?;
+            self.read_now(attempt, path, selector).await
+        })
+        .await
+    }
+
+    async fn read_now(&self, attempt: &Attempt, path: &SecretPath, selector: &Selector) -> Result<Served<SecretView>> {
+        let key = self.key(Kind::Secret, path.as_str());
+        let (secret, objects) = match self.0.node.secret(&key) {
+            Some(secret) => {
+                count(&self.0.stats.secret_hits);
+                (secret, vec![key])
+            }
+            None => {
+                count(&self.0.stats.secret_misses);
+                (self.fill_secret(attempt, path).await?, Vec::new())
+            }
+        };
+        let entry = secret.head.select(selector)?;
+        let payload = match &secret.current {
+            Some(current) if current.number == entry.number => self.open_payload(current, path.as_str()).await?,
+            _ => {
+                let row = self.load_version(attempt.now, secret.id, entry).await?.0;
+                self.open_payload(&row, path.as_str()).await?
+            }
+        };
+        let view = SecretView {
+            path: path.clone(),
+            version: entry.number,
+            id: entry.id.clone(),
+            labels: secret.head.labels_of(entry.number),
+            created_at: entry.created_at,
+            payload,
+        };
+        Ok(Served { version: Some(view.version), answer: view, objects })
+    }
+
+    /// Reads and checks a secret's head and current version, and keeps them.
+    async fn fill_secret(&self, attempt: &Attempt, path: &SecretPath) -> Result<Arc<CachedSecret>> {
+        let mut failure = Error::from(Code::Unsettled);
+        for _ in 0..ATTEMPTS {
+            let found = self.load::<Head>(Kind::Secret, path.as_str()).await?;
+            let head = found.value.ok_or_else(no_secret)?;
+            let current = head.body.select(&Selector::default()).ok();
+            let (current, read_at) = match current {
+                None => (None, found.revision),
+                Some(entry) => match self.load_version(attempt.now, head.record.id, entry).await {
+                    Ok((row, at)) => (Some(row), oldest([found.revision, at])),
+                    // Perhaps the head moved on between the two reads; if not, the same comes again.
+                    Err(error) if error.code == Code::IntegrityFailed => {
+                        failure = error;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            let secret = Arc::new(CachedSecret { id: head.record.id, head: head.body, current });
+            self.0.node.keep_secret(self.key(Kind::Secret, path.as_str()), secret.clone(), read_at);
+            return Ok(secret);
+        }
+        Err(failure)
+    }
+
+    /// The version's row, checked against what its head says of it.
+    pub(crate) async fn load_version(
+        &self,
+        now: Time,
+        owner: ObjectId,
+        entry: &VersionEntry,
+    ) -> Result<(Version, Revision)> {
+        let found =
+            self.0.store.version(now, self.0.namespace, owner, entry.number).await.map_err(store_failed)?;
+        match found.value {
+            Some(row) if row.digest() == entry.digest => Ok((row, found.revision)),
+            _ => {
+                count(&self.0.stats.integrity_failures);
+                Err(Error::integrity("A version's row is missing, or is not the one its head vouches for."))
+            }
+        }
+    }
+
+    /// Opens a payload; a key that this node does not know yet may be another node's new epoch.
+    pub(crate) async fn open_payload(&self, row: &Version, path: &str) -> Result<Payload> {
+        let opened = self.0.ring.keys.load().open_version(row, path);
+        let opened = match opened {
+            Err(CryptoError::UnknownKey) => {
+                self.reload_ring().await?;
+                self.0.ring.keys.load().open_version(row, path)
+            }
+            other => other,
+        };
+        opened.map_err(|error| self.broken(Kind::Secret, error))
+    }
+
+    /// A secret's head as it stands in the store.
+    pub(crate) async fn head(&self, path: &SecretPath) -> Result<Option<Checked<Head>>> {
+        Ok(self.load::<Head>(Kind::Secret, path.as_str()).await?.value)
+    }
+}
+
+pub(crate) fn no_secret() -> Error {
+    Error::new(Code::NotFound, "There is no such secret.")
+}

@@ -1,0 +1,182 @@
+//! How a verb is served: decide, record, and answer only when the record is durable and the ground has not moved.
+
+use std::sync::Arc;
+
+use strongroom_crypto::audit_identity;
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::{Action, Class, Entry, Lane, OutcomeKind};
+use strongroom_domain::row::Key;
+use strongroom_domain::{Code, Digest, Error, Result, Revision, Time};
+
+use crate::Broker;
+use crate::lanes::{Ground, Noted, Recorded};
+use crate::request::Request;
+use crate::session::Session;
+use crate::stats::count;
+
+/// How often an answer whose ground moved is decided again.
+const ATTEMPTS: usize = 3;
+
+/// One go at a request: who asks, and the revision its decisions rest on.
+pub(crate) struct Attempt {
+    pub(crate) session: Arc<Session>,
+    pub(crate) decided_at: Revision,
+    pub(crate) now: Time,
+}
+
+impl Attempt {
+    pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
+        self.session.authorise(access)
+    }
+}
+
+/// What a read found.
+pub(crate) struct Served<T> {
+    pub(crate) answer: T,
+    pub(crate) version: Option<i64>,
+    /// The cached objects the answer rests on.
+    pub(crate) objects: Vec<Key>,
+}
+
+impl<T> Served<T> {
+    /// Read from the store after the request arrived: no change before that can be missing.
+    pub(crate) fn fresh(answer: T) -> Self {
+        Self { answer, version: None, objects: Vec::new() }
+    }
+}
+
+/// What an entry says of one effect.
+#[derive(Debug, Clone)]
+pub(crate) struct Effect {
+    pub(crate) action: Action,
+    pub(crate) path: String,
+    pub(crate) version: Option<i64>,
+    pub(crate) digest: Option<Digest>,
+}
+
+impl Effect {
+    pub(crate) fn new(action: Action, path: impl Into<String>) -> Self {
+        Self { action, path: path.into(), version: None, digest: None }
+    }
+}
+
+/// Failures of our own are not accesses: nothing was shown, and no entry could be made of some of them.
+pub(crate) fn is_recorded(code: Code) -> bool {
+    !matches!(
+        code,
+        Code::StoreUnavailable
+            | Code::AuditUnavailable
+            | Code::OutcomeUnknown
+            | Code::Unsettled
+            | Code::Overloaded
+            | Code::Internal
+            | Code::DeadlineExceeded
+    )
+}
+
+impl Broker {
+    /// Serves a read: `work` authorises and reads.
+    pub(crate) async fn serve<T>(
+        &self,
+        request: &Request,
+        action: Action,
+        path: &str,
+        work: impl AsyncFn(&Attempt) -> Result<Served<T>>,
+    ) -> Result<T> {
+        for _ in 0..ATTEMPTS {
+            self.refresh_ring().await?;
+            let decided_at = self.0.node.revision();
+            let (session, done) = match self.authenticate(request).await {
+                Err(error) => (None, Err(error)),
+                Ok(session) => {
+                    let attempt = Attempt { session: session.clone(), decided_at, now: self.0.clock.now() };
+                    (Some(session), work(&attempt).await)
+                }
+            };
+            let (version, objects, done) = match done {
+                Ok(served) => (served.version, served.objects, Ok(served.answer)),
+                Err(error) => (None, Vec::new(), Err(error)),
+            };
+            if let Err(error) = &done
+                && !is_recorded(error.code)
+            {
+                return done;
+            }
+            let effect = Effect { version, ..Effect::new(action, path) };
+            let note = self.note(request, session.as_deref(), effect, done.as_ref().err())?;
+            let lane = if note.entry.class() == Class::Reads { Lane::Reads } else { Lane::Events };
+            let ground = Ground { decided_at, session, objects };
+            if self.0.lanes.record(lane, note, ground).await? == Recorded::Committed {
+                return done;
+            }
+        }
+        Err(Error::from(Code::Unsettled))
+    }
+
+    /// An entry, of what was granted or of why it was not.
+    pub(crate) fn note(
+        &self,
+        request: &Request,
+        session: Option<&Session>,
+        effect: Effect,
+        refusal: Option<&Error>,
+    ) -> Result<Noted> {
+        let now = self.0.clock.now();
+        let (outcome, reason) = match refusal.map(|error| error.code) {
+            None => (OutcomeKind::Granted, 0),
+            Some(code @ (Code::Unauthenticated | Code::PermissionDenied | Code::LoginFailed)) => {
+                (OutcomeKind::Denied, code.number())
+            }
+            Some(code) => (OutcomeKind::Refused, code.number()),
+        };
+        if refusal.is_some_and(|error| error.code == Code::IntegrityFailed) {
+            tracing::error!(action = effect.action.name(), error = ?refusal, "a stored row fails its check");
+        }
+        let (principal, who, accessor, path) = match session {
+            Some(session) => {
+                (Some(session.principal), session.who(&request.source)?, Some(session.accessor.clone()), effect.path)
+            }
+            // Nobody proved anything: neither a claimed name nor a chosen path is stored, and floods fold.
+            None => {
+                let salt = self.0.ring.keys.load().month_salt(now).map_err(Error::internal)?;
+                (None, audit_identity(&salt, "", &request.source).map_err(Error::internal)?, None, String::new())
+            }
+        };
+        Ok(Noted {
+            entry: Entry {
+                at: now,
+                request: request.id,
+                dialect: request.dialect,
+                action: effect.action,
+                outcome,
+                reason,
+                principal,
+                who,
+                namespace: session.map_or(self.0.namespace, |session| session.namespace),
+                path,
+                version: effect.version,
+                digest: effect.digest,
+                count: 1,
+            },
+            accessor,
+            source: request.source.clone(),
+        })
+    }
+
+    /// Records a refusal that ends a change, or a login: kept, and fenced like any answer.
+    pub(crate) async fn record_event(
+        &self,
+        request: &Request,
+        session: Option<Arc<Session>>,
+        decided_at: Revision,
+        effect: Effect,
+        refusal: Option<&Error>,
+    ) -> Result<Recorded> {
+        let note = self.note(request, session.as_deref(), effect, refusal)?;
+        let recorded = self.0.lanes.record(Lane::Events, note, Ground { decided_at, session, objects: Vec::new() }).await?;
+        if recorded == Recorded::Moved {
+            count(&self.0.stats.withheld);
+        }
+        Ok(recorded)
+    }
+}

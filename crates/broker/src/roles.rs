@@ -1,0 +1,89 @@
+//! Roles: what a login yields.
+
+use serde::{Deserialize, Serialize};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::grant::{MAX_ACCESS_TOKEN_TTL, Role};
+use strongroom_domain::policy::Capability;
+use strongroom_domain::{Error, Kind, Name, Result, Time};
+
+use crate::Broker;
+use crate::policies::Noun;
+use crate::request::Request;
+
+/// Policies one role may name.
+const MAX_POLICIES: usize = 64;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RoleView {
+    pub name: Name,
+    pub policies: Vec<Name>,
+    /// Seconds.
+    pub access_token_ttl: u32,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+fn view(name: Name, role: Role) -> RoleView {
+    RoleView {
+        name,
+        policies: role.policies,
+        access_token_ttl: role.access_token_ttl,
+        created_at: role.created_at,
+        updated_at: role.updated_at,
+    }
+}
+
+fn noun(name: &Name, action: Action, capability: Capability) -> Noun<'_> {
+    Noun { kind: Kind::Role, name: name.as_str(), action, access: Access::Role(name, capability) }
+}
+
+impl Broker {
+    pub async fn role(&self, request: &Request, name: &Name) -> Result<RoleView> {
+        let found = self.get_object::<Role>(request, noun(name, Action::RoleRead, Capability::Read)).await?;
+        Ok(view(name.clone(), found.body))
+    }
+
+    pub async fn roles(&self, request: &Request, after: &str, limit: u16) -> Result<(Vec<RoleView>, Option<String>)> {
+        let noun = Noun { kind: Kind::Role, name: "", action: Action::RoleRead, access: Access::Roles };
+        let (found, next) = self.list_objects::<Role>(request, noun, after, limit).await?;
+        let views = found.into_iter().map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
+        Ok((views.collect::<Result<_>>()?, next))
+    }
+
+    /// A role names policies that exist; one deleted later grants nothing.
+    pub async fn put_role(&self, request: &Request, name: &Name, policies: Vec<Name>, ttl: u32) -> Result<RoleView> {
+        if policies.len() > MAX_POLICIES {
+            return Err(Error::invalid(format!("A role names at most {MAX_POLICIES} policies.")));
+        }
+        if !(1..=MAX_ACCESS_TOKEN_TTL).contains(&ttl) {
+            return Err(Error::invalid(format!("'access_token_ttl' is 1 to {MAX_ACCESS_TOKEN_TTL} seconds.")));
+        }
+        let fingerprint = policies
+            .iter()
+            .fold(Canon::new("role").int(ttl.into()), |canon, policy| canon.text(policy.as_str()))
+            .done();
+        let noun = noun(name, Action::RoleWrite, Capability::Update);
+        self.put_object(request, noun, |capability| Access::Role(name, capability), &fingerprint, async |old: Option<&Role>, now| {
+            let found = self.load_policies(&policies).await?.value;
+            let missing =
+                policies.iter().find(|policy| !found.iter().any(|found| found.record.name == policy.as_str()));
+            if let Some(missing) = missing {
+                return Err(Error::invalid(format!("There is no policy '{missing}'.")));
+            }
+            let role = Role {
+                policies: policies.clone(),
+                access_token_ttl: ttl,
+                created_at: old.map_or(now, |old| old.created_at),
+                updated_at: now,
+            };
+            Ok((role.clone(), view(name.clone(), role)))
+        })
+        .await
+    }
+
+    pub async fn delete_role(&self, request: &Request, name: &Name) -> Result<()> {
+        self.delete_object::<Role>(request, noun(name, Action::RoleDelete, Capability::Delete)).await
+    }
+}

@@ -1,0 +1,108 @@
+//! Typed bodies in and out of records: MACed when made, checked when read.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use strongroom_crypto::CryptoError;
+use strongroom_domain::row::{FORMAT, Key, RowKey};
+use strongroom_domain::{Error, Kind, ObjectId, Record, Result, Row, RowRev, Time, Touch, Write};
+use strongroom_ports::StoreError;
+
+use crate::Broker;
+use crate::stats::count;
+
+/// A record whose MAC holds, with its body parsed.
+pub(crate) struct Checked<T> {
+    pub(crate) record: Record,
+    pub(crate) body: T,
+}
+
+pub(crate) fn store_failed(error: StoreError) -> Error {
+    match error {
+        StoreError::Malformed(what) => Error::integrity(format!("A stored row is malformed: {what}.")),
+        other => Error::from(strongroom_domain::Code::StoreUnavailable).because(other),
+    }
+}
+
+impl Broker {
+    pub(crate) fn key(&self, kind: Kind, name: impl Into<String>) -> Key {
+        Key::new(self.0.namespace, kind, name)
+    }
+
+    /// What failed to hold, by kind of row: counted, and told without content.
+    pub(crate) fn broken(&self, kind: Kind, error: CryptoError) -> Error {
+        count(&self.0.stats.integrity_failures);
+        Error::integrity(format!("A stored row of kind '{}' fails its check.", kind.name())).because(error)
+    }
+
+    /// Checks that a record is what was asked for, and unaltered.
+    pub(crate) fn check<T: DeserializeOwned>(&self, record: Record) -> Result<Checked<T>> {
+        let broken = |error| self.broken(record.kind, error);
+        self.0.ring.keys.load().check_record(&record).map_err(broken)?;
+        let body = serde_json::from_slice(&record.body).map_err(|_| self.broken(record.kind, CryptoError::UnknownFormat))?;
+        Ok(Checked { record, body })
+    }
+
+    fn sign<T: Serialize>(&self, mut record: Record, body: &T) -> Result<Record> {
+        record.body = serde_json::to_vec(body).map_err(Error::internal)?;
+        self.0.ring.keys.load().mac_record(record).map_err(Error::internal)
+    }
+
+    pub(crate) fn new_id(&self) -> ObjectId {
+        ObjectId(self.0.entropy.bytes())
+    }
+
+    pub(crate) fn new_record<T: Serialize>(
+        &self,
+        kind: Kind,
+        id: ObjectId,
+        name: &str,
+        due: Option<Time>,
+        body: &T,
+    ) -> Result<Record> {
+        let record = Record {
+            namespace: self.0.namespace,
+            kind,
+            id,
+            name: name.to_owned(),
+            rev: RowRev::FIRST,
+            due,
+            format: FORMAT,
+            body: Vec::new(),
+            mac: Vec::new(),
+        };
+        self.sign(record, body)
+    }
+
+    /// The record that follows `old`.
+    pub(crate) fn next_record<T: Serialize>(&self, old: &Record, body: &T) -> Result<Record> {
+        self.sign(Record { rev: old.rev.next(), ..old.clone() }, body)
+    }
+
+    /// Inserts a new record or replaces the one there is.
+    pub(crate) fn upsert<T: Serialize>(
+        &self,
+        old: Option<&Record>,
+        kind: Kind,
+        name: &str,
+        body: &T,
+    ) -> Result<(Record, Write)> {
+        match old {
+            Some(old) => {
+                let record = self.next_record(old, body)?;
+                Ok((record.clone(), Write::Replace(old.rev, Row::Record(record))))
+            }
+            None => {
+                let record = self.new_record(kind, self.new_id(), name, None, body)?;
+                Ok((record.clone(), Write::Insert(Row::Record(record))))
+            }
+        }
+    }
+}
+
+pub(crate) fn remove(record: &Record) -> Write {
+    Write::Remove(RowKey::Record(record.namespace, record.kind, record.id), record.rev)
+}
+
+pub(crate) fn touch(key: Key, action: strongroom_domain::audit::Action, version: Option<i64>) -> Touch {
+    Touch { revision: strongroom_domain::Revision::default(), key, version, action: action.number() }
+}

@@ -1,0 +1,103 @@
+//! Searching the audit log, which is itself recorded.
+
+use std::collections::HashMap;
+
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::{Action, BatchId, OutcomeKind, StoredEntry};
+use strongroom_domain::grant::{Client, Principal};
+use strongroom_domain::{Error, Kind, PrincipalId, Result, Time};
+use strongroom_ports::AuditFilter;
+
+use crate::Broker;
+use crate::record::Served;
+use crate::request::Request;
+use crate::rows::store_failed;
+
+#[derive(Debug, Clone, Default)]
+pub struct AuditQuery {
+    pub since: Option<Time>,
+    pub until: Option<Time>,
+    /// A principal's id, or a client's name.
+    pub principal: Option<String>,
+    /// The start of the path.
+    pub path: Option<String>,
+    pub action: Option<Action>,
+    pub outcome: Option<OutcomeKind>,
+    /// The last entry of the page before.
+    pub before: Option<(Time, BatchId, i64)>,
+    pub limit: u16,
+}
+
+#[derive(Debug)]
+pub struct AuditView {
+    pub stored: StoredEntry,
+    /// What the principal is called, unless that was erased.
+    pub principal_name: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct AuditPage {
+    pub items: Vec<AuditView>,
+    pub next: Option<(Time, BatchId, i64)>,
+}
+
+impl Broker {
+    pub async fn search_audit(&self, request: &Request, query: &AuditQuery) -> Result<AuditPage> {
+        self.serve(request, Action::AuditRead, "", async |attempt| {
+            attempt.authorise(Access::Audit)?;
+            let principal = match &query.principal {
+                None => None,
+                Some(text) => Some(self.principal_called(text).await?),
+            };
+            let filter = AuditFilter {
+                namespace: Some(self.0.namespace),
+                since: query.since,
+                until: query.until,
+                principal,
+                path: query.path.clone(),
+                action: query.action.map(Action::number),
+                outcome: query.outcome.map(OutcomeKind::number),
+                before: query.before,
+                limit: query.limit,
+            };
+            let found = self.0.store.entries(attempt.now, &filter).await.map_err(store_failed)?.value;
+            let next = found
+                .last()
+                .filter(|_| found.len() == usize::from(query.limit))
+                .map(|last| (last.entry.at, last.batch, last.place));
+            let names = self.principal_names(&found).await?;
+            let items = found
+                .into_iter()
+                .map(|stored| AuditView {
+                    principal_name: stored.entry.principal.and_then(|principal| names.get(&principal).cloned()),
+                    stored,
+                })
+                .collect();
+            Ok(Served::fresh(AuditPage { items, next }))
+        })
+        .await
+    }
+
+    async fn principal_called(&self, text: &str) -> Result<PrincipalId> {
+        if let Some(id) = PrincipalId::parse(text) {
+            return Ok(id);
+        }
+        let client = self.load::<Client>(Kind::Client, text).await?.value;
+        client
+            .map(|client| client.body.principal)
+            .ok_or_else(|| Error::invalid("'principal' is neither a principal's id nor the name of a client."))
+    }
+
+    async fn principal_names(&self, entries: &[StoredEntry]) -> Result<HashMap<PrincipalId, String>> {
+        let mut ids: Vec<PrincipalId> = entries.iter().filter_map(|stored| stored.entry.principal).collect();
+        ids.sort();
+        ids.dedup();
+        let keys: Vec<_> = ids.iter().map(|id| self.key(Kind::Principal, id.to_string())).collect();
+        let found = self.load_keys::<Principal>(&keys).await?.value;
+        let name = |id: &PrincipalId| {
+            let record = found.iter().find(|record| record.record.name == id.to_string())?;
+            Some((*id, record.body.name.clone()?))
+        };
+        Ok(ids.iter().filter_map(name).collect())
+    }
+}

@@ -1,0 +1,70 @@
+//! A verified token, with everything it rests on.
+
+use std::sync::{Arc, OnceLock};
+
+use strongroom_crypto::audit_identity;
+use strongroom_domain::access::Access;
+use strongroom_domain::policy::{Decision, PolicySet};
+use strongroom_domain::row::Key;
+use strongroom_domain::{Code, Digest, Error, NamespaceId, PrincipalId, Result, Time};
+
+pub(crate) struct Session {
+    pub(crate) principal: PrincipalId,
+    pub(crate) namespace: NamespaceId,
+    /// What names the token in the log: a service token's accessor, an access token's `jti`.
+    pub(crate) accessor: Arc<str>,
+    pub(crate) expires_at: Option<Time>,
+    pub(crate) grants: Grants,
+    /// The principal's, under which its audit identity is hashed.
+    pub(crate) salt: Digest,
+    /// A change to any of these voids the session.
+    pub(crate) rests_on: Vec<Key>,
+    /// The identity for the first source the token came from: most come from one.
+    pub(crate) identity: OnceLock<(Arc<str>, Digest)>,
+}
+
+pub(crate) enum Grants {
+    /// The flag on the token made at `init`. No name gives it.
+    Root,
+    Policies(PolicySet),
+}
+
+impl Session {
+    /// Decides at `now`; a denial says what was needed and nothing else.
+    pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
+        let path = access.path();
+        let Grants::Policies(policies) = &self.grants else { return Ok(()) };
+        match policies.decide(&access.needs(&path)) {
+            Decision::Allow => Ok(()),
+            Decision::Deny | Decision::NoGrant => {
+                let capability = access.capability().name();
+                Err(Error::new(Code::PermissionDenied, format!("'{capability}' on '{path}' is not granted.")))
+            }
+        }
+    }
+
+    /// Whether a listing shows this name.
+    pub(crate) fn shows(&self, folder: &str, path: &str) -> bool {
+        match &self.grants {
+            Grants::Root => true,
+            Grants::Policies(policies) => policies.shows(folder, path),
+        }
+    }
+
+    pub(crate) fn expired(&self, now: Time) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Accessor and source as one HMAC under the principal's salt.
+    pub(crate) fn who(&self, source: &Arc<str>) -> Result<Digest> {
+        if let Some((first, digest)) = self.identity.get()
+            && first == source
+        {
+            return Ok(*digest);
+        }
+        let digest = audit_identity(&self.salt, &self.accessor, source).map_err(Error::internal)?;
+        // Another request may have set it first; then this one's is simply not kept.
+        let _ = self.identity.set((source.clone(), digest));
+        Ok(digest)
+    }
+}

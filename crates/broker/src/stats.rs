@@ -1,0 +1,46 @@
+//! Counts that a scrape reads. Plain numbers: the edge gives them their names.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use strongroom_domain::audit::Lane;
+
+#[derive(Debug, Default)]
+pub struct LaneStats {
+    pub batches: AtomicU64,
+    pub entries: AtomicU64,
+    pub failures: AtomicU64,
+    /// Batches whose commit was not confirmed and was settled.
+    pub settled: AtomicU64,
+    pub queued: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+pub struct Stats {
+    lanes: [LaneStats; 3],
+    /// Answers withheld because their ground moved.
+    pub withheld: AtomicU64,
+    pub secret_hits: AtomicU64,
+    pub secret_misses: AtomicU64,
+    pub session_hits: AtomicU64,
+    pub session_misses: AtomicU64,
+    pub integrity_failures: AtomicU64,
+    pub changes_applied: AtomicU64,
+    pub change_conflicts: AtomicU64,
+    pub logins: AtomicU64,
+    pub logins_refused: AtomicU64,
+}
+
+impl Stats {
+    pub fn lane(&self, lane: Lane) -> &LaneStats {
+        let [reads, changes, events] = &self.lanes;
+        match lane {
+            Lane::Reads => reads,
+            Lane::Changes => changes,
+            Lane::Events => events,
+        }
+    }
+}
+
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

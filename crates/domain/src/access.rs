@@ -1,0 +1,60 @@
+//! What each verb needs: in each layout, a path and a capability. The one table; no dialect has another.
+
+use crate::policy::{Capability, Layout, Need};
+use crate::{Name, Prefix, SecretPath};
+
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy)]
+pub enum Access<'a> {
+    /// A capability on a secret.
+    Secret(&'a SecretPath, Capability),
+    /// Listing a folder: names are filtered one by one.
+    Folder(&'a Prefix),
+    Policy(&'a Name, Capability),
+    Policies,
+    Role(&'a Name, Capability),
+    Roles,
+    /// A client by its id.
+    Client(&'a str, Capability),
+    Clients,
+    Audit,
+    Principal(&'a str, Capability),
+    DataKey,
+}
+
+impl Access<'_> {
+    /// The path in the native layout.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Secret(path, _) => format!("secret/{path}"),
+            Self::Folder(prefix) => format!("secret/{}", prefix.start()),
+            Self::Policy(name, _) => format!("sys/policies/{name}"),
+            Self::Policies => "sys/policies/".into(),
+            Self::Role(name, _) => format!("sys/roles/{name}"),
+            Self::Roles => "sys/roles/".into(),
+            Self::Client(id, _) => format!("sys/clients/{id}"),
+            Self::Clients => "sys/clients/".into(),
+            Self::Audit => "sys/audit".into(),
+            Self::Principal(id, _) => format!("sys/principals/{id}"),
+            Self::DataKey => "sys/keys/data".into(),
+        }
+    }
+
+    pub fn capability(&self) -> Capability {
+        match self {
+            Self::Secret(_, capability)
+            | Self::Policy(_, capability)
+            | Self::Role(_, capability)
+            | Self::Client(_, capability)
+            | Self::Principal(_, capability) => *capability,
+            Self::Folder(_) | Self::Policies | Self::Roles | Self::Clients => Capability::List,
+            Self::Audit => Capability::Read,
+            Self::DataKey => Capability::Rotate,
+        }
+    }
+
+    /// The needs that a decision is asked about, given the native path.
+    pub fn needs<'p>(&self, path: &'p str) -> [Need<'p>; 1] {
+        [Need { layout: Layout::Native, path, capability: self.capability() }]
+    }
+}

@@ -1,0 +1,142 @@
+//! What went wrong, and the exit code that says so.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use strongroom_api::Problem;
+use strongroom_api::client::Error;
+
+const USAGE: u8 = 1;
+const SERVER: u8 = 2;
+const NOT_FOUND: u8 = 3;
+const DENIED: u8 = 4;
+const CONFLICT: u8 = 5;
+
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: u8,
+    detail: String,
+    help: Option<String>,
+    request_id: Option<String>,
+    passing: bool,
+}
+
+impl Failure {
+    fn new(exit: u8, detail: impl Into<String>) -> Self {
+        Self {
+            exit,
+            detail: detail.into(),
+            help: None,
+            request_id: None,
+            passing: false,
+        }
+    }
+
+    /// What was asked for cannot be done as asked.
+    pub(super) fn usage(detail: impl Into<String>) -> Self {
+        Self::new(USAGE, detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(NOT_FOUND, detail)
+    }
+
+    /// A file or stream of this machine; `doing` names it.
+    pub(super) fn local(doing: &str, error: &std::io::Error) -> Self {
+        Self::new(USAGE, format!("{doing}: {error}."))
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, said of one path among several.
+    pub(super) fn at(mut self, path: &str) -> Self {
+        self.detail = format!("{path}: {}", self.detail);
+        self
+    }
+
+    /// Whether trying again may help.
+    pub(super) fn is_passing(&self) -> bool {
+        self.passing
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
+        self.exit.into()
+    }
+
+    /// To stderr. That stderr is closed is nothing to fail for.
+    pub(super) fn report(&self) {
+        let lines = [
+            ("error", Some(&self.detail)),
+            ("help", self.help.as_ref()),
+            ("request id", self.request_id.as_ref()),
+        ];
+        let mut stderr = std::io::stderr().lock();
+        for (name, text) in lines {
+            if let Some(text) = text {
+                drop(writeln!(stderr, "{name}: {text}"));
+            }
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let exit = match problem.status {
+            400 | 405 | 413 | 415 | 422 => USAGE,
+            401 | 403 => DENIED,
+            404 | 410 => NOT_FOUND,
+            409 | 412 => CONFLICT,
+            _ => SERVER,
+        };
+        let given = |text: &String| !text.is_empty();
+        Self {
+            exit,
+            detail: problem.to_string(),
+            help: Some(problem.help).filter(given),
+            request_id: Some(problem.request_id).filter(given),
+            passing: false,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let passing = error.is_passing();
+        let failure = match error {
+            Error::Problem(problem) => Self::from(*problem),
+            Error::Address(_) | Error::Token => Self::usage(error.to_string()),
+            Error::Network(_) => Self::new(SERVER, error.to_string())
+                .help("Is the server running, and is --addr (or STRONGROOM_ADDR) its address?"),
+            Error::Unexpected(_) => Self::new(SERVER, error.to_string()),
+        };
+        Self { passing, ..failure }
+    }
+}
+
+/// A path or name that the domain refuses before anything is sent.
+impl From<strongroom_domain::Error> for Failure {
+    fn from(error: strongroom_domain::Error) -> Self {
+        Self::usage(error.detail).help(error.code.help())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_domain::Code;
+
+    use super::*;
+
+    #[test]
+    fn exit_codes_follow_the_status() {
+        let exit = |status| {
+            let error = strongroom_domain::Error::from(Code::Internal);
+            Failure::from(Error::Problem(Box::new(Problem::new(&error, status, "")))).exit
+        };
+        let codes: Vec<u8> = [400, 401, 403, 404, 409, 500, 503].into_iter().map(exit).collect();
+        assert_eq!(codes, [1, 4, 4, 3, 5, 2, 2]);
+        assert_eq!(Failure::from(Error::Network(String::new())).exit, 2);
+    }
+}

@@ -1,0 +1,121 @@
+//! What a verb shows: a table or a sentence for a person, the whole answer as JSON for a program.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// The whole answer, for programs
+    Json,
+}
+
+#[derive(Debug)]
+pub(super) struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// That something is done which has no answer.
+    pub(super) fn done(&self, text: &str) -> Result<(), Failure> {
+        if self.is_json() { Ok(()) } else { line(text.as_bytes()) }
+    }
+
+    /// `answer` as JSON, or else the text for a person.
+    pub(super) fn show(&self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.is_json() {
+            let json = serde_json::to_string_pretty(answer).map(Zeroizing::new);
+            let json = json.map_err(|_| Failure::usage("The answer cannot be shown as JSON."))?;
+            line(json.as_bytes())
+        } else {
+            line(text().trim_end_matches('\n').as_bytes())
+        }
+    }
+}
+
+/// Bytes and a newline.
+pub(super) fn line(bytes: &[u8]) -> Result<(), Failure> {
+    write(&[bytes, b"\n"])
+}
+
+/// A value: exactly its bytes into a pipe or file, with a newline on a terminal, where a prompt follows.
+pub(super) fn value(bytes: &[u8]) -> Result<(), Failure> {
+    if is_terminal() { line(bytes) } else { write(&[bytes]) }
+}
+
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+pub(super) fn warn(text: &str) {
+    drop(writeln!(io::stderr().lock(), "warning: {text}"));
+}
+
+fn write(parts: &[&[u8]]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let written = parts
+        .iter()
+        .try_for_each(|part| stdout.write_all(part))
+        .and_then(|()| stdout.flush());
+    match written {
+        // `strongroom list | head`: who reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::local("Cannot write to stdout", &error)),
+    }
+}
+
+/// Columns aligned by their widest cell, the last one as it is.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut lines = vec![head.map(str::to_owned)];
+    // Nothing that a server says may steer the terminal.
+    lines.extend(
+        rows.into_iter()
+            .map(|row| row.map(|cell| cell.replace(char::is_control, "?"))),
+    );
+    let mut widths = [0; N];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for line in lines {
+        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell for what may be absent.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            ["a".to_owned(), "1".to_owned()],
+            ["é\u{1b}cc".to_owned(), String::new()],
+        ];
+        assert_eq!(table(["NAME", "VERSION"], rows), "NAME  VERSION\na     1\né?cc\n");
+    }
+}

@@ -1,0 +1,118 @@
+//! The server that a verb talks to and the token it shows there. The environment is read here and nowhere else.
+
+use std::path::Path;
+
+use secrecy::SecretString;
+use strongroom_api::auth::ClientLogin;
+use strongroom_api::client::{self, Client};
+use strongroom_api::{Page, PageQuery};
+use zeroize::Zeroizing;
+
+use super::failure::Failure;
+use super::output::Output;
+use super::{Common, input};
+
+const TOKEN: &str = "STRONGROOM_TOKEN";
+const CLIENT_ID: &str = "STRONGROOM_CLIENT_ID";
+const CLIENT_SECRET: &str = "STRONGROOM_CLIENT_SECRET";
+
+/// Whether a variable holds, or leads to, what proves who we are: no child inherits it.
+pub(super) fn is_credential(variable: &str) -> bool {
+    variable == TOKEN || variable.strip_prefix(TOKEN) == Some("_FILE") || variable.starts_with(CLIENT_SECRET)
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) output: Output,
+}
+
+impl Session {
+    pub(super) async fn open(common: &Common) -> Result<Self, Failure> {
+        let token = match variable_or_file(TOKEN)? {
+            Some(token) => token,
+            None => log_in(common).await?,
+        };
+        Ok(Self {
+            client: Client::new(&common.addr, Some(token))?,
+            output: Output::new(common.output),
+        })
+    }
+}
+
+/// All pages of a noun's list as one.
+pub(super) async fn all_pages<T>(
+    ask: impl AsyncFn(PageQuery) -> Result<Page<T>, client::Error>,
+) -> Result<Page<T>, Failure> {
+    let mut all = Page {
+        items: Vec::new(),
+        next_cursor: None,
+    };
+    let mut query = PageQuery::default();
+    loop {
+        let page = ask(query.clone()).await?;
+        all.items.extend(page.items);
+        if page.next_cursor.is_none() {
+            return Ok(all);
+        }
+        query.cursor = page.next_cursor;
+    }
+}
+
+async fn log_in(common: &Common) -> Result<SecretString, Failure> {
+    let (Some(client_id), Some(client_secret)) = (variable(CLIENT_ID)?, variable_or_file(CLIENT_SECRET)?) else {
+        return Err(Failure::usage("There is no token.").help(format!(
+            "Set {TOKEN} or {TOKEN}_FILE; or {CLIENT_ID} with {CLIENT_SECRET} or {CLIENT_SECRET}_FILE."
+        )));
+    };
+    let login = ClientLogin {
+        client_id: client_id.to_string(),
+        client_secret,
+    };
+    Ok(Client::new(&common.addr, None)?.login(&login).await?.access_token)
+}
+
+/// From the variable, or from the file that the variable `…_FILE` names, without the newline at its end.
+fn variable_or_file(name: &str) -> Result<Option<SecretString>, Failure> {
+    let file_name = format!("{name}_FILE");
+    match (variable(name)?, variable(&file_name)?) {
+        (Some(_), Some(_)) => Err(Failure::usage(format!(
+            "Both {name} and {file_name} are set; unset one."
+        ))),
+        (Some(value), None) => Ok(Some(value.as_str().into())),
+        (None, Some(file)) => {
+            let bytes = input::file(Path::new(file.as_str()))?;
+            let text = std::str::from_utf8(&bytes)
+                .map_err(|_| Failure::usage(format!("The file that {file_name} names is not UTF-8 text.")))?;
+            Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A variable's value; an empty one is as good as unset.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place of the client where the environment is read"
+)]
+fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+    match std::env::var(name).map(Zeroizing::new) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage(format!("{name} is not UTF-8 text."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_known_by_name() {
+        let secret = ["", "_FILE", "_2"].map(|end| format!("{CLIENT_SECRET}{end}"));
+        assert!(secret.iter().all(|name| is_credential(name)));
+        assert!(is_credential("STRONGROOM_TOKEN") && is_credential("STRONGROOM_TOKEN_FILE"));
+        assert!(!is_credential("STRONGROOM_TOKENS") && !is_credential(CLIENT_ID) && !is_credential("PATH"));
+    }
+}
