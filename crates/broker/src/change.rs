@@ -52,11 +52,11 @@ pub(crate) struct Decision<T> {
 
 impl Broker {
     /// Makes a change: `decide` authorises, reads and decides, and may be called again.
-    pub(crate) async fn change<T: Serialize + DeserializeOwned>(
+    pub(crate) async fn change<T: Serialize + DeserializeOwned, F: Future<Output = Result<Decided<T>>> + Send>(
         &self,
         request: &Request,
         mut asked: Asked<'_>,
-        decide: impl AsyncFn(&Attempt) -> Result<Decided<T>>,
+        decide: impl Fn(Attempt) -> F,
     ) -> Result<T> {
         if let Some(id) = &asked.id {
             strongroom_domain::secret::check_version_id(id)?;
@@ -80,7 +80,7 @@ impl Broker {
             let attempt = Attempt { session: session.clone(), decided_at, now: self.0.clock.now() };
             let decided = match self.repeated(&attempt, &asked).await {
                 Ok(Some(answer)) => Ok(Decided::Nothing(answer)),
-                Ok(None) => decide(&attempt).await,
+                Ok(None) => decide(attempt.clone()).await,
                 Err(error) => Err(error),
             };
             let effect = Effect::new(asked.action, asked.path.clone());

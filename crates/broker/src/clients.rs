@@ -74,7 +74,7 @@ fn absent() -> Error {
 
 impl Broker {
     pub async fn client(&self, request: &Request, id: &str) -> Result<ClientView> {
-        self.serve(request, Action::ClientRead, id, async |attempt| {
+        self.serve(request, Action::ClientRead, id, |attempt| async move {
             attempt.authorise(Access::Client(id, Capability::Read))?;
             let found = self.load_client(parse_id(id)?).await?.value.ok_or_else(absent)?;
             Ok(Served::fresh(view(found)))
@@ -99,7 +99,7 @@ impl Broker {
             fingerprint: Canon::new("client.create").text(name.as_str()).text(role.as_str()).done().into(),
             any_of: vec![access],
         };
-        self.change(request, asked, async |attempt| {
+        self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
             if self.load_role(role).await?.value.is_none() {
                 return Err(Error::invalid(format!("There is no role '{role}'.")));
@@ -115,7 +115,7 @@ impl Broker {
                 created_at: attempt.now,
                 erased_at: None,
             };
-            let (secret, stored) = self.make_secret(attempt)?;
+            let (secret, stored) = self.make_secret(&attempt)?;
             let client = Client {
                 principal: principal_id,
                 role: role.clone(),
@@ -170,7 +170,7 @@ impl Broker {
     pub async fn delete_client(&self, request: &Request, id: &str) -> Result<()> {
         let access = Access::Client(id, Capability::Delete);
         let asked = self.about_client(request, Action::ClientDelete, id, "", access);
-        self.change(request, asked, async |attempt| {
+        self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
             let old = self.load_client(parse_id(id)?).await?.value.ok_or_else(absent)?;
             Ok(Decided::Write(Decision {
@@ -209,15 +209,16 @@ impl Broker {
         action: Action,
         id: &str,
         detail: &str,
-        edit: impl Fn(&Attempt, &Checked<Client>, &mut Client) -> Result<T>,
+        edit: impl Fn(&Attempt, &Checked<Client>, &mut Client) -> Result<T> + Sync,
     ) -> Result<T> {
         let access = Access::Client(id, Capability::Update);
         let asked = self.about_client(request, action, id, detail, access);
-        self.change(request, asked, async |attempt| {
+        let edit = &edit;
+        self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
             let old = self.load_client(parse_id(id)?).await?.value.ok_or_else(absent)?;
             let mut client = old.body.clone();
-            let answer = edit(attempt, &old, &mut client)?;
+            let answer = edit(&attempt, &old, &mut client)?;
             let (record, write) = self.upsert(Some(&old.record), Kind::Client, &old.record.name, &client)?;
             Ok(Decided::Write(Decision {
                 writes: vec![write],

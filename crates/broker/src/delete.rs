@@ -48,7 +48,7 @@ impl Broker {
         capability: Capability,
         path: &SecretPath,
         fingerprint: &[u8],
-        edit: impl Fn(&mut Head, Time) -> Result<(Option<i64>, T)>,
+        edit: impl Fn(&mut Head, Time) -> Result<(Option<i64>, T)> + Sync,
     ) -> Result<T> {
         let access = Access::Secret(path, capability);
         let asked = Asked {
@@ -59,7 +59,8 @@ impl Broker {
             fingerprint: Canon::new(action.name()).text(path.as_str()).bytes(fingerprint).done().into(),
             any_of: vec![access],
         };
-        self.change(request, asked, async |attempt| {
+        let edit = &edit;
+        self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
             let old = self.head(path).await?.ok_or_else(no_secret)?;
             let mut head = old.body.clone();

@@ -35,7 +35,7 @@ impl Broker {
         };
         let absent = || Error::new(Code::NotFound, "There is no such principal.");
         let erased = self
-            .change(request, asked, async |attempt| {
+            .change(request, asked, |attempt| async move {
                 attempt.authorise(access)?;
                 let principal = PrincipalId::parse(id).ok_or_else(absent)?;
                 let old = self.load_principal(principal).await?.value.ok_or_else(absent)?;

@@ -19,7 +19,7 @@ pub struct History {
 
 impl Broker {
     pub async fn history(&self, request: &Request, path: &SecretPath) -> Result<History> {
-        self.serve(request, Action::SecretHistory, path.as_str(), async |attempt| {
+        self.serve(request, Action::SecretHistory, path.as_str(), |attempt| async move {
             attempt.authorise(Access::Secret(path, Capability::List))?;
             let head = self.head(path).await?.ok_or_else(no_secret)?;
             Ok(Served::fresh(History { path: path.clone(), head: head.body }))

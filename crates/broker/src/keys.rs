@@ -67,7 +67,7 @@ impl Broker {
             any_of: vec![Access::DataKey],
         };
         let epoch = self
-            .change(request, asked, async |attempt| {
+            .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::DataKey)?;
                 let found = self
                     .0

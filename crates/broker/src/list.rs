@@ -43,8 +43,8 @@ impl Broker {
         after: &str,
         limit: u16,
     ) -> Result<ListPage> {
-        self.serve(request, Action::SecretList, prefix.as_str(), async |attempt| {
-            let page = self.list_now(attempt, prefix, recursive, after, limit).await?;
+        self.serve(request, Action::SecretList, prefix.as_str(), |attempt| async move {
+            let page = self.list_now(&attempt, prefix, recursive, after, limit).await?;
             if page.items.is_empty() && page.next.is_none() {
                 // Nothing to show: whoever may not list learns no more than that.
                 attempt.authorise(Access::Folder(prefix))?;

@@ -37,7 +37,7 @@ fn view(path: &SecretPath, head: &Head) -> MetadataView {
 
 impl Broker {
     pub async fn metadata(&self, request: &Request, path: &SecretPath) -> Result<MetadataView> {
-        self.serve(request, Action::MetadataRead, path.as_str(), async |attempt| {
+        self.serve(request, Action::MetadataRead, path.as_str(), |attempt| async move {
             attempt.authorise(Access::Secret(path, Capability::List))?;
             let head = self.head(path).await?.ok_or_else(no_secret)?;
             Ok(Served::fresh(view(path, &head.body)))
@@ -56,19 +56,17 @@ impl Broker {
         .await
     }
 
-    /// Merges (RFC 7396) into the metadata there is.
+    /// Changes the metadata of a secret that is there. `fingerprint` is the patch as bytes.
     pub async fn patch_metadata(
         &self,
         request: &Request,
         path: &SecretPath,
-        patch: &serde_json::Map<String, serde_json::Value>,
+        fingerprint: &[u8],
+        patch: impl Fn(&mut Metadata) + Sync,
     ) -> Result<MetadataView> {
-        let asked = serde_json::to_vec(patch).map_err(Error::internal)?;
-        self.write_metadata(request, path, &asked, |old| {
-            let mut merged = serde_json::to_value(old.ok_or_else(no_secret)?).map_err(Error::internal)?;
-            merge(&mut merged, patch);
-            let metadata: Metadata = serde_json::from_value(merged)
-                .map_err(|error| Error::invalid(format!("The patched metadata is not valid: {error}.")))?;
+        self.write_metadata(request, path, fingerprint, |old| {
+            let mut metadata = old.ok_or_else(no_secret)?.clone();
+            patch(&mut metadata);
             metadata.check()?;
             Ok((Capability::Patch, metadata))
         })
@@ -80,7 +78,7 @@ impl Broker {
         request: &Request,
         path: &SecretPath,
         fingerprint: &[u8],
-        edit: impl Fn(Option<&Metadata>) -> Result<(Capability, Metadata)>,
+        edit: impl Fn(Option<&Metadata>) -> Result<(Capability, Metadata)> + Sync,
     ) -> Result<MetadataView> {
         let action = Action::MetadataWrite;
         let asked = Asked {
@@ -93,7 +91,8 @@ impl Broker {
                 .map(|capability| Access::Secret(path, capability))
                 .to_vec(),
         };
-        self.change(request, asked, async |attempt| {
+        let edit = &edit;
+        self.change(request, asked, |attempt| async move {
             let old = self.head(path).await?;
             let (capability, metadata) = match edit(old.as_ref().map(|old| &old.body.metadata)) {
                 Ok(edited) => edited,
@@ -118,25 +117,5 @@ impl Broker {
             }))
         })
         .await
-    }
-}
-
-/// RFC 7396 for an object.
-fn merge(target: &mut serde_json::Value, patch: &serde_json::Map<String, serde_json::Value>) {
-    use serde_json::Value;
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else { return };
-    for (key, value) in patch {
-        match value {
-            Value::Null => {
-                target.remove(key);
-            }
-            Value::Object(patch) => merge(target.entry(key).or_insert(Value::Null), patch),
-            other => {
-                target.insert(key.clone(), other.clone());
-            }
-        }
     }
 }

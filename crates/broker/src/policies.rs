@@ -36,6 +36,7 @@ fn absent(kind: Kind) -> Error {
 }
 
 /// Reads and deletes of one noun, as the log and the decision name them.
+#[derive(Clone, Copy)]
 pub(crate) struct Noun<'a> {
     pub(crate) kind: Kind,
     pub(crate) name: &'a str,
@@ -45,7 +46,7 @@ pub(crate) struct Noun<'a> {
 
 impl Broker {
     pub(crate) async fn get_object<T: DeserializeOwned>(&self, request: &Request, noun: Noun<'_>) -> Result<Checked<T>> {
-        self.serve(request, noun.action, noun.name, async |attempt| {
+        self.serve(request, noun.action, noun.name, |attempt| async move {
             attempt.authorise(noun.access)?;
             let found = self.load::<T>(noun.kind, noun.name).await?.value.ok_or_else(|| absent(noun.kind))?;
             Ok(Served::fresh(found))
@@ -61,7 +62,7 @@ impl Broker {
         after: &str,
         limit: u16,
     ) -> Result<(Vec<Checked<T>>, Option<String>)> {
-        self.serve(request, noun.action, noun.name, async |attempt| {
+        self.serve(request, noun.action, noun.name, |attempt| async move {
             attempt.authorise(noun.access)?;
             let found = self
                 .0
@@ -87,7 +88,7 @@ impl Broker {
             fingerprint: Canon::new(noun.action.name()).text(noun.name).done().into(),
             any_of: vec![noun.access],
         };
-        self.change(request, asked, async |attempt| {
+        self.change(request, asked, |attempt| async move {
             attempt.authorise(noun.access)?;
             let old = self.load::<T>(noun.kind, noun.name).await?.value.ok_or_else(|| absent(noun.kind))?;
             Ok(Decided::Write(Decision {
@@ -102,14 +103,19 @@ impl Broker {
     }
 
     /// Inserts or replaces an object by name. `make` gets the old body.
-    pub(crate) async fn put_object<'n, T: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned>(
+    pub(crate) async fn put_object<'n, T, V, F>(
         &self,
         request: &Request,
         noun: Noun<'_>,
-        access: impl Fn(Capability) -> Access<'n>,
+        access: impl Fn(Capability) -> Access<'n> + Sync,
         fingerprint: &[u8],
-        make: impl AsyncFn(Option<&T>, Time) -> Result<(T, V)>,
-    ) -> Result<V> {
+        make: impl Fn(Option<T>, Time) -> F + Sync,
+    ) -> Result<V>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        V: Serialize + DeserializeOwned + Send,
+        F: Future<Output = Result<(T, V)>> + Send,
+    {
         let asked = Asked {
             action: noun.action,
             path: noun.name.to_owned(),
@@ -118,12 +124,14 @@ impl Broker {
             fingerprint: Canon::new(noun.action.name()).text(noun.name).bytes(fingerprint).done().into(),
             any_of: vec![access(Capability::Create), access(Capability::Update)],
         };
-        self.change(request, asked, async |attempt| {
+        let (access, make) = (&access, &make);
+        self.change(request, asked, |attempt| async move {
             let old = self.load::<T>(noun.kind, noun.name).await?.value;
             let capability = if old.is_some() { Capability::Update } else { Capability::Create };
             attempt.authorise(access(capability))?;
-            let (body, answer) = make(old.as_ref().map(|old| &old.body), attempt.now).await?;
-            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), noun.kind, noun.name, &body)?;
+            let (record, body) = old.map_or((None, None), |old| (Some(old.record), Some(old.body)));
+            let (body, answer) = make(body, attempt.now).await?;
+            let (record, write) = self.upsert(record.as_ref(), noun.kind, noun.name, &body)?;
             Ok(Decided::Write(Decision {
                 writes: vec![write],
                 touches: vec![touch(record.key(), noun.action, None)],
@@ -155,12 +163,13 @@ impl Broker {
 
     pub async fn put_policy(&self, request: &Request, name: &Name, rules: RuleSet) -> Result<PolicyView> {
         check_native(&rules.rules)?;
-        let fingerprint = serde_json::to_vec(&rules.rules).map_err(Error::internal)?;
+        let rules = &rules.rules;
+        let fingerprint = serde_json::to_vec(rules).map_err(Error::internal)?;
         let noun = noun(name, Action::PolicyWrite, Capability::Update);
-        self.put_object(request, noun, |capability| Access::Policy(name, capability), &fingerprint, async |old: Option<&Policy>, now| {
+        self.put_object(request, noun, |capability| Access::Policy(name, capability), &fingerprint, |old: Option<Policy>, now| async move {
             let policy = Policy {
                 layout: Layout::Native,
-                rules: rules.rules.clone(),
+                rules: rules.clone(),
                 created_at: old.map_or(now, |old| old.created_at),
                 updated_at: now,
             };

@@ -90,7 +90,8 @@ impl Broker {
             fingerprint: fingerprint(&puts),
             any_of,
         };
-        self.change(request, asked, async |attempt| self.decide_puts(attempt, &puts).await).await
+        let puts = puts.as_slice();
+        self.change(request, asked, |attempt| async move { self.decide_puts(&attempt, puts).await }).await
     }
 
     async fn decide_puts(&self, attempt: &Attempt, puts: &[PutSecret]) -> Result<Decided<Vec<Written>>> {

@@ -32,9 +32,9 @@ pub struct SecretView {
 
 impl Broker {
     pub async fn read(&self, request: &Request, path: &SecretPath, selector: &Selector) -> Result<SecretView> {
-        self.serve(request, Action::SecretRead, path.as_str(), async |attempt| {
+        self.serve(request, Action::SecretRead, path.as_str(), |attempt| async move {
             attempt.authorise(Access::Secret(path, Capability::Read))?;
-            self.read_now(attempt, path, selector).await
+            self.read_now(&attempt, path, selector).await
         })
         .await
     }

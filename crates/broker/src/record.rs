@@ -18,6 +18,7 @@ use crate::stats::count;
 const ATTEMPTS: usize = 3;
 
 /// One go at a request: who asks, and the revision its decisions rest on.
+#[derive(Clone)]
 pub(crate) struct Attempt {
     pub(crate) session: Arc<Session>,
     pub(crate) decided_at: Revision,
@@ -76,12 +77,12 @@ pub(crate) fn is_recorded(code: Code) -> bool {
 
 impl Broker {
     /// Serves a read: `work` authorises and reads.
-    pub(crate) async fn serve<T>(
+    pub(crate) async fn serve<T, F: Future<Output = Result<Served<T>>> + Send>(
         &self,
         request: &Request,
         action: Action,
         path: &str,
-        work: impl AsyncFn(&Attempt) -> Result<Served<T>>,
+        work: impl Fn(Attempt) -> F,
     ) -> Result<T> {
         for _ in 0..ATTEMPTS {
             self.refresh_ring().await?;
@@ -90,7 +91,7 @@ impl Broker {
                 Err(error) => (None, Err(error)),
                 Ok(session) => {
                     let attempt = Attempt { session: session.clone(), decided_at, now: self.0.clock.now() };
-                    (Some(session), work(&attempt).await)
+                    (Some(session), work(attempt).await)
                 }
             };
             let (version, objects, done) = match done {

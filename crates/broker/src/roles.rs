@@ -64,9 +64,10 @@ impl Broker {
             .iter()
             .fold(Canon::new("role").int(ttl.into()), |canon, policy| canon.text(policy.as_str()))
             .done();
+        let policies = &policies;
         let noun = noun(name, Action::RoleWrite, Capability::Update);
-        self.put_object(request, noun, |capability| Access::Role(name, capability), &fingerprint, async |old: Option<&Role>, now| {
-            let found = self.load_policies(&policies).await?.value;
+        self.put_object(request, noun, |capability| Access::Role(name, capability), &fingerprint, |old: Option<Role>, now| async move {
+            let found = self.load_policies(policies).await?.value;
             let missing =
                 policies.iter().find(|policy| !found.iter().any(|found| found.record.name == policy.as_str()));
             if let Some(missing) = missing {

@@ -43,7 +43,7 @@ pub struct AuditPage {
 
 impl Broker {
     pub async fn search_audit(&self, request: &Request, query: &AuditQuery) -> Result<AuditPage> {
-        self.serve(request, Action::AuditRead, "", async |attempt| {
+        self.serve(request, Action::AuditRead, "", |attempt| async move {
             attempt.authorise(Access::Audit)?;
             let principal = match &query.principal {
                 None => None,

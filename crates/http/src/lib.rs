@@ -1,1 +1,41 @@
+//! The edge: connections with limits, one middleware for id, deadline, headers and metrics, and the native API.
+//! A handler decodes, calls one broker verb, and encodes; it holds no rule of its own.
 
+mod answer;
+mod body;
+mod call;
+mod edge;
+mod health;
+mod metrics;
+mod native;
+mod router;
+mod server;
+
+pub use metrics::Metrics;
+pub use router::{metrics_router, router};
+pub use server::{Limits, serve};
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use strongroom_broker::Broker;
+
+/// What handlers are given.
+#[derive(Clone)]
+pub struct App {
+    pub broker: Broker,
+    pub metrics: Arc<Metrics>,
+    /// No request takes longer.
+    pub request_deadline: Duration,
+    /// `/metrics` is served here too, and not only by a listener of its own.
+    pub serve_metrics: bool,
+    /// Set when the node is told to stop: not ready any more, still serving.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}

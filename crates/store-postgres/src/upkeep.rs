@@ -61,25 +61,31 @@ impl PostgresStore {
                     .await
                     .map_err(store_error)?;
                 if !there {
-                    // Names and bounds are made of our own literals and numbers.
-                    let statement = format!(
-                        "BEGIN; CREATE TABLE strongroom.{name} (LIKE strongroom.{parent}); \
-                         ALTER TABLE strongroom.{parent} ATTACH PARTITION strongroom.{name} FOR VALUES FROM ({}) TO ({}); COMMIT",
-                        start.0, end.0
-                    );
-                    let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.pool).await;
+                    let done = self.attach_partition(parent, &name, start, end).await;
                     match done {
                         // Another node made it meanwhile; or entries of that month lie in the default partition already.
                         Err(sqlx::Error::Database(error))
                             if matches!(error.code().as_deref(), Some("42P07" | "23514" | "42P17" | "23505")) => {}
                         Err(error) => return Err(store_error(error)),
-                        Ok(_) => {}
+                        Ok(()) => {}
                     }
                 }
                 month = end;
             }
         }
         Ok(UpkeepDone::Done)
+    }
+
+    async fn attach_partition(&self, parent: &str, name: &str, start: Time, end: Time) -> Result<(), sqlx::Error> {
+        // Names and bounds are made of our own literals and numbers.
+        let statements = format!(
+            "CREATE TABLE strongroom.{name} (LIKE strongroom.{parent}); \
+             ALTER TABLE strongroom.{parent} ATTACH PARTITION strongroom.{name} FOR VALUES FROM ({}) TO ({})",
+            start.0, end.0
+        );
+        let mut transaction = self.pool.begin().await?;
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *transaction).await?;
+        transaction.commit().await
     }
 
     /// Whole partitions first, then what is left in the others and in the default one.

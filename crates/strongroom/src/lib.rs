@@ -1,1 +1,14 @@
+//! The one program: configuration, wiring, `dev`, `server`, `migrate`, `operator`, and the client verbs. As a library it
+//! starts a server in process, for tests.
 
+pub mod client;
+pub mod command;
+pub mod config;
+mod dev;
+mod files;
+pub mod logging;
+mod migrate;
+mod operator;
+pub mod serve;
+pub mod system;
+pub mod wiring;

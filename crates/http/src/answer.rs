@@ -1,0 +1,92 @@
+//! Answers: JSON, and RFC 9457 for failures.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use strongroom_api::Problem;
+use strongroom_api::problem::CONTENT_TYPE;
+use strongroom_domain::{Code, Error};
+
+/// What the native API answers each code with.
+pub(crate) fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidRequest | Code::InvalidPath | Code::InvalidPolicy => StatusCode::BAD_REQUEST,
+        Code::Unauthenticated | Code::LoginFailed => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound | Code::Deleted | Code::Destroyed | Code::RouteNotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Code::CasMismatch | Code::Conflict | Code::ChangeIdReused | Code::LimitReached => StatusCode::CONFLICT,
+        Code::PayloadTooLarge | Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::IntegrityFailed | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::AuditUnavailable
+        | Code::StoreUnavailable
+        | Code::OutcomeUnknown
+        | Code::Unsettled
+        | Code::Overloaded
+        | Code::DeadlineExceeded
+        | Code::Uninitialised => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// A failure on its way out. The cause is for the log alone; the request's id is added where it is known.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = status(self.0.code);
+        let mut response = json(status, &Problem::new(&self.0, status.as_u16(), ""));
+        response.extensions_mut().insert(std::sync::Arc::new(self));
+        response
+    }
+}
+
+/// Renders a failure anew, with the request's id.
+pub(crate) fn problem(failure: &Failure, request_id: &str) -> Response {
+    let status = status(failure.0.code);
+    let mut response = json(status, &Problem::new(&failure.0, status.as_u16(), request_id));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::from(bytes));
+            *response.status_mut() = status;
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => Failure(Error::internal(error)).into_response(),
+    }
+}
+
+pub(crate) type Answer = Result<Response, Failure>;
+
+pub(crate) fn ok<T: Serialize>(value: &T) -> Answer {
+    Ok(json(StatusCode::OK, value))
+}
+
+pub(crate) fn created<T: Serialize>(value: &T) -> Answer {
+    Ok(json(StatusCode::CREATED, value))
+}
+
+pub(crate) fn no_content() -> Answer {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,113 @@
+//! What every handler reads of a request's head: who asks from where, the path, the query.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query};
+use http::request::Parts;
+use http::{HeaderMap, header};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use strongroom_broker::Request;
+use strongroom_domain::audit::Dialect;
+use strongroom_domain::ids::RequestId;
+use strongroom_domain::{Error, Name, Prefix, SecretPath};
+
+use crate::answer::Failure;
+
+/// The peer's address, put beside the request by the accept loop.
+#[derive(Clone, Debug)]
+pub(crate) struct Source(pub(crate) Arc<str>);
+
+/// The broker's view of a request.
+pub(crate) struct Call(pub(crate) Request);
+
+const MAX_TOKEN: usize = 8192;
+
+fn bearer(headers: &HeaderMap) -> Option<SecretString> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && (1..=MAX_TOKEN).contains(&token.len());
+    fits.then(|| SecretString::from(token))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Call {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let id = parts.extensions.get::<RequestId>().copied();
+        let source = parts.extensions.get::<Source>().cloned();
+        let change_id = match parts.headers.get("idempotency-key") {
+            None => None,
+            Some(value) => Some(value.to_str().map_err(|_| Error::invalid("'Idempotency-Key' is not text."))?.to_owned()),
+        };
+        Ok(Self(Request {
+            id: id.ok_or_else(|| Error::internal("a request without an id"))?,
+            dialect: Dialect::Native,
+            source: source.map_or_else(|| Arc::from("unknown"), |source| source.0),
+            token: bearer(&parts.headers),
+            change_id,
+        }))
+    }
+}
+
+/// The rest of the URL's path behind a route's fixed part, as it was sent.
+fn tail(parts: &Parts) -> &str {
+    // `/api/v1/<noun>/<rest>`: no fixed part holds more.
+    parts.uri.path().splitn(5, '/').nth(4).unwrap_or_default()
+}
+
+/// A secret's path at the end of the URL.
+pub(crate) struct Path(pub(crate) SecretPath);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(SecretPath::parse_encoded(tail(parts))?))
+    }
+}
+
+/// A folder at the end of the URL.
+pub(crate) struct Folder(pub(crate) Prefix);
+
+impl<S: Send + Sync> FromRequestParts<S> for Folder {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(Prefix::parse_encoded(tail(parts))?))
+    }
+}
+
+/// A name at the end of the URL.
+pub(crate) struct Named(pub(crate) Name);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(Name::parse(tail(parts))?))
+    }
+}
+
+/// The query string, with nothing in it that is not known.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(query) => Ok(Self(query.0)),
+            Err(_) => Err(Error::invalid("The query string has an unknown, repeated or malformed parameter.").into()),
+        }
+    }
+}
+
+/// How many items a page has: 1 to 1,000, 100 when not said.
+pub(crate) fn page_limit(limit: Option<u32>) -> Result<u16, Failure> {
+    match limit {
+        None => Ok(100),
+        Some(limit @ 1..=1000) => Ok(u16::try_from(limit).unwrap_or(1000)),
+        Some(_) => Err(Error::invalid("'limit' is 1 to 1,000.").into()),
+    }
+}

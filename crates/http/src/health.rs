@@ -1,0 +1,42 @@
+//! Outside the API: alive, ready, metrics, version, and the keys that verify our tokens. None of it is an access.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::App;
+use crate::answer::{Answer, json as answer, ok};
+
+pub(crate) async fn alive() -> Response {
+    answer(StatusCode::OK, &json!({ "status": "alive" }))
+}
+
+/// Whether this node can serve; if not, why and what to do.
+pub(crate) async fn ready(State(app): State<App>) -> Response {
+    if app.draining.load(Ordering::Acquire) {
+        return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "problems": ["The node is stopping."] }));
+    }
+    let health = app.broker.health().await;
+    let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer(status, &json!({ "ready": health.ready, "problems": health.problems }))
+}
+
+pub(crate) async fn metrics(State(app): State<App>) -> Response {
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, text)], app.metrics.render()).into_response()
+}
+
+pub(crate) async fn version() -> Response {
+    answer(StatusCode::OK, &json!({ "name": "strongroom", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+pub(crate) async fn jwks(State(app): State<App>) -> Answer {
+    ok(&app.broker.jwks()?)
+}
+
+pub(crate) async fn discovery(State(app): State<App>) -> Answer {
+    ok(&app.broker.discovery())
+}

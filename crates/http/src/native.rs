@@ -1,0 +1,15 @@
+//! The native API, one file a noun.
+
+pub(crate) mod audit;
+pub(crate) mod auth;
+pub(crate) mod batch;
+pub(crate) mod clients;
+pub(crate) mod keys;
+pub(crate) mod labels;
+pub(crate) mod list;
+pub(crate) mod metadata;
+pub(crate) mod policies;
+pub(crate) mod principals;
+pub(crate) mod roles;
+pub(crate) mod secrets;
+pub(crate) mod versions;

@@ -1,0 +1,45 @@
+use axum::extract::State;
+use strongroom_api::roles::{Role, WriteRole};
+use strongroom_api::{Page, PageQuery};
+use strongroom_broker::RoleView;
+use strongroom_domain::grant::DEFAULT_ACCESS_TOKEN_TTL;
+
+use crate::App;
+use crate::answer::{Answer, no_content, ok};
+use crate::body::Json;
+use crate::call::{Asked, Call, Named, page_limit};
+
+fn shown(view: RoleView) -> Role {
+    Role {
+        name: view.name,
+        policies: view.policies,
+        access_token_ttl: view.access_token_ttl,
+        created_at: view.created_at,
+        updated_at: view.updated_at,
+    }
+}
+
+pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
+    let after = query.cursor.unwrap_or_default();
+    let (views, next_cursor) = app.broker.roles(&request, &after, page_limit(query.limit)?).await?;
+    ok(&Page { items: views.into_iter().map(shown).collect(), next_cursor })
+}
+
+pub(crate) async fn read(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
+    ok(&shown(app.broker.role(&request, &name).await?))
+}
+
+pub(crate) async fn write(
+    State(app): State<App>,
+    Call(request): Call,
+    Named(name): Named,
+    Json(body): Json<WriteRole>,
+) -> Answer {
+    let ttl = body.access_token_ttl.unwrap_or(DEFAULT_ACCESS_TOKEN_TTL);
+    ok(&shown(app.broker.put_role(&request, &name, body.policies, ttl).await?))
+}
+
+pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
+    app.broker.delete_role(&request, &name).await?;
+    no_content()
+}

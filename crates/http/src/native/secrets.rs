@@ -1,0 +1,67 @@
+use axum::extract::State;
+use strongroom_api::With;
+use strongroom_api::secrets::{About, Deleted, ReadQuery, WriteSecret, Written};
+use strongroom_broker::{PutSecret, SecretValue};
+use strongroom_domain::secret::Selector;
+use strongroom_domain::{Error, Result};
+
+use crate::App;
+use crate::answer::{Answer, created, ok};
+use crate::body::Json;
+use crate::call::{Asked, Call, Path};
+
+/// A version or a label; neither means `current`.
+pub(crate) fn selector(version: Option<i64>, label: Option<String>) -> Result<Selector> {
+    match (version, label) {
+        (Some(_), Some(_)) => Err(Error::invalid("Give 'version' or 'label', not both.")),
+        (Some(version), None) => Ok(Selector::Version(version)),
+        (None, Some(label)) => Ok(Selector::Label(label)),
+        (None, None) => Ok(Selector::default()),
+    }
+}
+
+pub(crate) fn shown(value: SecretValue) -> Result<With<About>> {
+    let about = About {
+        path: value.path.to_string(),
+        version: value.version,
+        id: value.id,
+        labels: value.labels,
+        created_at: value.created_at,
+    };
+    With::new(value.payload, about)
+}
+
+pub(crate) async fn read(
+    State(app): State<App>,
+    Call(request): Call,
+    Path(path): Path,
+    Asked(query): Asked<ReadQuery>,
+) -> Answer {
+    let value = app.broker.read(&request, &path, &selector(query.version, query.label)?).await?;
+    ok(&shown(value)?)
+}
+
+pub(crate) async fn write(
+    State(app): State<App>,
+    Call(request): Call,
+    Path(path): Path,
+    Json(body): Json<WriteSecret>,
+) -> Answer {
+    let put = PutSecret {
+        path,
+        payload: body.payload.try_into()?,
+        cas: body.fields.cas,
+        id: body.fields.id.or_else(|| request.change_id.clone()),
+        labels: body.fields.labels,
+        unless_same: false,
+    };
+    let written = app.broker.put(&request, put).await?;
+    let answer =
+        Written { path: written.path, version: written.version, id: written.id, created_at: written.created_at };
+    if written.fresh { created(&answer) } else { ok(&answer) }
+}
+
+pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {
+    let deleted = app.broker.delete(&request, &path).await?;
+    ok(&Deleted { path: path.to_string(), version: deleted.version })
+}

@@ -1,0 +1,111 @@
+//! The accept loop. Connections are bounded in number, and in time until their head is read; on stop they are given a
+//! deadline to finish.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::call::Source;
+use crate::metrics::Metrics;
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub connections: usize,
+    /// Until a request's head must have arrived.
+    pub header_time: Duration,
+    /// How long open requests may take once the server is told to stop.
+    pub drain: Duration,
+}
+
+/// Serves until `stop` is cancelled, then lets open requests finish, at most for the drain deadline.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, metrics: Arc<Metrics>, stop: CancellationToken) {
+    let builder = builder(limits.header_time);
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: leave room to recover.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = stop.cancelled() => break,
+        };
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            metrics.refused_connections.inc();
+            continue;
+        };
+        let connection = graceful.watch(connection(&builder, stream, peer, router.clone()).into_owned());
+        let open = metrics.connections.clone();
+        open.inc();
+        tokio::spawn(async move {
+            let _slot = slot;
+            // How a connection ends is its client's business.
+            let _ = connection.await;
+            open.dec();
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were cut off at the drain deadline");
+    }
+}
+
+fn builder(header_time: Duration) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_time)
+        .max_buf_size(64 * 1024)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .max_concurrent_streams(256)
+        .max_header_list_size(32 * 1024);
+    builder
+}
+
+fn connection(
+    builder: &Builder<TokioExecutor>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> hyper_util::server::conn::auto::Connection<
+    '_,
+    TokioIo<TcpStream>,
+    impl hyper::service::Service<
+        http::Request<Incoming>,
+        Response = http::Response<Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + use<>,
+    TokioExecutor,
+> {
+    let _ = stream.set_nodelay(true);
+    let source = Source(Arc::from(peer.ip().to_canonical().to_string()));
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(source.clone());
+        router.clone().call(request.map(Body::new))
+    });
+    builder.serve_connection(TokioIo::new(stream), service)
+}

@@ -1,0 +1,252 @@
+//! The command line.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program's own voice")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::ExposeSecret;
+
+use crate::client::{self, Common, Verb};
+use crate::config::{Config, Sources, StoreChoice};
+use crate::serve::{start, wait_for_stop};
+use crate::wiring::{open_broker, open_store};
+use crate::{dev, logging, migrate, operator};
+
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, about = "Keeps secrets, and can prove who did what.", after_help = client::HELP)]
+pub struct Command {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Top,
+}
+
+#[derive(Debug, Subcommand)]
+enum Top {
+    /// Serve from one directory, made at first start: for a first look, and for one machine.
+    Dev(DevArgs),
+    /// Serve as configured.
+    Server(ConfigArgs),
+    /// Change the database's schema.
+    Migrate {
+        #[command(subcommand)]
+        step: MigrateStep,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// The configuration.
+    Config {
+        #[command(subcommand)]
+        step: ConfigStep,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Work on the installation itself.
+    Operator {
+        #[command(subcommand)]
+        step: OperatorStep,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    #[command(flatten)]
+    Client(Verb),
+}
+
+#[derive(Debug, Args)]
+struct DevArgs {
+    /// Where everything is kept.
+    #[arg(long, default_value = ".strongroom")]
+    data_dir: PathBuf,
+    /// Address to listen on.
+    #[arg(long)]
+    listen: Option<String>,
+    /// Serve plain HTTP beyond loopback.
+    #[arg(long)]
+    insecure_listen: bool,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration file (TOML).
+    #[arg(long, global = true, env = "STRONGROOM_CONFIG")]
+    config: Option<PathBuf>,
+    /// A setting, as NAME=VALUE; wins over file and environment. Not for secrets.
+    #[arg(long = "set", global = true, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum MigrateStep {
+    /// Apply what is missing.
+    Up {
+        /// Share a database that holds other tables.
+        #[arg(long)]
+        adopt: bool,
+    },
+    /// Take back every migration above a number.
+    Down {
+        #[arg(long, default_value_t = 0)]
+        to: i64,
+        /// Lose what is stored.
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Show what is applied.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigStep {
+    /// Check everything and tell all mistakes at once.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum OperatorStep {
+    /// Make keys and root token, unless that was done before.
+    Init {
+        /// Where to write the root token; without it, it is shown on the terminal.
+        #[arg(long)]
+        token_file: Option<PathBuf>,
+    },
+}
+
+impl Command {
+    /// Exit codes: 0 ok, 1 usage, 2 server or network, 3 not found, 4 denied, 5 conflict, 6 a check failed.
+    pub async fn run(self) -> ExitCode {
+        let done = match self.verb {
+            Top::Client(verb) => return client::run(verb, self.common).await,
+            Top::Dev(args) => run_dev(args).await,
+            Top::Server(args) => run_server(&args).await,
+            Top::Migrate { step, config } => run_migrate(step, &config).await,
+            Top::Config { step: ConfigStep::Check, config } => check_config(&config),
+            Top::Operator { step: OperatorStep::Init { token_file }, config } => run_init(token_file, &config).await,
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                for line in &failure.lines {
+                    eprintln!("error: {line}");
+                }
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+}
+
+struct Failure {
+    lines: Vec<String>,
+    code: u8,
+}
+
+impl From<String> for Failure {
+    fn from(line: String) -> Self {
+        Self { lines: vec![line], code: 2 }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the configuration is read here, once")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn mistakes(lines: Vec<String>) -> Failure {
+    Failure { lines, code: 1 }
+}
+
+fn read_config(args: &ConfigArgs) -> Result<Config, Failure> {
+    let (mut sources, mut wrong) = (Sources::default(), Vec::new());
+    if let Some(path) = &args.config {
+        match std::fs::read_to_string(path) {
+            Ok(text) => sources.read_file(&text, &mut wrong),
+            Err(error) => wrong.push(format!("The configuration file {} cannot be read: {error}.", path.display())),
+        }
+    }
+    sources.read_environment(environment);
+    for pair in &args.set {
+        let secret = |name: &str| crate::config::SETTINGS.iter().any(|setting| setting.secret && setting.name == name);
+        match pair.split_once('=') {
+            Some((name, _)) if secret(name) => wrong.push(format!("'{name}' is a secret: others can see a command line.")),
+            Some((name, value)) => sources.set(name, value),
+            None => wrong.push(format!("'--set {pair}' is not NAME=VALUE.")),
+        }
+    }
+    Config::check(&sources, wrong).map_err(mistakes)
+}
+
+async fn run_dev(args: DevArgs) -> Result<(), Failure> {
+    let mut sources = Sources::default();
+    sources.read_environment(environment);
+    sources.set("data_dir", &args.data_dir.to_string_lossy());
+    if let Some(listen) = &args.listen {
+        sources.set("listen", listen);
+    }
+    if args.insecure_listen {
+        sources.set("insecure_listen", "true");
+    }
+    // Its own key, in its own directory: that is what `dev` is.
+    sources.unset("root_key");
+    let config = Config::check(&sources, Vec::new()).map_err(mistakes)?;
+    logging::start(&config.log);
+    let running = dev::run(&config, &args.data_dir, &config.store).await?;
+    println!("{}", dev::examples(&format!("http://{}", running.address), &args.data_dir));
+    wait_for_stop().await?;
+    running.stop().await;
+    Ok(())
+}
+
+async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
+    let config = read_config(args)?;
+    logging::start(&config.log);
+    let source = config.root_key.as_ref().ok_or_else(|| mistakes(vec!["Give the root key: set 'root_key_file'.".into()]))?;
+    let root_key = source.read()?;
+    let store = open_store(&config.store).await?;
+    let running = start(&config, open_broker(&config, store, &root_key).await?).await?;
+    drop(root_key);
+    tracing::info!(address = %running.address, "serving");
+    wait_for_stop().await?;
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure> {
+    let config = read_config(args)?;
+    match step {
+        MigrateStep::Up { adopt } => migrate::up(&config.store, adopt).await?,
+        MigrateStep::Down { to, discard } => migrate::down(&config.store, to, discard).await?,
+        MigrateStep::Status => {}
+    }
+    for (number, name, applied) in migrate::status(&config.store).await? {
+        println!("{number:04}  {}  {name}", if applied { "applied" } else { "missing" });
+    }
+    Ok(())
+}
+
+fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
+    let config = read_config(args)?;
+    if let Some(source) = &config.root_key {
+        source.read().map_err(|line| mistakes(vec![line]))?;
+    }
+    let store = match &config.store {
+        StoreChoice::Sqlite(directory) => format!("the embedded store in {}", directory.display()),
+        StoreChoice::Postgres(_) => "PostgreSQL".to_owned(),
+    };
+    println!("The configuration is valid: {store}, listening on {}.", config.listen);
+    Ok(())
+}
+
+async fn run_init(token_file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), Failure> {
+    let config = read_config(args)?;
+    match operator::init(&config, token_file.as_deref()).await? {
+        operator::Done::Before => eprintln!("The installation was initialised before; nothing was changed."),
+        operator::Done::Written => eprintln!("Initialised. The root token is in its file; revoke it when others can administer."),
+        operator::Done::Show(token) => {
+            eprintln!("Initialised. This is the root token; it is shown this once:");
+            println!("{}", token.expose_secret());
+        }
+    }
+    Ok(())
+}

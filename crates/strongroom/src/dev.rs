@@ -1,0 +1,58 @@
+//! `dev`: everything in one directory, persistent, made at first start.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+use strongroom_broker::{Initialised, initialise};
+
+use crate::config::{Config, RootKeySource, StoreChoice};
+use crate::serve::{Running, start};
+use crate::system::{SystemClock, SystemEntropy};
+use crate::wiring::{open_broker, open_store};
+use crate::{files, migrate, operator};
+
+pub(crate) struct Paths {
+    pub(crate) root_key: PathBuf,
+    pub(crate) root_token: PathBuf,
+}
+
+pub(crate) fn paths(directory: &Path) -> Paths {
+    Paths { root_key: directory.join("root-key"), root_token: directory.join("root-token") }
+}
+
+/// Makes what is missing, and serves.
+pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) -> Result<Running, String> {
+    files::make_directory(directory)
+        .map_err(|error| format!("The data directory {} cannot be made: {error}.", directory.display()))?;
+    let ignore = directory.join(".gitignore");
+    if !ignore.exists() {
+        files::write_new(&ignore, "*").map_err(|error| format!("{} cannot be made: {error}.", ignore.display()))?;
+    }
+    migrate::up(store, false).await?;
+    let paths = paths(directory);
+    let root_key = if paths.root_key.exists() {
+        RootKeySource::File(paths.root_key).read()?
+    } else {
+        operator::make_root_key(&paths.root_key)?
+    };
+    let store = open_store(store).await?;
+    match initialise(&store, &SystemClock::start(), &SystemEntropy, &root_key).await.map_err(|error| error.detail)? {
+        Initialised::Before => {}
+        Initialised::Now(token) => files::write_new(&paths.root_token, token.expose_secret())
+            .map_err(|error| format!("{} cannot be made: {error}.", paths.root_token.display()))?,
+    }
+    start(config, open_broker(config, store, &root_key).await?).await
+}
+
+/// What to paste next.
+pub(crate) fn examples(address: &str, directory: &Path) -> String {
+    let token = paths(directory).root_token.display().to_string();
+    format!(
+        "Strongroom is ready on {address}. Its files, the root token among them, are in {}.\n\n  \
+         export STRONGROOM_ADDR={address} STRONGROOM_TOKEN_FILE={token}\n  \
+         echo -n s3cr3t | strongroom put payments/prod/api-key -\n  \
+         strongroom get payments/prod/api-key\n  \
+         curl -H \"Authorization: Bearer $(cat {token})\" {address}/api/v1/secrets/payments/prod/api-key\n",
+        directory.display()
+    )
+}

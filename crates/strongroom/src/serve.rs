@@ -1,0 +1,77 @@
+//! Serving until told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use strongroom_broker::Broker;
+use strongroom_http::{App, Metrics, metrics_router, router, serve};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+/// A server that runs in this process.
+pub struct Running {
+    pub address: SocketAddr,
+    pub broker: Broker,
+    stop: CancellationToken,
+    draining: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Not ready any more, no new connections; open requests finish within the drain deadline.
+    pub async fn stop(self) {
+        self.draining.store(true, Ordering::Release);
+        self.stop.cancel();
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Running on {}", self.address)
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("{address} cannot be listened on: {error}."))
+}
+
+pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
+    let metrics = Metrics::new(&broker, env!("CARGO_PKG_VERSION")).map_err(|error| error.to_string())?;
+    let draining = Arc::new(AtomicBool::new(false));
+    let app = App {
+        broker: broker.clone(),
+        metrics: metrics.clone(),
+        request_deadline: config.request_deadline,
+        serve_metrics: config.metrics_listen.is_none(),
+        draining: draining.clone(),
+    };
+    let stop = CancellationToken::new();
+    let listener = bind(config.listen).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let mut tasks = Vec::new();
+    if let Some(listen) = config.metrics_listen {
+        let serving = serve(bind(listen).await?, metrics_router(app.clone()), config.limits.clone(), metrics.clone(), stop.clone());
+        tasks.push(tokio::spawn(serving));
+    }
+    tasks.push(tokio::spawn(serve(listener, router(app), config.limits.clone(), metrics, stop.clone())));
+    Ok(Running { address, broker, stop, draining, tasks })
+}
+
+/// Returns when the process is told to stop.
+pub async fn wait_for_stop() -> Result<(), String> {
+    let signals = |kind| signal(kind).map_err(|error| format!("Signals cannot be handled: {error}."));
+    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
