@@ -185,7 +185,7 @@ impl Drop for Server {
 /// A client of the API that keeps its connections.
 #[derive(Clone)]
 pub(crate) struct Api {
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     pub(crate) address: String,
     pub(crate) token: Option<String>,
 }
