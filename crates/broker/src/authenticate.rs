@@ -32,7 +32,8 @@ impl Broker {
             return if session.expired(now) { Err(refused()) } else { Ok(session) };
         }
         count(&self.0.stats.session_misses);
-        let (session, read_at) = self.verify(token, now).await?;
+        // Boxed, as all that is rare on a read's way: the future of a hit stays small.
+        let (session, read_at) = Box::pin(self.verify(token, now)).await?;
         if session.expired(now) {
             return Err(refused());
         }

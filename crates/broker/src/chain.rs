@@ -18,11 +18,11 @@ impl Chain {
     }
 
     /// Seals entries under the next number. The chain goes on only at [`Chain::advance`].
-    pub(crate) fn seal<'a>(
+    pub(crate) fn seal(
         &self,
         keys: &Keys,
         now: Time,
-        notes: impl IntoIterator<Item = &'a Noted>,
+        notes: impl IntoIterator<Item = Noted>,
     ) -> Result<SealedBatch> {
         let entries = fold(notes, self.next);
         let leaves: Vec<Digest> = entries.iter().map(|stored| merkle::leaf(&stored.entry.canonical())).collect();
@@ -56,7 +56,7 @@ impl Chain {
 }
 
 /// Identical failures become one entry with a count, inside this batch only.
-fn fold<'a>(notes: impl IntoIterator<Item = &'a Noted>, batch: BatchId) -> Vec<StoredEntry> {
+fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> Vec<StoredEntry> {
     let mut entries: Vec<StoredEntry> = Vec::new();
     for note in notes {
         if let Some(same) = foldable(&mut entries, &note.entry) {
@@ -67,9 +67,9 @@ fn fold<'a>(notes: impl IntoIterator<Item = &'a Noted>, batch: BatchId) -> Vec<S
         entries.push(StoredEntry {
             batch,
             place,
-            entry: note.entry.clone(),
-            accessor: note.accessor.as_deref().map(str::to_owned),
-            source: Some(note.source.as_ref().to_owned()),
+            entry: note.entry,
+            accessor: note.accessor,
+            source: Some(note.source),
         });
     }
     entries

@@ -123,9 +123,9 @@ impl Broker {
         let ground =
             Ground { decided_at: attempt.decided_at, session: Some(attempt.session.clone()), objects: Vec::new() };
         match self.0.lanes.change(notes, change, ground).await? {
-            Some(Recorded::Committed) => Ok(Some(decision.answer)),
-            Some(_) => Ok(None),
-            None => Err(Error::new(
+            Recorded::Committed => Ok(Some(decision.answer)),
+            Recorded::Moved | Recorded::Conflict | Recorded::Failed(_) => Ok(None),
+            Recorded::Unknown => Err(Error::new(
                 Code::OutcomeUnknown,
                 format!("The change '{}' may or may not have been made; repeat it with this id.", decision.id),
             )),

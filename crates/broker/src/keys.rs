@@ -32,7 +32,7 @@ impl Broker {
         }
         // Cleared first: a change that comes while we read sets it again.
         self.0.node.ring_stale.store(false, Ordering::Release);
-        let done = self.reload_ring().await;
+        let done = Box::pin(self.reload_ring()).await;
         if done.is_err() {
             self.0.node.ring_stale.store(true, Ordering::Release);
         }

@@ -2,12 +2,12 @@
 //! which starts the moment the last one ends. The queue is bounded; past the bound or the deadline a request is refused.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use strongroom_crypto::Keys;
-use strongroom_domain::audit::{Entry, Lane, SealedBatch};
+use strongroom_domain::audit::{Batch, Entry, Lane, SealedBatch};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Change, Code, Error, Fence, Moved, Outcome, Result, Revision, Time, Touch};
 use strongroom_ports::{Settled, Store, StoreError, Verdict};
@@ -26,6 +26,7 @@ const MAX_GROUP: usize = 512;
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// An entry with what stands beside it in clear.
+#[derive(Clone)]
 pub(crate) struct Noted {
     pub(crate) entry: Entry,
     pub(crate) accessor: Option<Arc<str>>,
@@ -63,41 +64,22 @@ pub(crate) enum Recorded {
     Moved,
     /// A row was not as the change expected: decide again.
     Conflict,
-    /// The store could not make it durable; nothing was written.
+    /// The store could not make it durable in time; nothing was shown, and of a change nothing was written.
     Failed(Code),
-}
-
-/// Whether a job may still be called off.
-#[derive(Debug, Default)]
-struct Claim(AtomicU8);
-
-impl Claim {
-    fn take(&self, by: u8) -> bool {
-        self.0.compare_exchange(0, by, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// The lane begins with it.
-    fn start(&self) -> bool {
-        self.take(1)
-    }
-
-    /// The requester gives up; true when nothing has been begun.
-    fn cancel(&self) -> bool {
-        self.take(2)
-    }
+    /// A change was sent, and whether it was committed is not known in time.
+    Unknown,
 }
 
 struct Job {
     notes: Vec<Noted>,
     change: Option<Change>,
     ground: Ground,
-    claim: Arc<Claim>,
+    since: Instant,
     reply: oneshot::Sender<Recorded>,
 }
 
 pub(crate) struct Lanes {
     senders: [mpsc::Sender<Job>; 3],
-    deadline: Duration,
     stats: Arc<Stats>,
 }
 
@@ -120,27 +102,22 @@ impl Lanes {
             tokio::spawn(worker.run(receiver));
             sender
         });
-        Self { senders, deadline: workshop.deadline, stats: workshop.stats.clone() }
+        Self { senders, stats: workshop.stats.clone() }
     }
 
     /// Makes an entry durable, and says whether what the answer rests on still holds.
     pub(crate) async fn record(&self, lane: Lane, note: Noted, ground: Ground) -> Result<Recorded> {
-        self.submit(lane, vec![note], None, ground).await?.ok_or_else(|| Error::from(Code::AuditUnavailable))
+        self.submit(lane, vec![note], None, ground).await
     }
 
-    /// Commits a change with its entries. `None`: sent, and not known within the deadline.
-    pub(crate) async fn change(&self, notes: Vec<Noted>, change: Change, ground: Ground) -> Result<Option<Recorded>> {
+    /// Commits a change with its entries.
+    pub(crate) async fn change(&self, notes: Vec<Noted>, change: Change, ground: Ground) -> Result<Recorded> {
         let lane = if change.touches.is_empty() { Lane::Events } else { Lane::Changes };
         self.submit(lane, notes, Some(change), ground).await
     }
 
-    async fn submit(
-        &self,
-        lane: Lane,
-        notes: Vec<Noted>,
-        change: Option<Change>,
-        ground: Ground,
-    ) -> Result<Option<Recorded>> {
+    /// The lane answers within its deadline: no timer of the request's own is needed.
+    async fn submit(&self, lane: Lane, notes: Vec<Noted>, change: Option<Change>, ground: Ground) -> Result<Recorded> {
         let [reads, changes, events] = &self.senders;
         let sender = match lane {
             Lane::Reads => reads,
@@ -148,25 +125,18 @@ impl Lanes {
             Lane::Events => events,
         };
         let (reply, answer) = oneshot::channel();
-        let claim = Arc::new(Claim::default());
-        let job = Job { notes, change, ground, claim: claim.clone(), reply };
         let stats = self.stats.lane(lane);
-        sender.try_send(job).map_err(|_| {
+        sender.try_send(Job { notes, change, ground, since: Instant::now(), reply }).map_err(|_| {
             count(&stats.failures);
             Error::new(Code::AuditUnavailable, "The audit queue is full.")
         })?;
         stats.queued.fetch_add(1, Ordering::Relaxed);
-        let answer = tokio::time::timeout(self.deadline, answer).await;
+        let answer = answer.await;
         stats.queued.fetch_sub(1, Ordering::Relaxed);
         match answer {
-            Ok(Ok(Recorded::Failed(code))) => Err(Error::from(code)),
-            Ok(Ok(recorded)) => Ok(Some(recorded)),
-            Ok(Err(_)) => Err(Error::from(Code::AuditUnavailable)),
-            Err(_) if claim.cancel() => {
-                count(&stats.failures);
-                Err(Error::new(Code::AuditUnavailable, "The audit record was not durable within the deadline."))
-            }
-            Err(_) => Ok(None),
+            Ok(Recorded::Failed(code)) => Err(Error::from(code)),
+            Ok(recorded) => Ok(recorded),
+            Err(_) => Err(Error::from(Code::AuditUnavailable)),
         }
     }
 }
@@ -178,25 +148,36 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(mut self, mut receiver: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let limit = if self.lane == Lane::Changes { MAX_GROUP } else { MAX_BATCH };
         let mut jobs = Vec::new();
         loop {
-            let limit = if self.lane == Lane::Changes { MAX_GROUP } else { MAX_BATCH };
-            if receiver.recv_many(&mut jobs, limit).await == 0 {
+            if queue.recv_many(&mut jobs, limit).await == 0 {
                 return;
             }
-            let started: Vec<Job> = jobs.drain(..).filter(|job| job.claim.start()).collect();
-            if started.is_empty() {
-                continue;
-            }
-            let (plain, changing): (Vec<Job>, Vec<Job>) = started.into_iter().partition(|job| job.change.is_none());
+            let (plain, changing): (Vec<Job>, Vec<Job>) =
+                self.in_time(jobs.drain(..)).partition(|job| job.change.is_none());
             if !plain.is_empty() {
-                self.record(plain).await;
+                self.record(plain, &mut queue).await;
             }
             if !changing.is_empty() {
-                self.apply(changing).await;
+                self.apply(changing, &mut queue).await;
             }
         }
+    }
+
+    /// Refuses what has waited past the deadline: nothing of it was begun.
+    fn in_time(&self, jobs: impl Iterator<Item = Job>) -> impl Iterator<Item = Job> {
+        let (deadline, stats) = (self.shop.deadline, self.shop.stats.clone());
+        let lane = self.lane;
+        jobs.filter_map(move |job| {
+            if job.since.elapsed() < deadline {
+                return Some(job);
+            }
+            count(&stats.lane(lane).failures);
+            let _ = job.reply.send(Recorded::Failed(Code::AuditUnavailable));
+            None
+        })
     }
 
     /// From where the fence must ask, and what this node knows of already.
@@ -204,10 +185,10 @@ impl Worker {
         self.shop.node.recent(jobs.iter().map(|job| job.ground.decided_at).min().unwrap_or_default())
     }
 
-    async fn record(&mut self, jobs: Vec<Job>) {
+    async fn record(&mut self, mut jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let (since, mut touched) = self.known(&jobs);
         let now = self.shop.clock.now();
-        let sealed = match self.chain.seal(&self.shop.keys.load(), now, jobs.iter().flat_map(|job| &job.notes)) {
+        let sealed = match self.chain.seal(&self.shop.keys.load(), now, jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.notes))) {
             Ok(sealed) => sealed,
             Err(error) => return self.fail(jobs, &error, Code::Internal),
         };
@@ -221,22 +202,18 @@ impl Worker {
                     let _ = job.reply.send(recorded);
                 }
             }
+            // The entries may be there; the answers were not checked, so none leaves.
             Ok(Err(StoreError::Unknown(_))) | Err(_) => {
-                // Committed without its fence is as good as moved: the answer was not checked.
-                let settled = self.settle(&sealed).await;
                 for job in jobs {
-                    let recorded = match settled {
-                        Settled::Committed => Recorded::Moved,
-                        Settled::Void => Recorded::Failed(Code::AuditUnavailable),
-                    };
-                    let _ = job.reply.send(recorded);
+                    let _ = job.reply.send(Recorded::Failed(Code::AuditUnavailable));
                 }
+                self.settle(&sealed, queue, &mut Vec::new()).await;
             }
             Ok(Err(error)) => self.fail(jobs, &error, Code::AuditUnavailable),
         }
     }
 
-    async fn apply(&mut self, jobs: Vec<Job>) {
+    async fn apply(&mut self, jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let (since, mut touched) = self.known(&jobs);
         let now = self.shop.clock.now();
         let mut group = Vec::with_capacity(jobs.len());
@@ -261,7 +238,7 @@ impl Worker {
             if !moved.is_empty() {
                 return Verdict::Without(moved);
             }
-            let notes = waiting.iter().enumerate().filter(|(at, _)| standing(*at)).flat_map(|(_, (notes, _, _))| notes);
+            let notes = waiting.iter().enumerate().filter(|(at, _)| standing(*at)).flat_map(|(_, (notes, _, _))| notes.iter().cloned());
             match self.chain.seal(&keys, now, notes) {
                 Ok(batch) => Verdict::Commit(sealed.insert(batch).clone()),
                 Err(_) => Verdict::Abandon,
@@ -287,13 +264,19 @@ impl Worker {
                 }
             }
             (_, Some(sealed)) if unknown => {
-                let settled = self.settle(&sealed).await;
                 let in_batch: Vec<_> = sealed.entries.iter().map(|stored| stored.entry.request).collect();
+                let mut replies = Vec::with_capacity(waiting.len());
                 for (notes, _, reply) in waiting {
-                    let went_in = notes.first().is_some_and(|note| in_batch.contains(&note.entry.request));
+                    if notes.first().is_some_and(|note| in_batch.contains(&note.entry.request)) {
+                        replies.push(reply);
+                    } else {
+                        let _ = reply.send(Recorded::Moved);
+                    }
+                }
+                let settled = self.settle(&sealed, queue, &mut replies).await;
+                for reply in replies {
                     let recorded = match settled {
-                        Settled::Committed if went_in => Recorded::Committed,
-                        Settled::Committed => Recorded::Moved,
+                        Settled::Committed => Recorded::Committed,
                         Settled::Void => Recorded::Failed(Code::StoreUnavailable),
                     };
                     let _ = reply.send(recorded);
@@ -318,7 +301,7 @@ impl Worker {
             Recorded::Committed => count(&self.shop.stats.changes_applied),
             Recorded::Conflict => count(&self.shop.stats.change_conflicts),
             Recorded::Moved => count(&self.shop.stats.withheld),
-            Recorded::Failed(_) => {}
+            Recorded::Failed(_) | Recorded::Unknown => {}
         }
     }
 
@@ -340,22 +323,53 @@ impl Worker {
         stats.entries.fetch_add(sealed.entries.len() as u64, Ordering::Relaxed);
     }
 
-    /// Goes on until the store says what became of the batch: no other batch of this lane may start before.
-    async fn settle(&mut self, lost: &SealedBatch) -> Settled {
+    /// Goes on until the store says what became of the batch: no other batch of this lane may start before. Those whose
+    /// change it was are told `Unknown` when it takes too long; those who wait behind are refused at their deadline.
+    async fn settle(
+        &mut self,
+        lost: &SealedBatch,
+        queue: &mut mpsc::Receiver<Job>,
+        replies: &mut Vec<oneshot::Sender<Recorded>>,
+    ) -> Settled {
         count(&self.shop.stats.lane(self.lane).settled);
+        let began = Instant::now();
+        let mut behind = Vec::new();
+        let (settled, committed) = {
+            let settling = self.settle_now(lost);
+            tokio::pin!(settling);
+            loop {
+                tokio::select! {
+                    done = &mut settling => break done,
+                    () = tokio::time::sleep(SETTLE_PAUSE) => {}
+                }
+                while let Ok(job) = queue.try_recv() {
+                    behind.push(job);
+                }
+                behind = self.in_time(behind.into_iter()).collect();
+                if began.elapsed() >= self.shop.deadline {
+                    for reply in replies.drain(..) {
+                        let _ = reply.send(Recorded::Unknown);
+                    }
+                }
+            }
+        };
+        self.chain.advance(&committed);
+        // Nothing of these was begun: their requests decide again.
+        for job in behind {
+            let _ = job.reply.send(Recorded::Moved);
+        }
+        settled
+    }
+
+    /// What became of the batch, and which batch stands in its place.
+    async fn settle_now(&self, lost: &SealedBatch) -> (Settled, Batch) {
         loop {
             let now = self.shop.clock.now();
             if let Ok(void) = self.chain.void(&self.shop.keys.load(), now) {
                 let settle = self.shop.store.settle(self.lane, now, &void);
                 match tokio::time::timeout(self.shop.deadline, settle).await {
-                    Ok(Ok(Settled::Committed)) => {
-                        self.chain.advance(&lost.batch);
-                        return Settled::Committed;
-                    }
-                    Ok(Ok(Settled::Void)) => {
-                        self.chain.advance(&void.batch);
-                        return Settled::Void;
-                    }
+                    Ok(Ok(Settled::Committed)) => return (Settled::Committed, lost.batch.clone()),
+                    Ok(Ok(Settled::Void)) => return (Settled::Void, void.batch),
                     Ok(Err(error)) => self.report(&error),
                     Err(_) => {}
                 }

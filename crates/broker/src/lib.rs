@@ -52,6 +52,7 @@ pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use stats::{LaneStats, Stats};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
 use strongroom_crypto::Keys;
@@ -79,6 +80,9 @@ struct Inner {
     lanes: Lanes,
     locks: Locks,
     stats: Arc<Stats>,
+    /// The random half of this start's request ids, and the next count.
+    start: [u8; 8],
+    requests: AtomicU64,
 }
 
 /// The opened key ring, and where its record is.

@@ -1,12 +1,14 @@
 //! Opening an installation: the root key opens a slot, the slot the ring, and only then is anything else believed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use strongroom_crypto::{Issuer, Keys, RootKey, SlotBody};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
+use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Digest, Error, Kind, NamespaceId, Record, Result, Time};
 use strongroom_ports::{BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
 
@@ -90,6 +92,8 @@ impl Broker {
             lanes: Lanes::start(&workshop, boot, settings.audit_queue),
             store,
             clock,
+            start: entropy.bytes(),
+            requests: AtomicU64::new(1),
             entropy,
             ring: Ring { keys, id: ring.id },
             namespace,
@@ -119,9 +123,14 @@ impl Broker {
         self.0.node.revision().0
     }
 
-    /// A random id for a request.
-    pub fn request_id(&self) -> strongroom_domain::ids::RequestId {
-        strongroom_domain::ids::RequestId(self.0.entropy.bytes())
+    /// A request's id: this start's random half and a count. Unique, and no secret.
+    pub fn request_id(&self) -> RequestId {
+        let count = self.0.requests.fetch_add(1, Ordering::Relaxed);
+        let mut id = [0; 16];
+        let (start, number) = id.split_at_mut(8);
+        start.copy_from_slice(&self.0.start);
+        number.copy_from_slice(&count.to_be_bytes());
+        RequestId(id)
     }
 
     pub async fn health(&self) -> Health {

@@ -48,14 +48,14 @@ impl Broker {
             }
             None => {
                 count(&self.0.stats.secret_misses);
-                (self.fill_secret(attempt, path).await?, Vec::new())
+                (Box::pin(self.fill_secret(attempt, path)).await?, Vec::new())
             }
         };
         let entry = secret.head.select(selector)?;
         let payload = match &secret.current {
             Some(current) if current.number == entry.number => self.open_payload(current, path.as_str()).await?,
             _ => {
-                let row = self.load_version(attempt.now, secret.id, entry).await?.0;
+                let row = Box::pin(self.load_version(attempt.now, secret.id, entry)).await?.0;
                 self.open_payload(&row, path.as_str()).await?
             }
         };
@@ -119,7 +119,7 @@ impl Broker {
         let opened = self.0.ring.keys.load().open_version(row, path);
         let opened = match opened {
             Err(CryptoError::UnknownKey) => {
-                self.reload_ring().await?;
+                Box::pin(self.reload_ring()).await?;
                 self.0.ring.keys.load().open_version(row, path)
             }
             other => other,

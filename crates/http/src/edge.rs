@@ -1,41 +1,58 @@
-//! The one middleware: the request's id, its deadline, security headers and metrics. No log line per successful request:
-//! the audit log is the access log.
+//! The one middleware, around the router: the request's id, its deadline, security headers, metrics, and an end to panics.
+//! No log line per successful request: the audit log is the access log.
 
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, header};
+use hyper::body::Incoming;
 use strongroom_domain::{Code, Error};
+use tower::Service;
+use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
 
 use crate::App;
 use crate::answer::{Failure, problem};
+use crate::call::Source;
 use crate::metrics::RouteMetrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the middleware of one route works with.
-#[derive(Clone)]
-pub(crate) struct Edge {
-    pub(crate) app: App,
-    pub(crate) metrics: Arc<RouteMetrics>,
-}
+/// The router, behind a layer that keeps credentials out of every `Debug` of a request's headers.
+pub(crate) type Routes = SetSensitiveRequestHeaders<Router>;
 
-pub(crate) async fn edge(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+/// Answers one request of a connection from `source`.
+pub(crate) async fn edge(
+    app: App,
+    mut router: Routes,
+    source: Source,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
     let started = Instant::now();
-    let id = edge.app.broker.request_id();
+    let id = app.broker.request_id();
     let method = RouteMetrics::method(request.method());
+    let metrics = app.metrics.route_of(request.uri().path());
+    let mut request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
     request.extensions_mut().insert(id);
+    request.extensions_mut().insert(source);
     let id = id.to_string();
-    let mut response = match tokio::time::timeout(edge.app.request_deadline, next.run(request)).await {
-        Ok(response) => response,
+    let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
+    let mut response = match tokio::time::timeout(app.request_deadline, answering).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(_)) => {
+            app.metrics.panics.inc();
+            Failure(Error::from(Code::Internal)).into_response()
+        }
         Err(_) => Failure(Error::from(Code::DeadlineExceeded)).into_response(),
     };
     if let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() {
         if response.status().is_server_error() {
-            tracing::warn!(request_id = %id, route = edge.metrics.route, error = ?failure.0, "a request failed");
+            tracing::warn!(request_id = %id, route = metrics.route, error = ?failure.0, "a request failed");
         }
         response = problem(&failure, &id);
     }
@@ -46,9 +63,7 @@ pub(crate) async fn edge(State(edge): State<Edge>, mut request: Request, next: N
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    edge.metrics.observe(method, status, started.elapsed());
-    response
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    metrics.observe(method, status, started.elapsed());
+    Ok(response)
 }

@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use strongroom_broker::Broker;
 
-/// What handlers are given.
-#[derive(Clone)]
-pub struct App {
+/// What handlers are given: cloned with every request, so all of it is behind one pointer.
+pub type App = Arc<Served>;
+
+pub struct Served {
     pub broker: Broker,
     pub metrics: Arc<Metrics>,
     /// No request takes longer.
@@ -31,11 +32,11 @@ pub struct App {
     /// `/metrics` is served here too, and not only by a listener of its own.
     pub serve_metrics: bool,
     /// Set when the node is told to stop: not ready any more, still serving.
-    pub draining: Arc<AtomicBool>,
+    pub draining: AtomicBool,
 }
 
-impl std::fmt::Debug for App {
+impl std::fmt::Debug for Served {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("App")
+        f.write_str("Served")
     }
 }

@@ -14,6 +14,11 @@ use prometheus::{
 use strongroom_broker::Broker;
 use strongroom_domain::audit::Lane;
 
+/// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
+const ROUTES: [&str; 17] = [
+    "secrets", "batch", "auth", "list", "versions", "metadata", "labels", "policies", "roles", "clients", "principals",
+    "keys", "audit", "health", "ready", "metrics", ".well-known",
+];
 const METHODS: [&str; 6] = ["GET", "PUT", "POST", "PATCH", "DELETE", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -21,14 +26,14 @@ const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    durations: HistogramVec,
+    routes: Vec<RouteMetrics>,
+    elsewhere: RouteMetrics,
     pub(crate) connections: IntGauge,
     pub(crate) refused_connections: IntCounter,
     pub(crate) panics: IntCounter,
 }
 
-/// One route's children, resolved when the router is made.
+/// One route's children, resolved at the start.
 #[derive(Debug)]
 pub(crate) struct RouteMetrics {
     pub(crate) route: &'static str,
@@ -64,15 +69,21 @@ impl Metrics {
         registry.register(Box::new(build))?;
         registry.register(Box::new(BrokerMetrics(broker.clone())))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Arc::new(Self { registry, requests, durations, connections, refused_connections, panics }))
+        let children = |route| RouteMetrics::new(route, &requests, &durations);
+        let (routes, elsewhere) = (ROUTES.iter().map(|route| children(route)).collect(), children("none"));
+        Ok(Arc::new(Self { registry, routes, elsewhere, connections, refused_connections, panics }))
     }
 
-    pub(crate) fn route(&self, route: &'static str) -> Arc<RouteMetrics> {
-        let counters = METHODS
-            .iter()
-            .flat_map(|method| CLASSES.map(|class| self.requests.with_label_values(&[route, method, class])))
-            .collect();
-        Arc::new(RouteMetrics { route, counters, duration: self.durations.with_label_values(&[route]) })
+    /// The children of the route that a path belongs to.
+    pub(crate) fn route_of(&self, path: &str) -> &RouteMetrics {
+        let mut segments = path.split('/').skip(1);
+        let name = match (segments.next(), segments.next(), segments.next()) {
+            (Some("api"), Some("v1"), Some(noun)) => noun,
+            (Some(name), None, None) => name,
+            (Some(".well-known"), ..) => ".well-known",
+            _ => "none",
+        };
+        self.routes.iter().find(|route| route.route == name).unwrap_or(&self.elsewhere)
     }
 
     pub(crate) fn render(&self) -> Vec<u8> {
@@ -85,6 +96,14 @@ impl Metrics {
 }
 
 impl RouteMetrics {
+    fn new(route: &'static str, requests: &IntCounterVec, durations: &HistogramVec) -> Self {
+        let counters = METHODS
+            .iter()
+            .flat_map(|method| CLASSES.map(|class| requests.with_label_values(&[route, method, class])))
+            .collect();
+        Self { route, counters, duration: durations.with_label_values(&[route]) }
+    }
+
     pub(crate) fn method(method: &Method) -> usize {
         METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1)
     }

@@ -1,14 +1,10 @@
 //! All routes, in one place. The first table is the closed list of what is exempt from the audit log.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use strongroom_domain::{Code, Error};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::answer::Failure;
-use crate::edge::{Edge, edge};
 use crate::{App, health, native};
 
 /// Shown to anybody and recorded nowhere: health, readiness, metrics, version, and the keys that verify tokens.
@@ -62,21 +58,10 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
 
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
-    let layer = |route| from_fn_with_state(Edge { app: app.clone(), metrics: app.metrics.route(route) }, edge);
     for (route, methods) in exempt(&app).into_iter().chain(native()) {
-        let methods = methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed)));
-        router = router.route(route, methods.layer(layer(route)));
+        router = router.route(route, methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed))));
     }
-    let nowhere = get(async || Failure(Error::from(Code::RouteNotFound)))
-        .fallback(async || Failure(Error::from(Code::RouteNotFound)))
-        .layer(layer("none"));
-    let panics = app.metrics.panics.clone();
-    let caught = CatchPanicLayer::custom(move |_| {
-        panics.inc();
-        tracing::error!("a request panicked");
-        crate::answer::problem(&Failure(Error::from(Code::Internal)), "").into_response()
-    });
-    router.fallback_service(nowhere.with_state(app.clone())).layer(caught).with_state(app)
+    router.fallback(async || Failure(Error::from(Code::RouteNotFound))).with_state(app)
 }
 
 /// Metrics and health alone, for a listener of their own.
@@ -85,5 +70,6 @@ pub fn metrics_router(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/health", get(health::alive))
         .route("/ready", get(health::ready))
+        .fallback(async || Failure(Error::from(Code::RouteNotFound)))
         .with_state(app)
 }

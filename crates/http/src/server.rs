@@ -16,10 +16,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
-
+use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
+use crate::App;
 use crate::call::Source;
-use crate::metrics::Metrics;
+use crate::edge::{Routes, edge};
 
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -31,8 +31,9 @@ pub struct Limits {
 }
 
 /// Serves until `stop` is cancelled, then lets open requests finish, at most for the drain deadline.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, metrics: Arc<Metrics>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, app: App, router: Router, limits: Limits, stop: CancellationToken) {
     let builder = builder(limits.header_time);
+    let router = SetSensitiveRequestHeaders::new(router, [http::header::AUTHORIZATION]);
     let slots = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -49,11 +50,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, metric
             () = stop.cancelled() => break,
         };
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            metrics.refused_connections.inc();
+            app.metrics.refused_connections.inc();
             continue;
         };
-        let connection = graceful.watch(connection(&builder, stream, peer, router.clone()).into_owned());
-        let open = metrics.connections.clone();
+        let connection = graceful.watch(connection(&builder, stream, peer, app.clone(), router.clone()).into_owned());
+        let open = app.metrics.connections.clone();
         open.inc();
         tokio::spawn(async move {
             let _slot = slot;
@@ -89,7 +90,8 @@ fn connection(
     builder: &Builder<TokioExecutor>,
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    app: App,
+    router: Routes,
 ) -> hyper_util::server::conn::auto::Connection<
     '_,
     TokioIo<TcpStream>,
@@ -103,9 +105,6 @@ fn connection(
 > {
     let _ = stream.set_nodelay(true);
     let source = Source(Arc::from(peer.ip().to_canonical().to_string()));
-    let service = service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(source.clone());
-        router.clone().call(request.map(Body::new))
-    });
+    let service = service_fn(move |request| edge(app.clone(), router.clone(), source.clone(), request));
     builder.serve_connection(TokioIo::new(stream), service)
 }

@@ -265,8 +265,8 @@ impl TryFrom<EntryRow> for StoredEntry {
                 digest,
                 count: row.count,
             },
-            accessor: row.accessor,
-            source: row.source,
+            accessor: row.accessor.map(Into::into),
+            source: row.source.map(Into::into),
         })
     }
 }

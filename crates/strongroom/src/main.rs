@@ -6,6 +6,9 @@ use clap::Parser;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
 use strongroom::command::Command;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Key bytes must not reach a core file, and files of ours are ours alone.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_broker::Broker;
-use strongroom_http::{App, Metrics, metrics_router, router, serve};
+use strongroom_http::{App, Metrics, Served, metrics_router, router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -18,14 +18,14 @@ pub struct Running {
     pub address: SocketAddr,
     pub broker: Broker,
     stop: CancellationToken,
-    draining: Arc<AtomicBool>,
+    app: App,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     /// Not ready any more, no new connections; open requests finish within the drain deadline.
     pub async fn stop(self) {
-        self.draining.store(true, Ordering::Release);
+        self.app.draining.store(true, Ordering::Release);
         self.stop.cancel();
         for task in self.tasks {
             let _ = task.await;
@@ -45,24 +45,23 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 
 pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
     let metrics = Metrics::new(&broker, env!("CARGO_PKG_VERSION")).map_err(|error| error.to_string())?;
-    let draining = Arc::new(AtomicBool::new(false));
-    let app = App {
+    let app = Arc::new(Served {
         broker: broker.clone(),
-        metrics: metrics.clone(),
+        metrics,
         request_deadline: config.request_deadline,
         serve_metrics: config.metrics_listen.is_none(),
-        draining: draining.clone(),
-    };
+        draining: AtomicBool::new(false),
+    });
     let stop = CancellationToken::new();
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mut tasks = Vec::new();
     if let Some(listen) = config.metrics_listen {
-        let serving = serve(bind(listen).await?, metrics_router(app.clone()), config.limits.clone(), metrics.clone(), stop.clone());
+        let serving = serve(bind(listen).await?, app.clone(), metrics_router(app.clone()), config.limits.clone(), stop.clone());
         tasks.push(tokio::spawn(serving));
     }
-    tasks.push(tokio::spawn(serve(listener, router(app), config.limits.clone(), metrics, stop.clone())));
-    Ok(Running { address, broker, stop, draining, tasks })
+    tasks.push(tokio::spawn(serve(listener, app.clone(), router(app.clone()), config.limits.clone(), stop.clone())));
+    Ok(Running { address, broker, stop, app, tasks })
 }
 
 /// Returns when the process is told to stop.

@@ -1,5 +1,7 @@
 //! One recorded access.
 
+use std::sync::Arc;
+
 use crate::canon::Canon;
 use crate::error::Code;
 use crate::ids::RequestId;
@@ -189,8 +191,8 @@ pub struct StoredEntry {
     pub batch: super::BatchId,
     pub place: i64,
     pub entry: Entry,
-    pub accessor: Option<String>,
-    pub source: Option<String>,
+    pub accessor: Option<Arc<str>>,
+    pub source: Option<Arc<str>>,
 }
 
 #[cfg(test)]

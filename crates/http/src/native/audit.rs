@@ -27,8 +27,8 @@ fn shown(view: AuditView) -> Entry {
         path: entry.path,
         version: entry.version,
         count: entry.count,
-        accessor: view.stored.accessor,
-        source: view.stored.source,
+        accessor: view.stored.accessor.as_deref().map(str::to_owned),
+        source: view.stored.source.as_deref().map(str::to_owned),
     }
 }
 

@@ -64,7 +64,7 @@ fn unusual_batch(lane: Lane) -> SealedBatch {
     let mut batch = sealed(BatchId::new(BOOT, lane, 4), lane.class(), START, unusual_entries(lane));
     batch.entries[1].accessor = None;
     batch.entries[2].source = None;
-    batch.entries[3].accessor = Some(String::new());
+    batch.entries[3].accessor = Some("".into());
     batch.entries[4].source = Some("2001:db8::1 'ü'\\".into());
     batch
 }

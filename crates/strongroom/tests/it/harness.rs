@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use strongroom_testkit::{Database, free_port};
+use strongroom_testkit::Database;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
@@ -30,11 +31,21 @@ impl Store {
     pub(crate) fn fresh(on: On) -> Self {
         let database = (on == On::Postgres).then(Database::fresh);
         let url = database.as_ref().map(|database| database.url().to_owned());
-        Self { on, dir: tempfile::tempdir().unwrap(), database, url }
+        Self {
+            on,
+            dir: tempfile::tempdir().unwrap(),
+            database,
+            url,
+        }
     }
 
     pub(crate) fn at(url: impl Into<String>) -> Self {
-        Self { on: On::Postgres, dir: tempfile::tempdir().unwrap(), database: None, url: Some(url.into()) }
+        Self {
+            on: On::Postgres,
+            dir: tempfile::tempdir().unwrap(),
+            database: None,
+            url: Some(url.into()),
+        }
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -47,12 +58,15 @@ impl Store {
 
     /// The token made by the first `dev` on this store.
     pub(crate) fn root_token(&self) -> String {
-        std::fs::read_to_string(self.data_dir().join("root-token")).unwrap().trim().to_owned()
+        std::fs::read_to_string(self.data_dir().join("root-token"))
+            .unwrap()
+            .trim()
+            .to_owned()
     }
 
     /// `dev` on this store, with more settings as `NAME`, `value` pairs of the environment.
     pub(crate) fn dev(&self, settings: &[(&str, &str)]) -> Server {
-        let port = free_port();
+        let port = own_port();
         let data = self.data_dir();
         let listen = format!("127.0.0.1:{port}");
         let args = ["dev", "--data-dir", data.to_str().unwrap(), "--listen", &listen];
@@ -65,7 +79,7 @@ impl Store {
 
     /// A `server` node, beside others on a PostgreSQL that a `dev` has initialised.
     pub(crate) fn node(&self, name: &str, settings: &[(&str, &str)]) -> Server {
-        let port = free_port();
+        let port = own_port();
         let listen = format!("127.0.0.1:{port}");
         let key = self.root_key_file();
         let mut environment = vec![
@@ -86,9 +100,24 @@ pub(crate) struct Server {
     pub(crate) log: PathBuf,
 }
 
-fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
+/// A port below those that outgoing connections take, and none twice in this process.
+pub(crate) fn own_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() % 17 * 1000;
+    loop {
+        let port = 10_000 + (u16::try_from(start).unwrap() + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+pub(crate) fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(args).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
     // Never read: it is usually somebody else's.
     command.env(concat!("DATABASE", "_URL"), "postgres://nobody@127.0.0.1:1/nothing");
     command.envs(environment.iter().copied());
@@ -106,13 +135,21 @@ pub(crate) fn run(args: &[&str], environment: &[(&str, &str)], stdin: &[u8]) -> 
         .unwrap();
     let _ = child.stdin.take().unwrap().write_all(stdin);
     let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap_or(-1), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.code().unwrap_or(-1),
+        output.stdout,
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 impl Server {
-    fn start(args: &[&str], environment: &[(&str, &str)], port: u16, logs: &Path) -> Self {
+    pub(crate) fn start(args: &[&str], environment: &[(&str, &str)], port: u16, logs: &Path) -> Self {
         let log = logs.join(format!("log-{port}"));
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let child = command(args, environment)
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
@@ -128,14 +165,25 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the server ended with {status}: {}", std::fs::read_to_string(&self.log).unwrap());
+                panic!(
+                    "the server ended with {status}: {}",
+                    std::fs::read_to_string(&self.log).unwrap()
+                );
             }
             if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 return;
             }
-            assert!(Instant::now() < deadline, "not ready: {}", std::fs::read_to_string(&self.log).unwrap());
+            assert!(
+                Instant::now() < deadline,
+                "not ready: {}",
+                std::fs::read_to_string(&self.log).unwrap()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn address(&self) -> String {
@@ -151,7 +199,10 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let done = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(done.success());
     }
 
@@ -192,16 +243,32 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(server: &Server, token: impl Into<String>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(15)).build().unwrap();
-        Self { http, address: server.address(), token: Some(token.into()) }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(15))
+            .build()
+            .unwrap();
+        Self {
+            http,
+            address: server.address(),
+            token: Some(token.into()),
+        }
     }
 
     pub(crate) fn with_token(&self, token: impl Into<String>) -> Self {
-        Self { token: Some(token.into()), ..self.clone() }
+        Self {
+            token: Some(token.into()),
+            ..self.clone()
+        }
     }
 
     /// `path` behind `/api/v1/`. Status and JSON (null when there is none); an error when no answer came.
-    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<(u16, Value), reqwest::Error> {
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), reqwest::Error> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.http.request(method, format!("{}/api/v1/{path}", self.address));
         if let Some(token) = &self.token {
@@ -242,12 +309,16 @@ impl Api {
 
     /// The same, up to the body of its login.
     pub(crate) async fn workload_login(&self, name: &str, rules: Value) -> Value {
-        let (status, answer) = self.put(&format!("policies/{name}"), serde_json::json!({ "rules": rules })).await;
+        let (status, answer) = self
+            .put(&format!("policies/{name}"), serde_json::json!({ "rules": rules }))
+            .await;
         assert_eq!(status, 200, "{answer}");
         let role = serde_json::json!({ "policies": [name], "access_token_ttl": 3600 });
         let (status, answer) = self.put(&format!("roles/{name}"), role).await;
         assert_eq!(status, 200, "{answer}");
-        let (status, client) = self.post("clients", serde_json::json!({ "name": name, "role": name })).await;
+        let (status, client) = self
+            .post("clients", serde_json::json!({ "name": name, "role": name }))
+            .await;
         assert_eq!(status, 201, "{client}");
         serde_json::json!({ "client_id": client["client_id"], "client_secret": client["client_secret"] })
     }

@@ -1,0 +1,233 @@
+//! The figures of docs/PERFORMANCE.md, from one command: `cargo xtask bench`. Ratios within one run, since machines
+//! differ and are noisy. Needs `wrk` and PostgreSQL's binaries (`pgbench` among them).
+
+#[path = "../tests/it/harness.rs"]
+mod harness;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{Api, On, Store};
+use serde_json::json;
+use strongroom_testkit::{Cluster, scale};
+
+const SECRETS: usize = 1000;
+const BARE: &str = "bare";
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if std::env::args().any(|argument| argument == BARE) {
+        runtime.block_on(bare());
+    } else {
+        runtime.block_on(figures());
+    }
+}
+
+/// The yardstick: a handler that does nothing but answer as many bytes as a read does.
+async fn bare() {
+    let answer = || async {
+        let body = r#"{"path":"bench/prod/name-0123","version":1,"id":"2b3e915b3870c6bfbb900ecc76808a74","labels":["current"],"created_at":"2026-11-21T23:10:00.965343Z","value":"0123456789abcdef0123456789abcdef"}"#;
+        ([("content-type", "application/json")], body)
+    };
+    let router = axum::Router::new().route("/api/v1/secrets/{*path}", axum::routing::get(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    axum::serve(listener, router).await.unwrap();
+}
+
+async fn figures() {
+    let cluster = Cluster::start();
+    for on in [On::Postgres, On::Sqlite] {
+        println!("\n## {on:?}");
+        let store = match on {
+            On::Postgres => Store::at(cluster.create_database("bench")),
+            On::Sqlite => Store::fresh(On::Sqlite),
+        };
+        let server = store.dev(&[]);
+        let root = Api::new(&server, store.root_token());
+        for at in 0..SECRETS / 500 {
+            let writes: Vec<_> = (0..500)
+                .map(|name| json!({"path": format!("bench/prod/name-{:04}", at * 500 + name), "value": "0123456789abcdef0123456789abcdef"}))
+                .collect();
+            assert_eq!(root.post("batch", json!({"writes": writes, "atomic": true})).await.0, 200);
+        }
+        let rules: Vec<_> = (0..10).map(|at| json!({"path": format!("secret/other-{at}/*"), "capabilities": ["read"]})).collect();
+        let rules = [rules, vec![json!({"path": "secret/bench/prod/*", "capabilities": ["read", "list"]})]].concat();
+        let token = root.workload("bench", json!(rules)).await;
+        reads(&server.address(), &token, store.dir.path());
+        if on == On::Postgres {
+            one_connection(&server.address(), &token, store.dir.path(), &cluster);
+        }
+        bulk(&root).await;
+        writes(&root).await;
+        println!("resident memory: {} kB", resident(&server));
+        drop(server);
+        start_up(&store);
+    }
+}
+
+struct Wrk {
+    per_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+/// One second-long run of `wrk` over all paths in rotation, with the token's header.
+fn wrk(address: &str, token: &str, scripts: &Path, connections: usize, seconds: u32) -> Wrk {
+    let script = scripts.join("paths.lua");
+    let lua = format!(
+        "local n = 0\nlocal h = {{ [\"Authorization\"] = \"Bearer {token}\" }}\n\
+         request = function()\n  n = (n + 1) % {SECRETS}\n\
+         return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n), h)\nend\n\
+         done = function(summary, latency, requests)\n\
+         io.write(string.format(\"RESULT %f %f %f %d\\n\", summary.requests / (summary.duration / 1e6), \
+         latency:percentile(50), latency:percentile(99), summary.errors.status + summary.errors.connect + summary.errors.timeout))\nend\n"
+    );
+    std::fs::write(&script, lua).unwrap();
+    let output = Command::new("wrk")
+        .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"])
+        .arg(&script)
+        .arg(address)
+        .output()
+        .expect("wrk is needed: apt-get install wrk");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("{text}"));
+    let numbers: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+    assert!(numbers[3] < 1.0, "errors: {text}");
+    let micros = |number: f64| Duration::from_secs_f64(number / 1e6);
+    Wrk { per_second: numbers[0], p50: micros(numbers[1]), p99: micros(numbers[2]) }
+}
+
+fn reads(address: &str, token: &str, scripts: &Path) {
+    let mut yardstick = Command::new(std::env::current_exe().unwrap())
+        .arg(BARE)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(yardstick.stdout.take().unwrap()), &mut line).unwrap();
+    let bare = format!("http://{}", line.trim());
+    for (connections, pairs) in [(1000, 9), (64, 5)] {
+        wrk(address, token, scripts, connections, 1);
+        let mut ratios = Vec::new();
+        for _ in 0..pairs {
+            let ours = wrk(address, token, scripts, connections, 2);
+            let theirs = wrk(&bare, token, scripts, connections, 2);
+            println!(
+                "read, {connections} connections: {:.0}/s (p50 {:?}, p99 {:?}), bare {:.0}/s, ratio {:.3}",
+                ours.per_second, ours.p50, ours.p99, theirs.per_second, ours.per_second / theirs.per_second
+            );
+            ratios.push(ours.per_second / theirs.per_second);
+        }
+        ratios.sort_by(f64::total_cmp);
+        let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
+        println!("=> read ÷ bare, {connections} connections: median {:.3} ({low:.3} to {high:.3})", ratios[ratios.len() / 2]);
+    }
+    yardstick.kill().unwrap();
+    yardstick.wait().unwrap();
+}
+
+/// Beside a one-row autocommit INSERT, prepared, by pgbench on the same cluster.
+fn one_connection(address: &str, token: &str, scripts: &Path, cluster: &Cluster) {
+    let script = scripts.join("insert.sql");
+    std::fs::write(&script, "INSERT INTO yardstick VALUES (1);\n").unwrap();
+    let url = cluster.create_database("pgbench");
+    strongroom_testkit::run_sql(&url, "CREATE TABLE yardstick (n bigint)");
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let ours = wrk(address, token, scripts, 1, 2).p50;
+        let log = scripts.join("pgbench");
+        let status = Command::new("pgbench")
+            .args(["-n", "-M", "prepared", "-c1", "-T2", "-l", "--log-prefix"])
+            .arg(&log)
+            .arg("-f")
+            .arg(&script)
+            .arg(&url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("pgbench is needed");
+        assert!(status.success());
+        let mut latencies: Vec<u64> = Vec::new();
+        for file in std::fs::read_dir(scripts).unwrap().flatten() {
+            if file.file_name().to_string_lossy().starts_with("pgbench.") {
+                let text = std::fs::read_to_string(file.path()).unwrap();
+                latencies.extend(text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()));
+                std::fs::remove_file(file.path()).unwrap();
+            }
+        }
+        latencies.sort_unstable();
+        let theirs = Duration::from_micros(latencies[latencies.len() / 2]);
+        println!("read, one connection: p50 {ours:?}, pgbench INSERT p50 {theirs:?}");
+        ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("=> read p50 ÷ pgbench INSERT p50, one connection: median {:.2}", ratios[ratios.len() / 2]);
+}
+
+async fn bulk(root: &Api) {
+    let reads: Vec<_> = (0..1000).map(|at| json!({"path": format!("bench/prod/name-{at:04}")})).collect();
+    let body = json!({ "reads": reads });
+    let mut took = Vec::new();
+    for _ in 0..11 {
+        let started = Instant::now();
+        let (status, answer) = root.post("batch", body.clone()).await;
+        took.push(started.elapsed());
+        assert_eq!((status, answer["items"].as_array().unwrap().len()), (200, 1000));
+        assert!(answer["items"][999]["value"].is_string());
+    }
+    took.sort();
+    println!("=> bulk read of 1,000 secrets: median {:?}", took[took.len() / 2]);
+}
+
+async fn writes(root: &Api) {
+    let mut alone = 0.0;
+    for writers in [1_usize, 32, 256] {
+        let until = Instant::now() + Duration::from_secs(3);
+        let tasks: Vec<_> = (0..writers)
+            .map(|writer| {
+                let root = root.clone();
+                tokio::spawn(async move {
+                    let mut done = 0_u32;
+                    while Instant::now() < until {
+                        let path = format!("secrets/write/{writers}/{writer}-{}", done / 500);
+                        let (status, answer) = root.put(&path, json!({"value": "0123456789abcdef"})).await;
+                        assert_eq!(status, 201, "{answer}");
+                        done += 1;
+                    }
+                    done
+                })
+            })
+            .collect();
+        let mut total = 0;
+        for task in tasks {
+            total += task.await.unwrap();
+        }
+        let rate = f64::from(total) / 3.0;
+        if writers == 1 {
+            alone = rate;
+        }
+        println!("=> writes, {writers} writers: {rate:.0}/s, {:.1} × one writer", rate / alone);
+    }
+}
+
+fn resident(server: &harness::Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn start_up(store: &Store) {
+    let mut took = Vec::new();
+    for _ in 0..5 {
+        let started = Instant::now();
+        let server = store.dev(&[]);
+        took.push(started.elapsed());
+        drop(server);
+    }
+    took.sort();
+    println!("=> start to listening: median {:?} (scale {})", took[2], scale());
+    std::io::stdout().flush().unwrap();
+}

@@ -1,0 +1,7 @@
+//! Every access is on record before its answer leaves: whatever becomes of the log, nothing is shown that it lacks.
+
+mod complete;
+mod erase;
+mod outage;
+mod routes;
+mod stage;

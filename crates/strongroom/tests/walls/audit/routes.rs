@@ -1,0 +1,189 @@
+//! The native API's routes as the router's source has them, and a request to each with what the log must say of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+const ROUTER: &str = include_str!("../../../../http/src/router.rs");
+
+/// `METHOD /route` of the native API, as the router's source has them.
+pub(crate) fn routes() -> BTreeSet<String> {
+    let (_, native) = ROUTER.split_once("fn native()").unwrap();
+    let (native, _) = native.split_once("pub fn router").unwrap();
+    let mut routes = BTreeSet::new();
+    for entry in native.split("\"/api/v1/").skip(1) {
+        let (route, methods) = entry.split_once('"').unwrap();
+        for method in ["get", "put", "post", "patch", "delete"] {
+            if methods.contains(&format!("{method}(native::")) {
+                routes.insert(format!("{} {route}", method.to_uppercase()));
+            }
+        }
+    }
+    routes
+}
+
+/// What is asked for, and what the log must say of it.
+pub(crate) struct Case {
+    pub(crate) route: &'static str,
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
+    pub(crate) action: &'static str,
+    /// In the entry, of a success and of a denial.
+    pub(crate) about: [String; 2],
+}
+
+pub(crate) struct Names {
+    pub(crate) client: String,
+    pub(crate) secret_id: String,
+    pub(crate) principal: String,
+}
+
+pub(crate) fn cases(names: &Names) -> Vec<Case> {
+    let Names {
+        client,
+        secret_id,
+        principal,
+    } = names;
+    let rules = || json!({"rules": [{"path": "secret/x", "capabilities": ["read"]}]});
+    let case = |route, path: &str, body, action, about: [&str; 2]| Case {
+        route,
+        path: path.into(),
+        body,
+        action,
+        about: about.map(str::to_owned),
+    };
+    let same = |route, path: &str, body, action, about: &str| case(route, path, body, action, [about, about]);
+    let metadata = |owner| Some(json!({"owner": owner}));
+    let undelete = json!({"action": "undelete", "versions": [1]});
+    let batch = json!({"reads": [{"path": "all/x"}]});
+    vec![
+        same(
+            "PUT secrets/{*path}",
+            "secrets/all/x",
+            Some(json!({"value": "v"})),
+            "secret.write",
+            "all/x",
+        ),
+        same("GET secrets/{*path}", "secrets/all/x", None, "secret.read", "all/x"),
+        same(
+            "DELETE secrets/{*path}",
+            "secrets/all/x",
+            None,
+            "secret.delete",
+            "all/x",
+        ),
+        same(
+            "GET versions/{*path}",
+            "versions/all/x",
+            None,
+            "secret.history",
+            "all/x",
+        ),
+        same(
+            "POST versions/{*path}",
+            "versions/all/x",
+            Some(undelete),
+            "secret.undelete",
+            "all/x",
+        ),
+        same("GET metadata/{*path}", "metadata/all/x", None, "metadata.read", "all/x"),
+        same(
+            "PUT metadata/{*path}",
+            "metadata/all/x",
+            metadata("a"),
+            "metadata.write",
+            "all/x",
+        ),
+        same(
+            "PATCH metadata/{*path}",
+            "metadata/all/x",
+            metadata("b"),
+            "metadata.write",
+            "all/x",
+        ),
+        same(
+            "PUT labels/{*path}",
+            "labels/all/x",
+            Some(json!({"label": "mine", "version": 1})),
+            "label.move",
+            "all/x",
+        ),
+        same(
+            "DELETE labels/{*path}",
+            "labels/all/x?label=mine",
+            None,
+            "label.remove",
+            "all/x",
+        ),
+        same("GET list", "list", None, "secret.list", ""),
+        same("GET list/", "list/", None, "secret.list", ""),
+        same("GET list/{*prefix}", "list/all", None, "secret.list", "all"),
+        same("POST batch", "batch", Some(batch), "secret.read", "all/x"),
+        same("GET policies", "policies", None, "policy.read", ""),
+        same(
+            "PUT policies/{name}",
+            "policies/new",
+            Some(rules()),
+            "policy.write",
+            "new",
+        ),
+        same("GET policies/{name}", "policies/new", None, "policy.read", "new"),
+        same("DELETE policies/{name}", "policies/new", None, "policy.delete", "new"),
+        same("GET roles", "roles", None, "role.read", ""),
+        same(
+            "PUT roles/{name}",
+            "roles/new",
+            Some(json!({"policies": []})),
+            "role.write",
+            "new",
+        ),
+        same("GET roles/{name}", "roles/new", None, "role.read", "new"),
+        same("DELETE roles/{name}", "roles/new", None, "role.delete", "new"),
+        same("GET clients", "clients", None, "client.read", ""),
+        // Its id is not known before.
+        case(
+            "POST clients",
+            "clients",
+            Some(json!({"name": "new", "role": "kept"})),
+            "client.create",
+            ["<client_id>", ""],
+        ),
+        same(
+            "GET clients/{id}",
+            &format!("clients/{client}"),
+            None,
+            "client.read",
+            client,
+        ),
+        same(
+            "POST clients/{id}/secrets",
+            &format!("clients/{client}/secrets"),
+            Some(json!({})),
+            "client.secret_create",
+            client,
+        ),
+        same(
+            "DELETE clients/{id}/secrets/{secret_id}",
+            &format!("clients/{client}/secrets/{secret_id}"),
+            None,
+            "client.secret_delete",
+            client,
+        ),
+        same(
+            "POST principals/{id}/erase",
+            &format!("principals/{principal}/erase"),
+            Some(json!({})),
+            "principal.erase",
+            principal,
+        ),
+        same(
+            "DELETE clients/{id}",
+            &format!("clients/{client}"),
+            None,
+            "client.delete",
+            client,
+        ),
+        same("POST keys/data/rotate", "keys/data/rotate", None, "key.data_rotate", ""),
+        same("GET audit", "audit?limit=1", None, "audit.read", ""),
+    ]
+}
