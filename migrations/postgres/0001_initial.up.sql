@@ -104,23 +104,3 @@ CREATE TABLE strongroom.entry_kept (LIKE strongroom.entry_reads) PARTITION BY RA
 CREATE TABLE strongroom.entry_kept_default PARTITION OF strongroom.entry_kept DEFAULT;
 CREATE INDEX entry_kept_batch ON strongroom.entry_kept USING brin (batch) WITH (pages_per_range = 16);
 CREATE INDEX entry_kept_at ON strongroom.entry_kept USING brin (at) WITH (pages_per_range = 16);
-
--- Limits stand with the role in this database, so that they hold behind a pooler too; the program checks them at start.
--- The generic plan keeps the record statement from being planned anew for each revision it asks about.
-DO $$
-DECLARE
-    setting text;
-BEGIN
-    FOREACH setting IN ARRAY ARRAY[
-        'statement_timeout = ''1s''',
-        'lock_timeout = ''200ms''',
-        'idle_in_transaction_session_timeout = ''1s''',
-        'synchronous_commit = ''on''',
-        'plan_cache_mode = ''force_generic_plan''',
-        -- A generic plan may be made while a table is still empty: by index then, whatever the statistics say.
-        'enable_seqscan = ''off''', 'enable_hashjoin = ''off''', 'enable_mergejoin = ''off''', 'jit = ''off'''
-    ] LOOP
-        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET ', current_database()) || setting;
-    END LOOP;
-END
-$$;

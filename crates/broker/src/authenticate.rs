@@ -29,7 +29,11 @@ impl Broker {
         let now = self.0.clock.now();
         if let Some(session) = self.0.node.session(&hash) {
             count(&self.0.stats.session_hits);
-            return if session.expired(now) { Err(refused()) } else { Ok(session) };
+            return if session.expired(now) {
+                Err(refused())
+            } else {
+                Ok(session)
+            };
         }
         count(&self.0.stats.session_misses);
         // Boxed, as all that is rare on a read's way: the future of a hit stays small.
@@ -51,14 +55,27 @@ impl Broker {
     }
 
     async fn verify_service_token(&self, token: &SecretString) -> Result<(Session, Revision)> {
-        let hashes = self.0.ring.keys.load().token_hashes(token.expose_secret()).map_err(Error::internal)?;
-        let keys: Vec<_> = hashes.iter().map(|hash| self.key(Kind::Token, hash.to_string())).collect();
+        let hashes = self
+            .0
+            .ring
+            .keys
+            .load()
+            .token_hashes(token.expose_secret())
+            .map_err(Error::internal)?;
+        let keys: Vec<_> = hashes
+            .iter()
+            .map(|hash| self.key(Kind::Token, hash.to_string()))
+            .collect();
         let found = self.load_keys::<Token>(&keys).await?;
         let token = found.value.into_iter().next().ok_or_else(refused)?;
         let principal = self.load_principal(token.body.principal).await?;
         let who = principal.value.ok_or_else(refused)?;
         // A service token's own policies come with `tokens`; until then only the root token exists.
-        let grants = if token.body.root { Grants::Root } else { Grants::Policies(PolicySet::default()) };
+        let grants = if token.body.root {
+            Grants::Root
+        } else {
+            Grants::Policies(PolicySet::default())
+        };
         let session = Session {
             principal: token.body.principal,
             namespace: self.0.namespace,
@@ -74,27 +91,45 @@ impl Broker {
 
     async fn verify_access_token(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
         let keys = self.0.ring.keys.load_full();
-        let (claims, _) =
-            keys.verify(token.expose_secret(), &self.0.settings.issuer, now).map_err(|_| refused())?;
+        let (claims, _) = keys
+            .verify(token.expose_secret(), &self.0.settings.issuer, now)
+            .map_err(|_| refused())?;
         if claims.namespace != self.0.namespace {
             return Err(refused());
         }
         let id = ObjectId::parse(&claims.client_id).ok_or_else(refused)?;
         let client = self.load_client(id).await?;
-        let Some(found) = client.value else { return Err(refused()) };
+        let Some(found) = client.value else {
+            return Err(refused());
+        };
         // What the token was issued for must still be what the client is.
         if found.body.principal != claims.sub || found.body.role.as_str() != claims.role {
             return Err(refused());
         }
         let role_name = Name::parse(&claims.role).map_err(|_| refused())?;
         let role = self.load_role(&role_name).await?;
-        let Some(role_found) = role.value else { return Err(refused()) };
+        let Some(role_found) = role.value else {
+            return Err(refused());
+        };
         let principal = self.load_principal(claims.sub).await?;
-        let Some(who) = principal.value else { return Err(refused()) };
+        let Some(who) = principal.value else {
+            return Err(refused());
+        };
         let policies = self.load_policies(&role_found.body.policies).await?;
-        let mut rests_on = vec![found.record.key(), role_found.record.key(), who.record.key(), self.ring_key()];
+        let mut rests_on = vec![
+            found.record.key(),
+            role_found.record.key(),
+            who.record.key(),
+            self.ring_key(),
+        ];
         // Named policies count whether they exist or not: one made later must be seen.
-        rests_on.extend(role_found.body.policies.iter().map(|name| self.key(Kind::Policy, name.as_str())));
+        rests_on.extend(
+            role_found
+                .body
+                .policies
+                .iter()
+                .map(|name| self.key(Kind::Policy, name.as_str())),
+        );
         let session = Session {
             principal: claims.sub,
             namespace: self.0.namespace,

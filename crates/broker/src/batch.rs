@@ -40,7 +40,10 @@ impl Broker {
         check_count(reads.len())?;
         let each = reads.into_iter().map(|read| async move {
             let result = self.read(request, &read.path, &read.selector).await;
-            BatchItem { path: read.path, result }
+            BatchItem {
+                path: read.path,
+                result,
+            }
         });
         Ok(join_all(each).await)
     }
@@ -56,16 +59,30 @@ impl Broker {
         let mut paths: Vec<SecretPath> = writes.iter().map(|write| write.path.clone()).collect();
         let in_order = paths.clone();
         paths.sort();
-        if let Some(twice) = paths.windows(2).find(|pair| pair.first() == pair.last()).and_then(<[_]>::first) {
+        if let Some(twice) = paths
+            .windows(2)
+            .find(|pair| pair.first() == pair.last())
+            .and_then(<[_]>::first)
+        {
             return Err(Error::invalid(format!("The path '{twice}' stands twice in the batch.")));
         }
         if atomic {
             let written = self.put_many(request, writes).await?;
-            return Ok(in_order.into_iter().zip(written).map(|(path, written)| BatchItem { path, result: Ok(written) }).collect());
+            return Ok(in_order
+                .into_iter()
+                .zip(written)
+                .map(|(path, written)| BatchItem {
+                    path,
+                    result: Ok(written),
+                })
+                .collect());
         }
         let each = writes.into_iter().map(|write| async move {
             let path = write.path.clone();
-            BatchItem { path, result: self.put(request, write).await }
+            BatchItem {
+                path,
+                result: self.put(request, write).await,
+            }
         });
         Ok(join_all(each).await)
     }

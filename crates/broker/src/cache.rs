@@ -87,7 +87,10 @@ impl Node {
         let items = usize::try_from(secret_bytes / 1024).unwrap_or(1024).max(64);
         Self {
             revision: AtomicI64::new(revision.0),
-            learning: Mutex::new(Recent { floor: revision, touches: VecDeque::new() }),
+            learning: Mutex::new(Recent {
+                floor: revision,
+                touches: VecDeque::new(),
+            }),
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
             ring_stale: AtomicBool::new(false),
@@ -125,13 +128,23 @@ impl Node {
     /// The newest revision, and what was learned since `decided_at`: what a fence need not ask for again.
     pub(crate) fn recent(&self, decided_at: Revision) -> (Revision, Touched) {
         let recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
-        let newer = recent.touches.iter().rev().take_while(|touch| touch.revision > decided_at);
+        let newer = recent
+            .touches
+            .iter()
+            .rev()
+            .take_while(|touch| touch.revision > decided_at);
         // From the newest: the first entry of an object is the one to keep.
         let mut objects = HashMap::new();
         for touch in newer {
             objects.entry(touch.key.clone()).or_insert(touch.revision);
         }
-        (self.revision(), Touched { objects, floor: recent.floor })
+        (
+            self.revision(),
+            Touched {
+                objects,
+                floor: recent.floor,
+            },
+        )
     }
 
     /// Learns what changed after `since`, up to `fence.top`.
@@ -155,7 +168,9 @@ impl Node {
             }
             Moved::Touches(touches) => {
                 self.void(touches);
-                recent.touches.extend(touches.iter().filter(|touch| touch.revision > known).cloned());
+                recent
+                    .touches
+                    .extend(touches.iter().filter(|touch| touch.revision > known).cloned());
                 while recent.touches.len() > RECENT {
                     if let Some(forgotten) = recent.touches.pop_front() {
                         recent.floor = forgotten.revision;
@@ -182,7 +197,9 @@ impl Node {
         }
         if grants {
             self.sessions.retain(|_, session| {
-                !touches.iter().any(|touch| touch.key.kind != Kind::Secret && session.rests_on.contains(&touch.key))
+                !touches
+                    .iter()
+                    .any(|touch| touch.key.kind != Kind::Secret && session.rests_on.contains(&touch.key))
             });
         }
     }

@@ -14,25 +14,30 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) fn new(boot: i64, lane: Lane) -> Self {
-        Self { lane, next: BatchId::new(boot, lane, 1), previous: Digest::ZERO }
+        Self {
+            lane,
+            next: BatchId::new(boot, lane, 1),
+            previous: Digest::ZERO,
+        }
     }
 
     /// Seals entries under the next number. The chain goes on only at [`Chain::advance`].
-    pub(crate) fn seal(
-        &self,
-        keys: &Keys,
-        now: Time,
-        notes: impl IntoIterator<Item = Noted>,
-    ) -> Result<SealedBatch> {
+    pub(crate) fn seal(&self, keys: &Keys, now: Time, notes: impl IntoIterator<Item = Noted>) -> Result<SealedBatch> {
         let entries = fold(notes, self.next);
-        let leaves: Vec<Digest> = entries.iter().map(|stored| merkle::leaf(&stored.entry.canonical())).collect();
+        let leaves: Vec<Digest> = entries
+            .iter()
+            .map(|stored| merkle::leaf(&stored.entry.canonical()))
+            .collect();
         let batch = self.batch(keys, now, merkle::root(&leaves), entries.len())?;
         Ok(SealedBatch { batch, entries })
     }
 
     /// What takes the number's place if its commit never happened.
     pub(crate) fn void(&self, keys: &Keys, now: Time) -> Result<SealedBatch> {
-        Ok(SealedBatch { batch: self.batch(keys, now, merkle::root(&[]), 0)?, entries: Vec::new() })
+        Ok(SealedBatch {
+            batch: self.batch(keys, now, merkle::root(&[]), 0)?,
+            entries: Vec::new(),
+        })
     }
 
     fn batch(&self, keys: &Keys, at: Time, root: Digest, count: usize) -> Result<Batch> {

@@ -1,6 +1,8 @@
 //! How a change is made: decided from rows that were read, committed if they are still the same, else decided again.
 
-use zeroize::Zeroizing;
+use std::time::{Duration, Instant};
+
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use strongroom_domain::access::Access;
@@ -8,7 +10,7 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::grant::UsedChangeId;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Change, Code, Error, Kind, Result, Row, Touch, Write};
-use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
 
 use crate::Broker;
 use crate::lanes::{Ground, Recorded};
@@ -18,7 +20,7 @@ use crate::request::Request;
 /// How often a change that did not compare is decided again.
 const ATTEMPTS: usize = 8;
 /// How long a change id is remembered.
-const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
+const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// What is asked for, before it is decided.
 pub(crate) struct Asked<'a> {
@@ -63,7 +65,12 @@ impl Broker {
             asked.locks.push(self.key(Kind::ChangeId, id.as_str()));
         }
         let _held = self.0.locks.hold(std::mem::take(&mut asked.locks)).await;
+        let began = Instant::now();
+        let mut last = Recorded::Moved;
         for _ in 0..ATTEMPTS {
+            if began.elapsed() > self.0.settings.audit_deadline {
+                break;
+            }
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
             let session = match self.authenticate(request).await {
@@ -71,13 +78,20 @@ impl Broker {
                 Err(error) if !is_recorded(error.code) => return Err(error),
                 Err(error) => {
                     let effect = Effect::new(asked.action, "");
-                    match self.record_event(request, None, decided_at, effect, Some(&error)).await? {
+                    match self
+                        .record_event(request, None, decided_at, effect, Some(&error))
+                        .await?
+                    {
                         Recorded::Committed => return Err(error),
                         _ => continue,
                     }
                 }
             };
-            let attempt = Attempt { session: session.clone(), decided_at, now: self.0.clock.now() };
+            let attempt = Attempt {
+                session: session.clone(),
+                decided_at,
+                now: self.0.clock.now(),
+            };
             let decided = match self.repeated(&attempt, &asked).await {
                 Ok(Some(answer)) => Ok(Decided::Nothing(answer)),
                 Ok(None) => decide(attempt.clone()).await,
@@ -86,48 +100,65 @@ impl Broker {
             let effect = Effect::new(asked.action, asked.path.clone());
             let (refusal, answer) = match decided {
                 Ok(Decided::Write(decision)) => match self.commit(request, &attempt, &asked, decision).await? {
-                    Some(answer) => return Ok(answer),
-                    None => continue,
+                    Ok(answer) => return Ok(answer),
+                    Err(recorded) => {
+                        last = recorded;
+                        continue;
+                    }
                 },
                 Ok(Decided::Nothing(answer)) => (None, Ok(answer)),
                 Err(error) if !is_recorded(error.code) => return Err(error),
                 Err(error) => (Some(error), Err(())),
             };
-            match self.record_event(request, Some(session), decided_at, effect, refusal.as_ref()).await? {
-                Recorded::Committed => {
-                    return answer.map_err(|()| refusal.unwrap_or_else(|| Error::from(Code::Internal)));
-                }
-                _ => continue,
+            let recorded = self
+                .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
+                .await?;
+            if recorded == Recorded::Committed {
+                return answer.map_err(|()| refusal.unwrap_or_else(|| Error::from(Code::Internal)));
             }
         }
-        Err(Error::new(Code::Unsettled, "The rows kept changing while the change was decided."))
+        Err(match last {
+            Recorded::Busy => Error::new(Code::StoreUnavailable, "Another holds a lock that the change needs."),
+            _ => Error::new(Code::Unsettled, "The rows kept changing while the change was decided."),
+        })
     }
 
-    /// `None`: it did not compare, or its ground moved.
+    /// The answer, or why the change is to be decided again.
     async fn commit<T: Serialize>(
         &self,
         request: &Request,
         attempt: &Attempt,
         asked: &Asked<'_>,
         mut decision: Decision<T>,
-    ) -> Result<Option<T>> {
+    ) -> Result<Result<T, Recorded>> {
         if let Some(id) = &asked.id {
-            decision.writes.push(self.remember(attempt, id, &asked.fingerprint, &decision.answer)?);
+            decision
+                .writes
+                .push(self.remember(attempt, id, &asked.fingerprint, &decision.answer)?);
         }
         let notes = decision
             .effects
             .into_iter()
             .map(|effect| self.note(request, Some(&attempt.session), effect, None))
             .collect::<Result<Vec<_>>>()?;
-        let change = Change { writes: decision.writes, touches: decision.touches };
-        let ground =
-            Ground { decided_at: attempt.decided_at, session: Some(attempt.session.clone()), objects: Vec::new() };
+        let change = Change {
+            writes: decision.writes,
+            touches: decision.touches,
+        };
+        let ground = Ground {
+            decided_at: attempt.decided_at,
+            session: Some(attempt.session.clone()),
+            objects: Vec::new(),
+        };
         match self.0.lanes.change(notes, change, ground).await? {
-            Recorded::Committed => Ok(Some(decision.answer)),
-            Recorded::Moved | Recorded::Conflict | Recorded::Failed(_) => Ok(None),
+            Recorded::Committed => Ok(Ok(decision.answer)),
+            again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(
                 Code::OutcomeUnknown,
-                format!("The change '{}' may or may not have been made; repeat it with this id.", decision.id),
+                format!(
+                    "The change '{}' may or may not have been made; repeat it with this id.",
+                    decision.id
+                ),
             )),
         }
     }
@@ -135,13 +166,22 @@ impl Broker {
     /// The answer of an earlier request with this change id.
     async fn repeated<T: DeserializeOwned>(&self, attempt: &Attempt, asked: &Asked<'_>) -> Result<Option<T>> {
         let Some(id) = &asked.id else { return Ok(None) };
-        let Some(used) = self.load::<UsedChangeId>(Kind::ChangeId, id).await?.value else { return Ok(None) };
+        let Some(used) = self.load::<UsedChangeId>(Kind::ChangeId, id).await?.value else {
+            return Ok(None);
+        };
         // Remembered for a time, not until upkeep comes by.
         if used.record.due.is_some_and(|due| due <= attempt.now) {
-            return Err(Error::new(Code::ChangeIdReused, "This change id was used more than 24 hours ago."));
+            return Err(Error::new(
+                Code::ChangeIdReused,
+                "This change id was used more than 24 hours ago.",
+            ));
         }
         let mut denial = None;
-        if !asked.any_of.iter().any(|access| attempt.authorise(*access).map_err(|error| denial = Some(error)).is_ok()) {
+        if !asked
+            .any_of
+            .iter()
+            .any(|access| attempt.authorise(*access).map_err(|error| denial = Some(error)).is_ok())
+        {
             return Err(denial.unwrap_or_else(|| Error::from(Code::PermissionDenied)));
         }
         let keys = self.0.ring.keys.load();
@@ -159,10 +199,16 @@ impl Broker {
         let keys = self.0.ring.keys.load();
         let row = self.new_id();
         let text = Zeroizing::new(serde_json::to_vec(answer).map_err(Error::internal)?);
-        let (epoch, sealed) =
-            keys.seal_answer(self.0.namespace, row, self.0.entropy.bytes(), &text).map_err(Error::internal)?;
+        let (epoch, sealed) = keys
+            .seal_answer(self.0.namespace, row, self.0.entropy.bytes(), &text)
+            .map_err(Error::internal)?;
         let (key, request) = keys.request_digest(fingerprint).map_err(Error::internal)?;
-        let body = UsedChangeId { request, key, epoch, answer: HEXLOWER.encode(&sealed) };
+        let body = UsedChangeId {
+            request,
+            key,
+            epoch,
+            answer: HEXLOWER.encode(&sealed),
+        };
         let record = self.new_record(Kind::ChangeId, row, id, Some(attempt.now + REMEMBERED), &body)?;
         Ok(Write::Insert(Row::Record(record)))
     }

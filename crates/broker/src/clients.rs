@@ -59,7 +59,12 @@ fn view(found: Checked<Client>) -> ClientView {
         name: found.record.name,
         role: found.body.role,
         principal: found.body.principal,
-        secrets: secrets.map(|secret| SecretView { secret_id: secret.id, created_at: secret.created_at }).collect(),
+        secrets: secrets
+            .map(|secret| SecretView {
+                secret_id: secret.id,
+                created_at: secret.created_at,
+            })
+            .collect(),
         created_at: found.body.created_at,
     }
 }
@@ -82,8 +87,18 @@ impl Broker {
         .await
     }
 
-    pub async fn clients(&self, request: &Request, after: &str, limit: u16) -> Result<(Vec<ClientView>, Option<String>)> {
-        let noun = Noun { kind: Kind::Client, name: "", action: Action::ClientRead, access: Access::Clients };
+    pub async fn clients(
+        &self,
+        request: &Request,
+        after: &str,
+        limit: u16,
+    ) -> Result<(Vec<ClientView>, Option<String>)> {
+        let noun = Noun {
+            kind: Kind::Client,
+            name: "",
+            action: Action::ClientRead,
+            access: Access::Clients,
+        };
         let (found, next) = self.list_objects::<Client>(request, noun, after, limit).await?;
         Ok((found.into_iter().map(view).collect(), next))
     }
@@ -96,7 +111,11 @@ impl Broker {
             path: String::new(),
             locks: vec![self.key(Kind::Client, name.as_str())],
             id: request.change_id.clone(),
-            fingerprint: Canon::new("client.create").text(name.as_str()).text(role.as_str()).done().into(),
+            fingerprint: Canon::new("client.create")
+                .text(name.as_str())
+                .text(role.as_str())
+                .done()
+                .into(),
             any_of: vec![access],
         };
         self.change(request, asked, |attempt| async move {
@@ -105,7 +124,10 @@ impl Broker {
                 return Err(Error::invalid(format!("There is no role '{role}'.")));
             }
             if self.load::<Client>(Kind::Client, name.as_str()).await?.value.is_some() {
-                return Err(Error::new(Code::Conflict, format!("There is a client '{name}' already.")));
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("There is a client '{name}' already."),
+                ));
             }
             let principal_id = PrincipalId(self.0.entropy.bytes());
             let principal = Principal {
@@ -123,7 +145,13 @@ impl Broker {
                 created_at: attempt.now,
             };
             let record = self.new_record(Kind::Client, self.new_id(), name.as_str(), None, &client)?;
-            let person = self.new_record(Kind::Principal, self.new_id(), &principal_id.to_string(), None, &principal)?;
+            let person = self.new_record(
+                Kind::Principal,
+                self.new_id(),
+                &principal_id.to_string(),
+                None,
+                &principal,
+            )?;
             let answer = shown(&record.id, name.as_str(), &client, secret)?;
             Ok(Decided::Write(Decision {
                 touches: vec![touch(record.key(), Action::ClientCreate, None)],
@@ -223,7 +251,10 @@ impl Broker {
             Ok(Decided::Write(Decision {
                 writes: vec![write],
                 touches: vec![touch(record.key(), action, None)],
-                effects: vec![Effect { digest: Some(record.digest()), ..Effect::new(action, id) }],
+                effects: vec![Effect {
+                    digest: Some(record.digest()),
+                    ..Effect::new(action, id)
+                }],
                 answer,
                 id: self.new_id().to_string(),
             }))
@@ -232,9 +263,26 @@ impl Broker {
     }
 
     fn make_secret(&self, attempt: &Attempt) -> Result<(String, ClientSecret)> {
-        let secret = format!("{SECRET_PREFIX}{}", BASE64URL_NOPAD.encode(&self.0.entropy.bytes::<32>()));
-        let (key, hash) = self.0.ring.keys.load().hash_client_secret(&secret).map_err(Error::internal)?;
-        Ok((secret, ClientSecret { id: self.new_id(), key, hash, created_at: attempt.now }))
+        let secret = format!(
+            "{SECRET_PREFIX}{}",
+            BASE64URL_NOPAD.encode(&self.0.entropy.bytes::<32>())
+        );
+        let (key, hash) = self
+            .0
+            .ring
+            .keys
+            .load()
+            .hash_client_secret(&secret)
+            .map_err(Error::internal)?;
+        Ok((
+            secret,
+            ClientSecret {
+                id: self.new_id(),
+                key,
+                hash,
+                created_at: attempt.now,
+            },
+        ))
     }
 }
 

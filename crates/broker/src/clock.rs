@@ -15,7 +15,11 @@ pub(crate) struct NodeClock {
 
 impl NodeClock {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, offset: AtomicI64::new(0), uncertainty: AtomicI64::new(0) }
+        Self {
+            clock,
+            offset: AtomicI64::new(0),
+            uncertainty: AtomicI64::new(0),
+        }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -26,7 +30,8 @@ impl NodeClock {
     /// makes that true.
     pub(crate) fn observe(&self, sent: Time, db_now: Time) {
         let received = self.now();
-        self.uncertainty.store(received.0.saturating_sub(sent.0), Ordering::Relaxed);
+        self.uncertainty
+            .store(received.0.saturating_sub(sent.0), Ordering::Relaxed);
         let step = if db_now < sent {
             db_now.0.saturating_sub(sent.0)
         } else if db_now > received {

@@ -24,19 +24,33 @@ pub struct Deleted {
 impl Broker {
     /// Deletes the current version, recoverably.
     pub async fn delete(&self, request: &Request, path: &SecretPath) -> Result<Deleted> {
-        self.edit_head(request, Action::SecretDelete, Capability::Delete, path, b"", |head, now| {
-            let version = head.delete_current(now)?;
-            Ok((Some(version), Deleted { version }))
-        })
+        self.edit_head(
+            request,
+            Action::SecretDelete,
+            Capability::Delete,
+            path,
+            b"",
+            |head, now| {
+                let version = head.delete_current(now)?;
+                Ok((Some(version), Deleted { version }))
+            },
+        )
         .await
     }
 
     pub async fn undelete(&self, request: &Request, path: &SecretPath, versions: &[i64]) -> Result<()> {
         let asked: Vec<u8> = versions.iter().flat_map(|version| version.to_be_bytes()).collect();
-        self.edit_head(request, Action::SecretUndelete, Capability::Update, path, &asked, |head, now| {
-            head.undelete(versions, now)?;
-            Ok((versions.first().copied(), ()))
-        })
+        self.edit_head(
+            request,
+            Action::SecretUndelete,
+            Capability::Update,
+            path,
+            &asked,
+            |head, now| {
+                head.undelete(versions, now)?;
+                Ok((versions.first().copied(), ()))
+            },
+        )
         .await
     }
 
@@ -56,7 +70,11 @@ impl Broker {
             path: path.to_string(),
             locks: vec![self.key(Kind::Secret, path.as_str())],
             id: request.change_id.clone(),
-            fingerprint: Canon::new(action.name()).text(path.as_str()).bytes(fingerprint).done().into(),
+            fingerprint: Canon::new(action.name())
+                .text(path.as_str())
+                .bytes(fingerprint)
+                .done()
+                .into(),
             any_of: vec![access],
         };
         let edit = &edit;
@@ -69,7 +87,12 @@ impl Broker {
             Ok(Decided::Write(Decision {
                 writes: vec![write],
                 touches: vec![touch(record.key(), action, version)],
-                effects: vec![Effect { action, path: path.to_string(), version, digest: Some(record.digest()) }],
+                effects: vec![Effect {
+                    action,
+                    path: path.to_string(),
+                    version,
+                    digest: Some(record.digest()),
+                }],
                 answer,
                 id: self.new_id().to_string(),
             }))

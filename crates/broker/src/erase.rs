@@ -14,7 +14,7 @@ use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
 use crate::record::Effect;
 use crate::request::Request;
-use crate::rows::{store_failed, touch};
+use crate::rows::touch;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Erased {
@@ -49,14 +49,23 @@ impl Broker {
                 Ok(Decided::Write(Decision {
                     writes: vec![write],
                     touches: vec![touch(record.key(), Action::PrincipalErase, None)],
-                    effects: vec![Effect { digest: Some(record.digest()), ..Effect::new(Action::PrincipalErase, id) }],
+                    effects: vec![Effect {
+                        digest: Some(record.digest()),
+                        ..Effect::new(Action::PrincipalErase, id)
+                    }],
                     answer: Erased { at: attempt.now },
                     id: self.new_id().to_string(),
                 }))
             })
             .await?;
         let principal = PrincipalId::parse(id).ok_or_else(absent)?;
-        while self.0.store.upkeep(self.0.clock.now(), Upkeep::ErasePrincipal(principal)).await.map_err(store_failed)?
+        while self
+            .ask(
+                self.0
+                    .store
+                    .upkeep(self.0.clock.now(), Upkeep::ErasePrincipal(principal)),
+            )
+            .await?
             == UpkeepDone::More
         {}
         Ok(erased.at)

@@ -8,35 +8,48 @@ use strongroom_domain::{Kind, Name, ObjectId, PrincipalId, Result, Revision};
 use strongroom_ports::At;
 
 use crate::Broker;
-use crate::rows::{Checked, store_failed};
+use crate::rows::Checked;
 
 impl Broker {
     /// The record of this kind and name, and the revision it was read at.
     pub(crate) async fn load<T: DeserializeOwned>(&self, kind: Kind, name: &str) -> Result<At<Option<Checked<T>>>> {
         let key = self.key(kind, name);
         let found = self.load_keys(std::slice::from_ref(&key)).await?;
-        Ok(At { value: found.value.into_iter().next(), revision: found.revision, db_now: found.db_now })
+        Ok(At {
+            value: found.value.into_iter().next(),
+            revision: found.revision,
+            db_now: found.db_now,
+        })
     }
 
     /// Those of the records that are there. Each is checked to be one that was asked for.
     pub(crate) async fn load_keys<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<At<Vec<Checked<T>>>> {
-        let found = self.0.store.find(self.0.clock.now(), keys).await.map_err(store_failed)?;
+        let found = self.ask(self.0.store.find(self.0.clock.now(), keys)).await?;
         let mut checked = Vec::with_capacity(found.value.len());
         for record in found.value {
             checked.push(self.check(record)?);
         }
-        Ok(At { value: checked, revision: found.revision, db_now: found.db_now })
+        Ok(At {
+            value: checked,
+            revision: found.revision,
+            db_now: found.db_now,
+        })
     }
 
     pub(crate) async fn load_client(&self, id: ObjectId) -> Result<At<Option<Checked<Client>>>> {
         let found = self
-            .0
-            .store
-            .find_by_id(self.0.clock.now(), self.0.namespace, Kind::Client, id)
-            .await
-            .map_err(store_failed)?;
+            .ask(
+                self.0
+                    .store
+                    .find_by_id(self.0.clock.now(), self.0.namespace, Kind::Client, id),
+            )
+            .await?;
         let value = found.value.map(|record| self.check(record)).transpose()?;
-        Ok(At { value, revision: found.revision, db_now: found.db_now })
+        Ok(At {
+            value,
+            revision: found.revision,
+            db_now: found.db_now,
+        })
     }
 
     pub(crate) async fn load_role(&self, name: &Name) -> Result<At<Option<Checked<Role>>>> {

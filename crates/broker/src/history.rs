@@ -22,7 +22,10 @@ impl Broker {
         self.serve(request, Action::SecretHistory, path.as_str(), |attempt| async move {
             attempt.authorise(Access::Secret(path, Capability::List))?;
             let head = self.head(path).await?.ok_or_else(no_secret)?;
-            Ok(Served::fresh(History { path: path.clone(), head: head.body }))
+            Ok(Served::fresh(History {
+                path: path.clone(),
+                head: head.body,
+            }))
         })
         .await
     }

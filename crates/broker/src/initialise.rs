@@ -77,23 +77,45 @@ pub async fn initialise(
     root_key: &RootKey,
 ) -> Result<Initialised> {
     let now = clock.now();
-    if !store.of_kind(now, Kind::KeySlot).await.map_err(store_failed)?.value.is_empty() {
+    if !store
+        .of_kind(now, Kind::KeySlot)
+        .await
+        .map_err(store_failed)?
+        .value
+        .is_empty()
+    {
         return Ok(Initialised::Before);
     }
     let namespace = NamespaceId(entropy.bytes());
     let keys = Keys::generate(namespace, now, &|| entropy.bytes()).map_err(Error::internal)?;
-    let maker = Maker { namespace, keys: &keys, entropy };
-    let token = format!("{SERVICE_TOKEN_PREFIX}{}", BASE64URL_NOPAD.encode(&entropy.bytes::<32>()));
+    let maker = Maker {
+        namespace,
+        keys: &keys,
+        entropy,
+    };
+    let token = format!(
+        "{SERVICE_TOKEN_PREFIX}{}",
+        BASE64URL_NOPAD.encode(&entropy.bytes::<32>())
+    );
     let principal = PrincipalId(entropy.bytes());
     let records = first_records(&maker, root_key, &token, principal, now)?;
     let digest = records.first().map(Record::digest);
     let change = Change {
-        touches: records.iter().map(|record| touch(record.key(), Action::Initialise, None)).collect(),
-        writes: records.into_iter().map(|record| Write::Insert(Row::Record(record))).collect(),
+        touches: records
+            .iter()
+            .map(|record| touch(record.key(), Action::Initialise, None))
+            .collect(),
+        writes: records
+            .into_iter()
+            .map(|record| Write::Insert(Row::Record(record)))
+            .collect(),
     };
     let batch = first_batch(&maker, principal, digest, now)?;
     let mut seal = |_: &_, _: &[_]| Verdict::Commit(batch.clone());
-    match store.apply(Lane::Changes, now, &[change], Revision(i64::MAX), &mut seal).await {
+    match store
+        .apply(Lane::Changes, now, &[change], Revision(i64::MAX), &mut seal)
+        .await
+    {
         Ok(applied) if applied.outcomes.first() == Some(&Some(Outcome::Applied)) => Ok(Initialised::Now(token.into())),
         // Somebody else's rows, or their first batch, stand there.
         Ok(_) | Err(StoreError::BatchTaken) => Ok(Initialised::Before),
@@ -110,14 +132,30 @@ fn first_records(
 ) -> Result<Vec<Record>> {
     let (namespace, keys, entropy) = (maker.namespace, maker.keys, maker.entropy);
     let slot_id = ObjectId(entropy.bytes());
-    let slot = keys.wrap(root_key, namespace, slot_id, entropy.bytes(), now).map_err(Error::internal)?;
+    let slot = keys
+        .wrap(root_key, namespace, slot_id, entropy.bytes(), now)
+        .map_err(Error::internal)?;
     let ring_id = ObjectId(entropy.bytes());
-    let ring = keys.seal_ring(namespace, ring_id, RowRev::FIRST.0, entropy.bytes()).map_err(Error::internal)?;
+    let ring = keys
+        .seal_ring(namespace, ring_id, RowRev::FIRST.0, entropy.bytes())
+        .map_err(Error::internal)?;
     let hash = keys.token_hashes(token).map_err(Error::internal)?.into_iter().next();
     let hash = hash.ok_or_else(|| Error::internal("no token-hash key"))?;
     Ok(vec![
-        maker.json(Kind::Namespace, ROOT, &NamespaceBody { id: namespace, created_at: now })?,
-        maker.record(Kind::KeySlot, slot_id, FILE_SLOT, serde_json::to_vec(&slot).map_err(Error::internal)?)?,
+        maker.json(
+            Kind::Namespace,
+            ROOT,
+            &NamespaceBody {
+                id: namespace,
+                created_at: now,
+            },
+        )?,
+        maker.record(
+            Kind::KeySlot,
+            slot_id,
+            FILE_SLOT,
+            serde_json::to_vec(&slot).map_err(Error::internal)?,
+        )?,
         maker.record(Kind::KeyRing, ring_id, RING, ring)?,
         maker.json(
             Kind::Principal,
@@ -133,7 +171,12 @@ fn first_records(
         maker.json(
             Kind::Token,
             &hash.to_string(),
-            &Token { principal, root: true, created_at: now, expires_at: None },
+            &Token {
+                principal,
+                root: true,
+                created_at: now,
+                expires_at: None,
+            },
         )?,
     ])
 }
@@ -167,5 +210,14 @@ fn first_batch(maker: &Maker<'_>, principal: PrincipalId, digest: Option<Digest>
         mac: Digest::ZERO,
     };
     let batch = maker.keys.mac_batch(batch).map_err(Error::internal)?;
-    Ok(SealedBatch { batch, entries: vec![StoredEntry { batch: id, place: 0, entry, accessor: None, source: None }] })
+    Ok(SealedBatch {
+        batch,
+        entries: vec![StoredEntry {
+            batch: id,
+            place: 0,
+            entry,
+            accessor: None,
+            source: None,
+        }],
+    })
 }

@@ -31,7 +31,14 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
         let (sent, since) = (inner.clock.now(), inner.node.revision());
         if let Ok(found) = inner.store.touches(sent, since, 100).await {
             inner.clock.observe(sent, found.db_now);
-            inner.node.learn(since, &Fence { db_now: found.db_now, top: found.revision, moved: found.value });
+            inner.node.learn(
+                since,
+                &Fence {
+                    db_now: found.db_now,
+                    top: found.revision,
+                    moved: found.value,
+                },
+            );
         }
     }
 }
@@ -51,9 +58,17 @@ async fn upkeep_once(inner: &Inner) -> Result<(), strongroom_ports::StoreError> 
     let now = inner.clock.now();
     let work = [
         Upkeep::MakePartitions,
-        Upkeep::Prune { before: now - CHANGES_KEPT },
-        Upkeep::DropEntries { class: Class::Reads, before: now - READS_KEPT },
-        Upkeep::DropEntries { class: Class::Kept, before: now - OTHERS_KEPT },
+        Upkeep::Prune {
+            before: now - CHANGES_KEPT,
+        },
+        Upkeep::DropEntries {
+            class: Class::Reads,
+            before: now - READS_KEPT,
+        },
+        Upkeep::DropEntries {
+            class: Class::Kept,
+            before: now - OTHERS_KEPT,
+        },
     ];
     for item in work {
         while inner.store.upkeep(now, item.clone()).await? == UpkeepDone::More {

@@ -8,12 +8,12 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Error, Kind, Result, Row, Write};
 
+use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
 use crate::initialise::RING;
 use crate::record::Effect;
 use crate::request::Request;
-use crate::rows::{store_failed, touch};
-use crate::Broker;
+use crate::rows::touch;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Epoch {
@@ -42,15 +42,18 @@ impl Broker {
     pub(crate) async fn reload_ring(&self) -> Result<()> {
         let now = self.0.clock.now();
         let found = self
-            .0
-            .store
-            .find_by_id(now, self.0.namespace, Kind::KeyRing, self.0.ring.id)
-            .await
-            .map_err(store_failed)?;
+            .ask(
+                self.0
+                    .store
+                    .find_by_id(now, self.0.namespace, Kind::KeyRing, self.0.ring.id),
+            )
+            .await?;
         let record = found.value.ok_or_else(|| Error::integrity("The key ring is gone."))?;
         let broken = |error| self.broken(Kind::KeyRing, error);
         let keys = self.0.ring.keys.load();
-        let newer = keys.reopen(record.namespace, record.id, record.rev.0, &record.body).map_err(broken)?;
+        let newer = keys
+            .reopen(record.namespace, record.id, record.rev.0, &record.body)
+            .map_err(broken)?;
         newer.check_record(&record).map_err(broken)?;
         self.0.ring.keys.store(newer.into());
         Ok(())
@@ -70,16 +73,19 @@ impl Broker {
             .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::DataKey)?;
                 let found = self
-                    .0
-                    .store
-                    .find_by_id(attempt.now, self.0.namespace, Kind::KeyRing, self.0.ring.id)
-                    .await
-                    .map_err(store_failed)?;
+                    .ask(
+                        self.0
+                            .store
+                            .find_by_id(attempt.now, self.0.namespace, Kind::KeyRing, self.0.ring.id),
+                    )
+                    .await?;
                 let old = found.value.ok_or_else(|| Error::integrity("The key ring is gone."))?;
                 let broken = |error| self.broken(Kind::KeyRing, error);
                 let keys = self.0.ring.keys.load();
                 keys.check_record(&old).map_err(broken)?;
-                let keys = keys.reopen(old.namespace, old.id, old.rev.0, &old.body).map_err(broken)?;
+                let keys = keys
+                    .reopen(old.namespace, old.id, old.rev.0, &old.body)
+                    .map_err(broken)?;
                 let entropy = &self.0.entropy;
                 let newer = keys
                     .with_data_epoch(self.0.namespace, attempt.now, &|| entropy.bytes())
@@ -89,10 +95,17 @@ impl Broker {
                     .seal_ring(old.namespace, old.id, rev.0, entropy.bytes())
                     .map_err(Error::internal)?;
                 let record = newer
-                    .mac_record(strongroom_domain::Record { rev, body, ..old.clone() })
+                    .mac_record(strongroom_domain::Record {
+                        rev,
+                        body,
+                        ..old.clone()
+                    })
                     .map_err(Error::internal)?;
                 let epoch = newer.data_epoch(self.0.namespace).map_err(Error::internal)?;
-                let effect = Effect { digest: Some(record.digest()), ..Effect::new(Action::DataKeyRotate, "") };
+                let effect = Effect {
+                    digest: Some(record.digest()),
+                    ..Effect::new(Action::DataKeyRotate, "")
+                };
                 Ok(Decided::Write(Decision {
                     touches: vec![touch(record.key(), Action::DataKeyRotate, None)],
                     writes: vec![Write::Replace(old.rev, Row::Record(record))],

@@ -12,19 +12,33 @@ impl Broker {
     pub async fn move_label(&self, request: &Request, path: &SecretPath, label: &str, version: i64) -> Result<()> {
         secret::check_label(label)?;
         let asked = format!("{label}\0{version}");
-        self.edit_head(request, Action::LabelMove, Capability::Update, path, asked.as_bytes(), |head, now| {
-            head.move_label(label, version, now)?;
-            Ok((Some(version), ()))
-        })
+        self.edit_head(
+            request,
+            Action::LabelMove,
+            Capability::Update,
+            path,
+            asked.as_bytes(),
+            |head, now| {
+                head.move_label(label, version, now)?;
+                Ok((Some(version), ()))
+            },
+        )
         .await
     }
 
     pub async fn remove_label(&self, request: &Request, path: &SecretPath, label: &str) -> Result<()> {
         secret::check_label(label)?;
-        self.edit_head(request, Action::LabelRemove, Capability::Update, path, label.as_bytes(), |head, now| {
-            head.remove_label(label, now)?;
-            Ok((None, ()))
-        })
+        self.edit_head(
+            request,
+            Action::LabelRemove,
+            Capability::Update,
+            path,
+            label.as_bytes(),
+            |head, now| {
+                head.remove_label(label, now)?;
+                Ok((None, ()))
+            },
+        )
         .await
     }
 }

@@ -33,6 +33,7 @@ mod rows;
 mod search_audit;
 mod session;
 mod stats;
+mod worker;
 
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};

@@ -8,7 +8,7 @@ use strongroom_domain::{Kind, Prefix, Result, Time};
 use crate::Broker;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
-use crate::rows::{Checked, store_failed};
+use crate::rows::Checked;
 
 /// Records read at a time, and how often, for one page: what is hidden from the caller costs reads too.
 const CHUNK: u16 = 1000;
@@ -67,11 +67,12 @@ impl Broker {
         let mut items: Vec<ListItem> = Vec::new();
         for _ in 0..MAX_CHUNKS {
             let found = self
-                .0
-                .store
-                .list(attempt.now, self.0.namespace, Kind::Secret, &start, &after, CHUNK)
-                .await
-                .map_err(store_failed)?;
+                .ask(
+                    self.0
+                        .store
+                        .list(attempt.now, self.0.namespace, Kind::Secret, &start, &after, CHUNK),
+                )
+                .await?;
             let last_chunk = found.value.len() < usize::from(CHUNK);
             for record in found.value {
                 // Below a folder that was seen already; no path holds the greatest character, which ends its range.
@@ -80,11 +81,21 @@ impl Broker {
                 }
                 let secret: Checked<Head> = self.check(record)?;
                 let item = item(&start, recursive, &secret);
-                let (folder, path) = (format!("secret/{}", folder_of(&item.path)), format!("secret/{}", item.path));
-                let past = if item.folder { format!("{}/{}", item.path, char::MAX) } else { item.path.clone() };
+                let (folder, path) = (
+                    format!("secret/{}", folder_of(&item.path)),
+                    format!("secret/{}", item.path),
+                );
+                let past = if item.folder {
+                    format!("{}/{}", item.path, char::MAX)
+                } else {
+                    item.path.clone()
+                };
                 if attempt.session.shows(&folder, &path) {
                     if items.len() == usize::from(limit) {
-                        return Ok(ListPage { items, next: Some(after) });
+                        return Ok(ListPage {
+                            items,
+                            next: Some(after),
+                        });
                     }
                     items.push(item);
                 }
@@ -94,7 +105,10 @@ impl Broker {
                 return Ok(ListPage { items, next: None });
             }
         }
-        Ok(ListPage { items, next: Some(after) })
+        Ok(ListPage {
+            items,
+            next: Some(after),
+        })
     }
 }
 

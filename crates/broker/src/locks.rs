@@ -22,7 +22,10 @@ impl Locks {
     pub(crate) async fn hold(&self, mut keys: Vec<Key>) -> Held {
         keys.sort();
         keys.dedup();
-        let mut held = Held { slots: self.0.clone(), guards: Vec::with_capacity(keys.len()) };
+        let mut held = Held {
+            slots: self.0.clone(),
+            guards: Vec::with_capacity(keys.len()),
+        };
         for key in keys {
             let slot = {
                 let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use strongroom_domain::{Code, Digest, Error, ObjectId, Result, Time};
 
 use crate::Broker;
 use crate::lanes::{Ground, Recorded};
-use crate::record::Effect;
+use crate::record::{Effect, is_recorded};
 use crate::request::Request;
 use crate::rows::Checked;
 use crate::session::{Grants, Session};
@@ -43,21 +43,29 @@ impl Broker {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
             match self.prove(id, secret).await {
-                Err(error) if error.code == Code::LoginFailed => {
+                Err(error) if !is_recorded(error.code) => return Err(error),
+                Err(error) => {
                     let effect = Effect::new(Action::Login, "");
-                    if self.record_event(request, None, decided_at, effect, Some(&error)).await? == Recorded::Committed {
+                    if self
+                        .record_event(request, None, decided_at, effect, Some(&error))
+                        .await?
+                        == Recorded::Committed
+                    {
                         count(&self.0.stats.logins_refused);
                         return Err(error);
                     }
                 }
-                Err(error) => return Err(error),
                 Ok(proven) => {
                     let (token, session) = self.issue_token(&proven)?;
                     let effect = Effect::new(Action::Login, "");
                     let note = self.note(request, Some(&session), effect, None)?;
                     // Everything was read from the store after the request came: only what comes now could void it.
                     let objects = vec![proven.client.record.key(), proven.role.record.key(), self.ring_key()];
-                    let ground = Ground { decided_at, session: None, objects };
+                    let ground = Ground {
+                        decided_at,
+                        session: None,
+                        objects,
+                    };
                     let lane = strongroom_domain::audit::Lane::Events;
                     if self.0.lanes.record(lane, note, ground).await? == Recorded::Committed {
                         count(&self.0.stats.logins);
@@ -74,7 +82,12 @@ impl Broker {
         let refused = || Error::from(Code::LoginFailed);
         let wanted = ObjectId::parse(id).unwrap_or(ObjectId([0; 16]));
         let found = self.load_client(wanted).await?.value;
-        let nobody = [ClientSecret { id: wanted, key: 0, hash: Digest::ZERO, created_at: Time(0) }];
+        let nobody = [ClientSecret {
+            id: wanted,
+            key: 0,
+            hash: Digest::ZERO,
+            created_at: Time(0),
+        }];
         let secrets = match &found {
             Some(client) if !client.body.secrets.is_empty() => client.body.secrets.as_slice(),
             _ => &nobody,
@@ -82,17 +95,35 @@ impl Broker {
         let keys = self.0.ring.keys.load_full();
         let mut proven = false;
         for stored in secrets {
-            let key = if stored.key == 0 { self.any_hash_key()? } else { stored.key };
+            let key = if stored.key == 0 {
+                self.any_hash_key()?
+            } else {
+                stored.key
+            };
             proven |= keys.check_client_secret(secret.expose_secret(), key, &stored.hash);
         }
         let client = found.filter(|_| proven).ok_or_else(refused)?;
         let role = self.load_role(&client.body.role).await?.value.ok_or_else(refused)?;
-        let principal = self.load_principal(client.body.principal).await?.value.ok_or_else(refused)?;
-        Ok(Proven { salt: principal.body.salt, client, role })
+        let principal = self
+            .load_principal(client.body.principal)
+            .await?
+            .value
+            .ok_or_else(refused)?;
+        Ok(Proven {
+            salt: principal.body.salt,
+            client,
+            role,
+        })
     }
 
     fn any_hash_key(&self) -> Result<i64> {
-        self.0.ring.keys.load().hash_client_secret("").map(|(key, _)| key).map_err(Error::internal)
+        self.0
+            .ring
+            .keys
+            .load()
+            .hash_client_secret("")
+            .map(|(key, _)| key)
+            .map_err(Error::internal)
     }
 
     /// The access token, and the session it stands for.
@@ -123,6 +154,12 @@ impl Broker {
             rests_on: Vec::new(),
             identity: std::sync::OnceLock::new(),
         };
-        Ok((LoggedIn { access_token: token.into(), expires_in }, session))
+        Ok((
+            LoggedIn {
+                access_token: token.into(),
+                expires_in,
+            },
+            session,
+        ))
     }
 }

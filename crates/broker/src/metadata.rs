@@ -86,7 +86,11 @@ impl Broker {
             path: path.to_string(),
             locks: vec![self.key(Kind::Secret, path.as_str())],
             id: request.change_id.clone(),
-            fingerprint: Canon::new(action.name()).text(path.as_str()).bytes(fingerprint).done().into(),
+            fingerprint: Canon::new(action.name())
+                .text(path.as_str())
+                .bytes(fingerprint)
+                .done()
+                .into(),
             any_of: [Capability::Create, Capability::Update, Capability::Patch]
                 .map(|capability| Access::Secret(path, capability))
                 .to_vec(),
@@ -103,7 +107,9 @@ impl Broker {
                 }
             };
             attempt.authorise(Access::Secret(path, capability))?;
-            let mut head = old.as_ref().map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
+            let mut head = old
+                .as_ref()
+                .map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
             head.metadata = metadata;
             head.updated_at = attempt.now;
             let (record, write) =
@@ -111,7 +117,10 @@ impl Broker {
             Ok(Decided::Write(Decision {
                 writes: vec![write],
                 touches: vec![touch(record.key(), action, None)],
-                effects: vec![Effect { digest: Some(record.digest()), ..Effect::new(action, path.as_str()) }],
+                effects: vec![Effect {
+                    digest: Some(record.digest()),
+                    ..Effect::new(action, path.as_str())
+                }],
                 answer: view(path, &head),
                 id: self.new_id().to_string(),
             }))

@@ -68,16 +68,24 @@ impl Broker {
             return Err(Error::from(Code::Uninitialised));
         }
         let rings = store.of_kind(now, Kind::KeyRing).await.map_err(store_failed)?.value;
-        let ring = rings.into_iter().find(|ring| ring.name == RING).ok_or_else(|| tampered("the key ring is gone"))?;
+        let ring = rings
+            .into_iter()
+            .find(|ring| ring.name == RING)
+            .ok_or_else(|| tampered("the key ring is gone"))?;
         let keys = open_ring(root_key, &slots.value, &ring)?;
         for record in slots.value.iter().chain([&ring]) {
-            keys.check_record(record).map_err(|error| tampered("a key slot or the ring").because(error))?;
+            keys.check_record(record)
+                .map_err(|error| tampered("a key slot or the ring").because(error))?;
         }
         let namespace = find_root(&store, &keys, now).await?;
         let clock = Arc::new(NodeClock::new(clock));
         clock.observe(now, slots.db_now);
         let boot = register(&store, &clock, &keys, &settings.node).await?;
-        let node = Arc::new(Node::new(settings.secret_cache_bytes, settings.session_cache, slots.revision));
+        let node = Arc::new(Node::new(
+            settings.secret_cache_bytes,
+            settings.session_cache,
+            slots.revision,
+        ));
         let stats = Arc::new(Stats::default());
         let keys = Arc::new(ArcSwap::from_pointee(keys));
         let workshop = Workshop {
@@ -144,7 +152,10 @@ impl Broker {
         if self.0.clock.uncertainty_micros() > MAX_UNCERTAINTY {
             problems.push("The database answers too slowly to tell the time by: check the network to it.".into());
         }
-        Health { ready: problems.is_empty(), problems }
+        Health {
+            ready: problems.is_empty(),
+            problems,
+        }
     }
 }
 
@@ -155,9 +166,16 @@ fn tampered(what: &str) -> Error {
 fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys> {
     let mut failure = None;
     for slot in slots {
-        let body: SlotBody =
-            serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
-        match Keys::open(root_key, &body, slot.id, ring.namespace, ring.id, ring.rev.0, &ring.body) {
+        let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
+        match Keys::open(
+            root_key,
+            &body,
+            slot.id,
+            ring.namespace,
+            ring.id,
+            ring.rev.0,
+            &ring.body,
+        ) {
             Ok(keys) => return Ok(keys),
             Err(error) => failure = Some(error),
         }
@@ -175,8 +193,12 @@ fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys
 
 async fn find_root(store: &Arc<dyn Store>, keys: &Keys, now: Time) -> Result<NamespaceId> {
     let found = store.of_kind(now, Kind::Namespace).await.map_err(store_failed)?.value;
-    let root = found.into_iter().find(|record| record.name == ROOT).ok_or_else(|| tampered("no root namespace"))?;
-    keys.check_record(&root).map_err(|error| tampered("the root namespace").because(error))?;
+    let root = found
+        .into_iter()
+        .find(|record| record.name == ROOT)
+        .ok_or_else(|| tampered("no root namespace"))?;
+    keys.check_record(&root)
+        .map_err(|error| tampered("the root namespace").because(error))?;
     let body: NamespaceBody = serde_json::from_slice(&root.body).map_err(|_| tampered("the root namespace"))?;
     Ok(body.id)
 }
@@ -188,7 +210,12 @@ async fn register(store: &Arc<dyn Store>, clock: &NodeClock, keys: &Keys, node: 
         let boot = store.last_boot(now).await.map_err(store_failed)?.value + 1;
         let canonical = Canon::new("strongroom boot").int(boot).text(node).int(now.0).done();
         let mac: Digest = keys.mac_boot(&canonical).map_err(Error::internal)?;
-        let row = BootRow { boot, node: node.to_owned(), started_at: now, mac };
+        let row = BootRow {
+            boot,
+            node: node.to_owned(),
+            started_at: now,
+            mac,
+        };
         match store.upkeep(now, Upkeep::Boot(row)).await.map_err(store_failed)? {
             UpkeepDone::Taken => {}
             UpkeepDone::Done | UpkeepDone::More => return Ok(boot),

@@ -12,7 +12,7 @@ use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
 use crate::record::{Effect, Served};
 use crate::request::Request;
-use crate::rows::{Checked, remove, store_failed, touch};
+use crate::rows::{Checked, remove, touch};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleSet {
@@ -28,7 +28,12 @@ pub struct PolicyView {
 }
 
 fn view(name: Name, policy: Policy) -> PolicyView {
-    PolicyView { name, rules: policy.rules, created_at: policy.created_at, updated_at: policy.updated_at }
+    PolicyView {
+        name,
+        rules: policy.rules,
+        created_at: policy.created_at,
+        updated_at: policy.updated_at,
+    }
 }
 
 fn absent(kind: Kind) -> Error {
@@ -45,10 +50,18 @@ pub(crate) struct Noun<'a> {
 }
 
 impl Broker {
-    pub(crate) async fn get_object<T: DeserializeOwned>(&self, request: &Request, noun: Noun<'_>) -> Result<Checked<T>> {
+    pub(crate) async fn get_object<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        noun: Noun<'_>,
+    ) -> Result<Checked<T>> {
         self.serve(request, noun.action, noun.name, |attempt| async move {
             attempt.authorise(noun.access)?;
-            let found = self.load::<T>(noun.kind, noun.name).await?.value.ok_or_else(|| absent(noun.kind))?;
+            let found = self
+                .load::<T>(noun.kind, noun.name)
+                .await?
+                .value
+                .ok_or_else(|| absent(noun.kind))?;
             Ok(Served::fresh(found))
         })
         .await
@@ -65,14 +78,18 @@ impl Broker {
         self.serve(request, noun.action, noun.name, |attempt| async move {
             attempt.authorise(noun.access)?;
             let found = self
-                .0
-                .store
-                .list(attempt.now, self.0.namespace, noun.kind, "", after, limit)
-                .await
-                .map_err(store_failed)?;
+                .ask(
+                    self.0
+                        .store
+                        .list(attempt.now, self.0.namespace, noun.kind, "", after, limit),
+                )
+                .await?;
             let full = found.value.len() == usize::from(limit);
-            let objects =
-                found.value.into_iter().map(|record| self.check::<T>(record)).collect::<Result<Vec<_>>>()?;
+            let objects = found
+                .value
+                .into_iter()
+                .map(|record| self.check::<T>(record))
+                .collect::<Result<Vec<_>>>()?;
             let next = objects.last().filter(|_| full).map(|object| object.record.name.clone());
             Ok(Served::fresh((objects, next)))
         })
@@ -90,7 +107,11 @@ impl Broker {
         };
         self.change(request, asked, |attempt| async move {
             attempt.authorise(noun.access)?;
-            let old = self.load::<T>(noun.kind, noun.name).await?.value.ok_or_else(|| absent(noun.kind))?;
+            let old = self
+                .load::<T>(noun.kind, noun.name)
+                .await?
+                .value
+                .ok_or_else(|| absent(noun.kind))?;
             Ok(Decided::Write(Decision {
                 writes: vec![remove(&old.record)],
                 touches: vec![touch(old.record.key(), noun.action, None)],
@@ -121,13 +142,21 @@ impl Broker {
             path: noun.name.to_owned(),
             locks: vec![self.key(noun.kind, noun.name)],
             id: request.change_id.clone(),
-            fingerprint: Canon::new(noun.action.name()).text(noun.name).bytes(fingerprint).done().into(),
+            fingerprint: Canon::new(noun.action.name())
+                .text(noun.name)
+                .bytes(fingerprint)
+                .done()
+                .into(),
             any_of: vec![access(Capability::Create), access(Capability::Update)],
         };
         let (access, make) = (&access, &make);
         self.change(request, asked, |attempt| async move {
             let old = self.load::<T>(noun.kind, noun.name).await?.value;
-            let capability = if old.is_some() { Capability::Update } else { Capability::Create };
+            let capability = if old.is_some() {
+                Capability::Update
+            } else {
+                Capability::Create
+            };
             attempt.authorise(access(capability))?;
             let (record, body) = old.map_or((None, None), |old| (Some(old.record), Some(old.body)));
             let (body, answer) = make(body, attempt.now).await?;
@@ -135,7 +164,10 @@ impl Broker {
             Ok(Decided::Write(Decision {
                 writes: vec![write],
                 touches: vec![touch(record.key(), noun.action, None)],
-                effects: vec![Effect { digest: Some(record.digest()), ..Effect::new(noun.action, noun.name) }],
+                effects: vec![Effect {
+                    digest: Some(record.digest()),
+                    ..Effect::new(noun.action, noun.name)
+                }],
                 answer,
                 id: self.new_id().to_string(),
             }))
@@ -145,19 +177,38 @@ impl Broker {
 }
 
 fn noun(name: &Name, action: Action, capability: Capability) -> Noun<'_> {
-    Noun { kind: Kind::Policy, name: name.as_str(), action, access: Access::Policy(name, capability) }
+    Noun {
+        kind: Kind::Policy,
+        name: name.as_str(),
+        action,
+        access: Access::Policy(name, capability),
+    }
 }
 
 impl Broker {
     pub async fn policy(&self, request: &Request, name: &Name) -> Result<PolicyView> {
-        let found = self.get_object::<Policy>(request, noun(name, Action::PolicyRead, Capability::Read)).await?;
+        let found = self
+            .get_object::<Policy>(request, noun(name, Action::PolicyRead, Capability::Read))
+            .await?;
         Ok(view(name.clone(), found.body))
     }
 
-    pub async fn policies(&self, request: &Request, after: &str, limit: u16) -> Result<(Vec<PolicyView>, Option<String>)> {
-        let noun = Noun { kind: Kind::Policy, name: "", action: Action::PolicyRead, access: Access::Policies };
+    pub async fn policies(
+        &self,
+        request: &Request,
+        after: &str,
+        limit: u16,
+    ) -> Result<(Vec<PolicyView>, Option<String>)> {
+        let noun = Noun {
+            kind: Kind::Policy,
+            name: "",
+            action: Action::PolicyRead,
+            access: Access::Policies,
+        };
         let (found, next) = self.list_objects::<Policy>(request, noun, after, limit).await?;
-        let views = found.into_iter().map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
+        let views = found
+            .into_iter()
+            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
         Ok((views.collect::<Result<_>>()?, next))
     }
 
@@ -166,19 +217,26 @@ impl Broker {
         let rules = &rules.rules;
         let fingerprint = serde_json::to_vec(rules).map_err(Error::internal)?;
         let noun = noun(name, Action::PolicyWrite, Capability::Update);
-        self.put_object(request, noun, |capability| Access::Policy(name, capability), &fingerprint, |old: Option<Policy>, now| async move {
-            let policy = Policy {
-                layout: Layout::Native,
-                rules: rules.clone(),
-                created_at: old.map_or(now, |old| old.created_at),
-                updated_at: now,
-            };
-            Ok((policy.clone(), view(name.clone(), policy)))
-        })
+        self.put_object(
+            request,
+            noun,
+            |capability| Access::Policy(name, capability),
+            &fingerprint,
+            |old: Option<Policy>, now| async move {
+                let policy = Policy {
+                    layout: Layout::Native,
+                    rules: rules.clone(),
+                    created_at: old.map_or(now, |old| old.created_at),
+                    updated_at: now,
+                };
+                Ok((policy.clone(), view(name.clone(), policy)))
+            },
+        )
         .await
     }
 
     pub async fn delete_policy(&self, request: &Request, name: &Name) -> Result<()> {
-        self.delete_object::<Policy>(request, noun(name, Action::PolicyDelete, Capability::Delete)).await
+        self.delete_object::<Policy>(request, noun(name, Action::PolicyDelete, Capability::Delete))
+            .await
     }
 }

@@ -46,7 +46,12 @@ pub struct Written {
 
 /// What one put comes to.
 enum Put {
-    Write { writes: Vec<Write>, touch: Touch, effect: Effect, written: Written },
+    Write {
+        writes: Vec<Write>,
+        touch: Touch,
+        effect: Effect,
+        written: Written,
+    },
     Same(Written),
 }
 
@@ -59,7 +64,8 @@ impl Broker {
 
     /// All of them, in one change, or none. An error names the path it is about.
     pub async fn put_many(&self, request: &Request, puts: Vec<PutSecret>) -> Result<Vec<Written>> {
-        self.put_all(request, Action::SecretImport, puts, request.change_id.clone()).await
+        self.put_all(request, Action::SecretImport, puts, request.change_id.clone())
+            .await
     }
 
     async fn put_all(
@@ -71,8 +77,14 @@ impl Broker {
     ) -> Result<Vec<Written>> {
         for put in &puts {
             put.payload.check_size(self.0.settings.payload_bytes)?;
-            put.id.as_deref().map(strongroom_domain::secret::check_version_id).transpose()?;
-            put.labels.iter().flatten().try_for_each(|label| strongroom_domain::secret::check_label(label))?;
+            put.id
+                .as_deref()
+                .map(strongroom_domain::secret::check_version_id)
+                .transpose()?;
+            put.labels
+                .iter()
+                .flatten()
+                .try_for_each(|label| strongroom_domain::secret::check_label(label))?;
         }
         let one = match puts.as_slice() {
             [put] => put.path.to_string(),
@@ -80,22 +92,33 @@ impl Broker {
         };
         let any_of = puts
             .iter()
-            .flat_map(|put| [Capability::Create, Capability::Update].map(|capability| Access::Secret(&put.path, capability)))
+            .flat_map(|put| {
+                [Capability::Create, Capability::Update].map(|capability| Access::Secret(&put.path, capability))
+            })
             .collect();
         let asked = Asked {
             action,
             path: one,
-            locks: puts.iter().map(|put| self.key(Kind::Secret, put.path.as_str())).collect(),
+            locks: puts
+                .iter()
+                .map(|put| self.key(Kind::Secret, put.path.as_str()))
+                .collect(),
             id,
             fingerprint: fingerprint(&puts),
             any_of,
         };
         let puts = puts.as_slice();
-        self.change(request, asked, |attempt| async move { self.decide_puts(&attempt, puts).await }).await
+        self.change(request, asked, |attempt| async move {
+            self.decide_puts(&attempt, puts).await
+        })
+        .await
     }
 
     async fn decide_puts(&self, attempt: &Attempt, puts: &[PutSecret]) -> Result<Decided<Vec<Written>>> {
-        let keys: Vec<_> = puts.iter().map(|put| self.key(Kind::Secret, put.path.as_str())).collect();
+        let keys: Vec<_> = puts
+            .iter()
+            .map(|put| self.key(Kind::Secret, put.path.as_str()))
+            .collect();
         let heads = self.load_keys::<Head>(&keys).await?.value;
         let (mut writes, mut touches, mut effects) = (Vec::new(), Vec::new(), Vec::new());
         let mut answer = Vec::with_capacity(puts.len());
@@ -103,7 +126,12 @@ impl Broker {
             let head = heads.iter().find(|head| head.record.name == put.path.as_str());
             match self.decide_put(attempt, put, head).await? {
                 Put::Same(written) => answer.push(written),
-                Put::Write { writes: rows, touch, effect, written } => {
+                Put::Write {
+                    writes: rows,
+                    touch,
+                    effect,
+                    written,
+                } => {
                     writes.extend(rows);
                     touches.push(touch);
                     effects.push(effect);
@@ -115,11 +143,21 @@ impl Broker {
             return Ok(Decided::Nothing(answer));
         }
         let id = answer.first().map_or_else(String::new, |written| written.id.clone());
-        Ok(Decided::Write(Decision { writes, touches, effects, answer, id }))
+        Ok(Decided::Write(Decision {
+            writes,
+            touches,
+            effects,
+            answer,
+            id,
+        }))
     }
 
     async fn decide_put(&self, attempt: &Attempt, put: &PutSecret, old: Option<&Checked<Head>>) -> Result<Put> {
-        let capability = if old.is_some() { Capability::Update } else { Capability::Create };
+        let capability = if old.is_some() {
+            Capability::Update
+        } else {
+            Capability::Create
+        };
         attempt.authorise(Access::Secret(&put.path, capability))?;
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
@@ -172,9 +210,10 @@ impl Broker {
         let Some(old) = old else { return Ok(None) };
         if let Some(entry) = put.id.as_deref().and_then(|id| old.body.entry_by_id(id)) {
             // Compared by opening: no digest of a plaintext is kept.
-            return match self.holds(attempt, old, entry, put).await? {
-                true => Ok(Some(written(put, entry, false))),
-                false => Err(Error::from(Code::ChangeIdReused)),
+            return if self.holds(attempt, old, entry, put).await? {
+                Ok(Some(written(put, entry, false)))
+            } else {
+                Err(Error::from(Code::ChangeIdReused))
             };
         }
         if put.unless_same
@@ -187,7 +226,13 @@ impl Broker {
         Ok(None)
     }
 
-    async fn holds(&self, attempt: &Attempt, old: &Checked<Head>, entry: &VersionEntry, put: &PutSecret) -> Result<bool> {
+    async fn holds(
+        &self,
+        attempt: &Attempt,
+        old: &Checked<Head>,
+        entry: &VersionEntry,
+        put: &PutSecret,
+    ) -> Result<bool> {
         if entry.state == strongroom_domain::secret::State::Destroyed {
             return Ok(false);
         }
@@ -209,7 +254,10 @@ fn written(put: &PutSecret, entry: &VersionEntry, unchanged: bool) -> Written {
 }
 
 fn about(path: &SecretPath, error: Error) -> Error {
-    Error { detail: format!("{path}: {}", error.detail), ..error }
+    Error {
+        detail: format!("{path}: {}", error.detail),
+        ..error
+    }
 }
 
 fn fingerprint(puts: &[PutSecret]) -> Zeroizing<Vec<u8>> {
@@ -221,7 +269,13 @@ fn fingerprint(puts: &[PutSecret]) -> Zeroizing<Vec<u8>> {
             .bytes(&put.payload.bytes)
             .maybe_int(put.cas)
             .maybe_bytes(put.id.as_deref().map(str::as_bytes))
-            .maybe_bytes(put.labels.as_ref().map(|labels| labels.join("\0")).as_deref().map(str::as_bytes))
+            .maybe_bytes(
+                put.labels
+                    .as_ref()
+                    .map(|labels| labels.join("\0"))
+                    .as_deref()
+                    .map(str::as_bytes),
+            )
             .byte(put.unless_same.into());
     }
     Zeroizing::new(canon.done())

@@ -14,7 +14,7 @@ use crate::cache::CachedSecret;
 use crate::grants::oldest;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
-use crate::rows::{Checked, store_failed};
+use crate::rows::Checked;
 use crate::stats::count;
 
 /// How often a head and its version are read again when they do not belong together.
@@ -51,6 +51,22 @@ impl Broker {
                 (Box::pin(self.fill_secret(attempt, path)).await?, Vec::new())
             }
         };
+        let answer = self.view(attempt, path, selector, &secret).await;
+        let version = answer.as_ref().ok().map(|view| view.version);
+        Ok(Served {
+            answer,
+            version,
+            objects,
+        })
+    }
+
+    async fn view(
+        &self,
+        attempt: &Attempt,
+        path: &SecretPath,
+        selector: &Selector,
+        secret: &CachedSecret,
+    ) -> Result<SecretView> {
         let entry = secret.head.select(selector)?;
         let payload = match &secret.current {
             Some(current) if current.number == entry.number => self.open_payload(current, path.as_str()).await?,
@@ -59,15 +75,14 @@ impl Broker {
                 self.open_payload(&row, path.as_str()).await?
             }
         };
-        let view = SecretView {
+        Ok(SecretView {
             path: path.clone(),
             version: entry.number,
             id: entry.id.clone(),
             labels: secret.head.labels_of(entry.number),
             created_at: entry.created_at,
             payload,
-        };
-        Ok(Served { version: Some(view.version), answer: view, objects })
+        })
     }
 
     /// Reads and checks a secret's head and current version, and keeps them.
@@ -89,8 +104,14 @@ impl Broker {
                     Err(error) => return Err(error),
                 },
             };
-            let secret = Arc::new(CachedSecret { id: head.record.id, head: head.body, current });
-            self.0.node.keep_secret(self.key(Kind::Secret, path.as_str()), secret.clone(), read_at);
+            let secret = Arc::new(CachedSecret {
+                id: head.record.id,
+                head: head.body,
+                current,
+            });
+            self.0
+                .node
+                .keep_secret(self.key(Kind::Secret, path.as_str()), secret.clone(), read_at);
             return Ok(secret);
         }
         Err(failure)
@@ -103,13 +124,16 @@ impl Broker {
         owner: ObjectId,
         entry: &VersionEntry,
     ) -> Result<(Version, Revision)> {
-        let found =
-            self.0.store.version(now, self.0.namespace, owner, entry.number).await.map_err(store_failed)?;
+        let found = self
+            .ask(self.0.store.version(now, self.0.namespace, owner, entry.number))
+            .await?;
         match found.value {
             Some(row) if row.digest() == entry.digest => Ok((row, found.revision)),
             _ => {
                 count(&self.0.stats.integrity_failures);
-                Err(Error::integrity("A version's row is missing, or is not the one its head vouches for."))
+                Err(Error::integrity(
+                    "A version's row is missing, or is not the one its head vouches for.",
+                ))
             }
         }
     }

@@ -33,7 +33,8 @@ impl Attempt {
 
 /// What a read found.
 pub(crate) struct Served<T> {
-    pub(crate) answer: T,
+    /// A refusal can rest on cached objects as an answer can.
+    pub(crate) answer: Result<T>,
     pub(crate) version: Option<i64>,
     /// The cached objects the answer rests on.
     pub(crate) objects: Vec<Key>,
@@ -42,7 +43,11 @@ pub(crate) struct Served<T> {
 impl<T> Served<T> {
     /// Read from the store after the request arrived: no change before that can be missing.
     pub(crate) fn fresh(answer: T) -> Self {
-        Self { answer, version: None, objects: Vec::new() }
+        Self {
+            answer: Ok(answer),
+            version: None,
+            objects: Vec::new(),
+        }
     }
 }
 
@@ -57,7 +62,12 @@ pub(crate) struct Effect {
 
 impl Effect {
     pub(crate) fn new(action: Action, path: impl Into<String>) -> Self {
-        Self { action, path: path.into(), version: None, digest: None }
+        Self {
+            action,
+            path: path.into(),
+            version: None,
+            digest: None,
+        }
     }
 }
 
@@ -90,12 +100,16 @@ impl Broker {
             let (session, done) = match self.authenticate(request).await {
                 Err(error) => (None, Err(error)),
                 Ok(session) => {
-                    let attempt = Attempt { session: session.clone(), decided_at, now: self.0.clock.now() };
+                    let attempt = Attempt {
+                        session: session.clone(),
+                        decided_at,
+                        now: self.0.clock.now(),
+                    };
                     (Some(session), work(attempt).await)
                 }
             };
             let (version, objects, done) = match done {
-                Ok(served) => (served.version, served.objects, Ok(served.answer)),
+                Ok(served) => (served.version, served.objects, served.answer),
                 Err(error) => (None, Vec::new(), Err(error)),
             };
             if let Err(error) = &done
@@ -103,10 +117,21 @@ impl Broker {
             {
                 return done;
             }
-            let effect = Effect { version, ..Effect::new(action, path) };
+            let effect = Effect {
+                version,
+                ..Effect::new(action, path)
+            };
             let note = self.note(request, session.as_deref(), effect, done.as_ref().err())?;
-            let lane = if note.entry.class() == Class::Reads { Lane::Reads } else { Lane::Events };
-            let ground = Ground { decided_at, session, objects };
+            let lane = if note.entry.class() == Class::Reads {
+                Lane::Reads
+            } else {
+                Lane::Events
+            };
+            let ground = Ground {
+                decided_at,
+                session,
+                objects,
+            };
             if self.0.lanes.record(lane, note, ground).await? == Recorded::Committed {
                 return done;
             }
@@ -134,13 +159,21 @@ impl Broker {
             tracing::error!(action = effect.action.name(), error = ?refusal, "a stored row fails its check");
         }
         let (principal, who, accessor, path) = match session {
-            Some(session) => {
-                (Some(session.principal), session.who(&request.source)?, Some(session.accessor.clone()), effect.path)
-            }
+            Some(session) => (
+                Some(session.principal),
+                session.who(&request.source)?,
+                Some(session.accessor.clone()),
+                effect.path,
+            ),
             // Nobody proved anything: neither a claimed name nor a chosen path is stored, and floods fold.
             None => {
                 let salt = self.0.ring.keys.load().month_salt(now).map_err(Error::internal)?;
-                (None, audit_identity(&salt, "", &request.source).map_err(Error::internal)?, None, String::new())
+                (
+                    None,
+                    audit_identity(&salt, "", &request.source).map_err(Error::internal)?,
+                    None,
+                    String::new(),
+                )
             }
         };
         Ok(Noted {
@@ -174,7 +207,19 @@ impl Broker {
         refusal: Option<&Error>,
     ) -> Result<Recorded> {
         let note = self.note(request, session.as_deref(), effect, refusal)?;
-        let recorded = self.0.lanes.record(Lane::Events, note, Ground { decided_at, session, objects: Vec::new() }).await?;
+        let recorded = self
+            .0
+            .lanes
+            .record(
+                Lane::Events,
+                note,
+                Ground {
+                    decided_at,
+                    session,
+                    objects: Vec::new(),
+                },
+            )
+            .await?;
         if recorded == Recorded::Moved {
             count(&self.0.stats.withheld);
         }

@@ -36,19 +36,33 @@ fn view(name: Name, role: Role) -> RoleView {
 }
 
 fn noun(name: &Name, action: Action, capability: Capability) -> Noun<'_> {
-    Noun { kind: Kind::Role, name: name.as_str(), action, access: Access::Role(name, capability) }
+    Noun {
+        kind: Kind::Role,
+        name: name.as_str(),
+        action,
+        access: Access::Role(name, capability),
+    }
 }
 
 impl Broker {
     pub async fn role(&self, request: &Request, name: &Name) -> Result<RoleView> {
-        let found = self.get_object::<Role>(request, noun(name, Action::RoleRead, Capability::Read)).await?;
+        let found = self
+            .get_object::<Role>(request, noun(name, Action::RoleRead, Capability::Read))
+            .await?;
         Ok(view(name.clone(), found.body))
     }
 
     pub async fn roles(&self, request: &Request, after: &str, limit: u16) -> Result<(Vec<RoleView>, Option<String>)> {
-        let noun = Noun { kind: Kind::Role, name: "", action: Action::RoleRead, access: Access::Roles };
+        let noun = Noun {
+            kind: Kind::Role,
+            name: "",
+            action: Action::RoleRead,
+            access: Access::Roles,
+        };
         let (found, next) = self.list_objects::<Role>(request, noun, after, limit).await?;
-        let views = found.into_iter().map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
+        let views = found
+            .into_iter()
+            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
         Ok((views.collect::<Result<_>>()?, next))
     }
 
@@ -58,33 +72,45 @@ impl Broker {
             return Err(Error::invalid(format!("A role names at most {MAX_POLICIES} policies.")));
         }
         if !(1..=MAX_ACCESS_TOKEN_TTL).contains(&ttl) {
-            return Err(Error::invalid(format!("'access_token_ttl' is 1 to {MAX_ACCESS_TOKEN_TTL} seconds.")));
+            return Err(Error::invalid(format!(
+                "'access_token_ttl' is 1 to {MAX_ACCESS_TOKEN_TTL} seconds."
+            )));
         }
         let fingerprint = policies
             .iter()
-            .fold(Canon::new("role").int(ttl.into()), |canon, policy| canon.text(policy.as_str()))
+            .fold(Canon::new("role").int(ttl.into()), |canon, policy| {
+                canon.text(policy.as_str())
+            })
             .done();
         let policies = &policies;
         let noun = noun(name, Action::RoleWrite, Capability::Update);
-        self.put_object(request, noun, |capability| Access::Role(name, capability), &fingerprint, |old: Option<Role>, now| async move {
-            let found = self.load_policies(policies).await?.value;
-            let missing =
-                policies.iter().find(|policy| !found.iter().any(|found| found.record.name == policy.as_str()));
-            if let Some(missing) = missing {
-                return Err(Error::invalid(format!("There is no policy '{missing}'.")));
-            }
-            let role = Role {
-                policies: policies.clone(),
-                access_token_ttl: ttl,
-                created_at: old.map_or(now, |old| old.created_at),
-                updated_at: now,
-            };
-            Ok((role.clone(), view(name.clone(), role)))
-        })
+        self.put_object(
+            request,
+            noun,
+            |capability| Access::Role(name, capability),
+            &fingerprint,
+            |old: Option<Role>, now| async move {
+                let found = self.load_policies(policies).await?.value;
+                let missing = policies
+                    .iter()
+                    .find(|policy| !found.iter().any(|found| found.record.name == policy.as_str()));
+                if let Some(missing) = missing {
+                    return Err(Error::invalid(format!("There is no policy '{missing}'.")));
+                }
+                let role = Role {
+                    policies: policies.clone(),
+                    access_token_ttl: ttl,
+                    created_at: old.map_or(now, |old| old.created_at),
+                    updated_at: now,
+                };
+                Ok((role.clone(), view(name.clone(), role)))
+            },
+        )
         .await
     }
 
     pub async fn delete_role(&self, request: &Request, name: &Name) -> Result<()> {
-        self.delete_object::<Role>(request, noun(name, Action::RoleDelete, Capability::Delete)).await
+        self.delete_object::<Role>(request, noun(name, Action::RoleDelete, Capability::Delete))
+            .await
     }
 }

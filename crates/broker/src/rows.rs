@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
 use strongroom_domain::row::{FORMAT, Key, RowKey};
-use strongroom_domain::{Error, Kind, ObjectId, Record, Result, Row, RowRev, Time, Touch, Write};
-use strongroom_ports::StoreError;
+use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, Row, RowRev, Time, Touch, Write};
+use strongroom_ports::{Fut, StoreError};
 
 use crate::Broker;
 use crate::stats::count;
@@ -19,11 +19,22 @@ pub(crate) struct Checked<T> {
 pub(crate) fn store_failed(error: StoreError) -> Error {
     match error {
         StoreError::Malformed(what) => Error::integrity(format!("A stored row is malformed: {what}.")),
-        other => Error::from(strongroom_domain::Code::StoreUnavailable).because(other),
+        other => Error::from(Code::StoreUnavailable).because(other),
     }
 }
 
 impl Broker {
+    /// Asks the store, for no longer than an answer may wait: a database that hangs holds nobody.
+    pub(crate) async fn ask<T>(&self, asked: Fut<'_, T>) -> Result<T> {
+        match tokio::time::timeout(self.0.settings.audit_deadline, asked).await {
+            Ok(found) => found.map_err(store_failed),
+            Err(_) => Err(Error::new(
+                Code::StoreUnavailable,
+                "The database does not answer in time.",
+            )),
+        }
+    }
+
     pub(crate) fn key(&self, kind: Kind, name: impl Into<String>) -> Key {
         Key::new(self.0.namespace, kind, name)
     }
@@ -38,7 +49,8 @@ impl Broker {
     pub(crate) fn check<T: DeserializeOwned>(&self, record: Record) -> Result<Checked<T>> {
         let broken = |error| self.broken(record.kind, error);
         self.0.ring.keys.load().check_record(&record).map_err(broken)?;
-        let body = serde_json::from_slice(&record.body).map_err(|_| self.broken(record.kind, CryptoError::UnknownFormat))?;
+        let body =
+            serde_json::from_slice(&record.body).map_err(|_| self.broken(record.kind, CryptoError::UnknownFormat))?;
         Ok(Checked { record, body })
     }
 
@@ -75,7 +87,13 @@ impl Broker {
 
     /// The record that follows `old`.
     pub(crate) fn next_record<T: Serialize>(&self, old: &Record, body: &T) -> Result<Record> {
-        self.sign(Record { rev: old.rev.next(), ..old.clone() }, body)
+        self.sign(
+            Record {
+                rev: old.rev.next(),
+                ..old.clone()
+            },
+            body,
+        )
     }
 
     /// Inserts a new record or replaces the one there is.
@@ -104,5 +122,10 @@ pub(crate) fn remove(record: &Record) -> Write {
 }
 
 pub(crate) fn touch(key: Key, action: strongroom_domain::audit::Action, version: Option<i64>) -> Touch {
-    Touch { revision: strongroom_domain::Revision::default(), key, version, action: action.number() }
+    Touch {
+        revision: strongroom_domain::Revision::default(),
+        key,
+        version,
+        action: action.number(),
+    }
 }

@@ -11,7 +11,6 @@ use strongroom_ports::AuditFilter;
 use crate::Broker;
 use crate::record::Served;
 use crate::request::Request;
-use crate::rows::store_failed;
 
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
@@ -60,7 +59,7 @@ impl Broker {
                 before: query.before,
                 limit: query.limit,
             };
-            let found = self.0.store.entries(attempt.now, &filter).await.map_err(store_failed)?.value;
+            let found = self.ask(self.0.store.entries(attempt.now, &filter)).await?.value;
             let next = found
                 .last()
                 .filter(|_| found.len() == usize::from(query.limit))
@@ -69,7 +68,10 @@ impl Broker {
             let items = found
                 .into_iter()
                 .map(|stored| AuditView {
-                    principal_name: stored.entry.principal.and_then(|principal| names.get(&principal).cloned()),
+                    principal_name: stored
+                        .entry
+                        .principal
+                        .and_then(|principal| names.get(&principal).cloned()),
                     stored,
                 })
                 .collect();
@@ -88,16 +90,17 @@ impl Broker {
             .ok_or_else(|| Error::invalid("'principal' is neither a principal's id nor the name of a client."))
     }
 
+    /// A principal whose row fails its check has no name here: one bad row must not blind a search.
     async fn principal_names(&self, entries: &[StoredEntry]) -> Result<HashMap<PrincipalId, String>> {
         let mut ids: Vec<PrincipalId> = entries.iter().filter_map(|stored| stored.entry.principal).collect();
         ids.sort();
         ids.dedup();
         let keys: Vec<_> = ids.iter().map(|id| self.key(Kind::Principal, id.to_string())).collect();
-        let found = self.load_keys::<Principal>(&keys).await?.value;
-        let name = |id: &PrincipalId| {
-            let record = found.iter().find(|record| record.record.name == id.to_string())?;
-            Some((*id, record.body.name.clone()?))
+        let found = self.ask(self.0.store.find(self.0.clock.now(), &keys)).await?.value;
+        let name = |record| {
+            let checked = self.check::<Principal>(record).ok()?;
+            Some((PrincipalId::parse(&checked.record.name)?, checked.body.name?))
         };
-        Ok(ids.iter().filter_map(name).collect())
+        Ok(found.into_iter().filter_map(name).collect())
     }
 }

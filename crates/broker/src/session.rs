@@ -33,12 +33,17 @@ impl Session {
     /// Decides at `now`; a denial says what was needed and nothing else.
     pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
         let path = access.path();
-        let Grants::Policies(policies) = &self.grants else { return Ok(()) };
+        let Grants::Policies(policies) = &self.grants else {
+            return Ok(());
+        };
         match policies.decide(&access.needs(&path)) {
             Decision::Allow => Ok(()),
             Decision::Deny | Decision::NoGrant => {
                 let capability = access.capability().name();
-                Err(Error::new(Code::PermissionDenied, format!("'{capability}' on '{path}' is not granted.")))
+                Err(Error::new(
+                    Code::PermissionDenied,
+                    format!("'{capability}' on '{path}' is not granted."),
+                ))
             }
         }
     }

@@ -50,8 +50,11 @@ impl Keys {
         let (id, seed) = self.newest(Purpose::TokenSigning, None)?;
         let document = key_pair(seed)?.to_pkcs8().map_err(|_| CryptoError::UnknownKey)?;
         let mut der = document.as_ref().to_vec();
-        let header =
-            Header { typ: Some(TOKEN_TYPE.into()), kid: Some(kid(id)), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            typ: Some(TOKEN_TYPE.into()),
+            kid: Some(kid(id)),
+            ..Header::new(Algorithm::EdDSA)
+        };
         let token = jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(&der));
         der.zeroize();
         token.map_err(|_| CryptoError::BadToken)
@@ -87,8 +90,9 @@ impl Keys {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, &key, &validation).map_err(|_| CryptoError::BadToken)?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+            .map_err(|_| CryptoError::BadToken)?
+            .claims;
         let now = now.seconds();
         let in_time = claims.exp > now
             && claims.nbf <= now.saturating_add(LEEWAY)
@@ -133,7 +137,10 @@ mod tests {
     }
 
     fn issuer() -> Issuer {
-        Issuer { issuer: "https://s".into(), audience: "strongroom".into() }
+        Issuer {
+            issuer: "https://s".into(),
+            audience: "strongroom".into(),
+        }
     }
 
     fn claims() -> Value {
@@ -154,7 +161,10 @@ mod tests {
     }
 
     fn header() -> Value {
-        let (id, _) = keys().newest(Purpose::TokenSigning, None).map(|(id, key)| (id, *key)).unwrap();
+        let (id, _) = keys()
+            .newest(Purpose::TokenSigning, None)
+            .map(|(id, key)| (id, *key))
+            .unwrap();
         json!({"typ": TOKEN_TYPE, "alg": "EdDSA", "kid": kid(id)})
     }
 
@@ -176,7 +186,11 @@ mod tests {
         assert_eq!(keys.verify(&token, &issuer(), NOW).unwrap().0, claims);
         let at = |seconds: i64| keys.verify(&token, &issuer(), Time(seconds * 1_000_000));
         assert!(at(1_000_299).is_ok());
-        assert_eq!(at(1_000_300).unwrap_err(), CryptoError::BadToken, "expired means refused at once");
+        assert_eq!(
+            at(1_000_300).unwrap_err(),
+            CryptoError::BadToken,
+            "expired means refused at once"
+        );
         assert_eq!(at(999_900).unwrap_err(), CryptoError::BadToken);
     }
 
@@ -184,8 +198,25 @@ mod tests {
     fn everything_else_is_refused() {
         let keys = keys();
         assert!(keys.verify(&forge(&header(), &claims()), &issuer(), NOW).is_ok());
-        let mut bad = vec![String::new(), "a.b".into(), "a.b.c".into(), "a.b.c.d".into(), "x".repeat(9000)];
-        for key in ["iss", "aud", "sub", "client_id", "iat", "nbf", "exp", "jti", "namespace", "role"] {
+        let mut bad = vec![
+            String::new(),
+            "a.b".into(),
+            "a.b.c".into(),
+            "a.b.c.d".into(),
+            "x".repeat(9000),
+        ];
+        for key in [
+            "iss",
+            "aud",
+            "sub",
+            "client_id",
+            "iat",
+            "nbf",
+            "exp",
+            "jti",
+            "namespace",
+            "role",
+        ] {
             bad.push(forge(&header(), &without(claims(), key)));
             bad.push(forge(&header(), &with(claims(), key, json!(["x"]))));
             bad.push(forge(&header(), &with(claims(), key, json!({}))));
@@ -217,7 +248,11 @@ mod tests {
         let raw = BASE64URL_NOPAD.decode(public.as_bytes()).unwrap();
         let hex = data_encoding::HEXLOWER.encode(&raw).into_bytes();
         for secret in [raw, hex, public.into_bytes()] {
-            let head = Header { typ: Some(TOKEN_TYPE.into()), kid: Some("k5".into()), ..Header::new(Algorithm::HS256) };
+            let head = Header {
+                typ: Some(TOKEN_TYPE.into()),
+                kid: Some("k5".into()),
+                ..Header::new(Algorithm::HS256)
+            };
             bad.push(jsonwebtoken::encode(&head, &claims(), &EncodingKey::from_secret(&secret)).unwrap());
         }
         let good = forge(&header(), &claims());
@@ -230,7 +265,11 @@ mod tests {
             }
         }
         for token in bad {
-            assert_eq!(keys.verify(&token, &issuer(), NOW).unwrap_err(), CryptoError::BadToken, "{token}");
+            assert_eq!(
+                keys.verify(&token, &issuer(), NOW).unwrap_err(),
+                CryptoError::BadToken,
+                "{token}"
+            );
         }
     }
 }

@@ -52,6 +52,10 @@ mod tests {
             }
         }
         let source = include_str!("labels.rs");
-        assert_eq!(source.matches("\npub const ").count() - 1, ALL.len(), "every label stands in ALL");
+        assert_eq!(
+            source.matches("\npub const ").count() - 1,
+            ALL.len(),
+            "every label stands in ALL"
+        );
     }
 }

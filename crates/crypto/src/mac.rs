@@ -39,7 +39,11 @@ impl Keys {
         let (id, tag) = record.mac.split_first_chunk::<8>().ok_or(CryptoError::BadMac)?;
         let key = self.named(i64::from_be_bytes(*id), Purpose::RowMac, None)?;
         let expected = hmac(key, labels::RECORD_MAC, &record.canonical())?;
-        if equal(&expected, tag) { Ok(()) } else { Err(CryptoError::BadMac) }
+        if equal(&expected, tag) {
+            Ok(())
+        } else {
+            Err(CryptoError::BadMac)
+        }
     }
 
     pub fn mac_batch(&self, mut batch: Batch) -> Result<Batch, CryptoError> {
@@ -52,7 +56,11 @@ impl Keys {
     pub fn check_batch(&self, batch: &Batch) -> Result<(), CryptoError> {
         let key = self.named(batch.key, Purpose::AuditMac, None)?;
         let expected = hmac(key, labels::BATCH_MAC, &batch.canonical())?;
-        if equal(&expected, &batch.mac.0) { Ok(()) } else { Err(CryptoError::BadMac) }
+        if equal(&expected, &batch.mac.0) {
+            Ok(())
+        } else {
+            Err(CryptoError::BadMac)
+        }
     }
 
     pub fn mac_boot(&self, canonical: &[u8]) -> Result<Digest, CryptoError> {
@@ -140,16 +148,46 @@ mod tests {
             .unwrap();
         assert_eq!(keys.check_record(&record), Ok(()));
         let altered = [
-            Record { namespace: NamespaceId([2; 16]), ..record.clone() },
-            Record { kind: Kind::Policy, ..record.clone() },
-            Record { id: ObjectId([3; 16]), ..record.clone() },
-            Record { name: "s".into(), ..record.clone() },
-            Record { rev: RowRev(2), ..record.clone() },
-            Record { due: Some(Time(0)), ..record.clone() },
-            Record { format: 2, ..record.clone() },
-            Record { body: b"[]".to_vec(), ..record.clone() },
-            Record { mac: vec![], ..record.clone() },
-            Record { mac: vec![0; 40], ..record.clone() },
+            Record {
+                namespace: NamespaceId([2; 16]),
+                ..record.clone()
+            },
+            Record {
+                kind: Kind::Policy,
+                ..record.clone()
+            },
+            Record {
+                id: ObjectId([3; 16]),
+                ..record.clone()
+            },
+            Record {
+                name: "s".into(),
+                ..record.clone()
+            },
+            Record {
+                rev: RowRev(2),
+                ..record.clone()
+            },
+            Record {
+                due: Some(Time(0)),
+                ..record.clone()
+            },
+            Record {
+                format: 2,
+                ..record.clone()
+            },
+            Record {
+                body: b"[]".to_vec(),
+                ..record.clone()
+            },
+            Record {
+                mac: vec![],
+                ..record.clone()
+            },
+            Record {
+                mac: vec![0; 40],
+                ..record.clone()
+            },
         ];
         for other in altered {
             assert!(keys.check_record(&other).is_err(), "{other:?}");

@@ -43,8 +43,14 @@ impl Drop for RingKey {
 
 impl RingKey {
     pub(crate) fn bytes(&self) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
-        let mut bytes = HEXLOWER.decode(self.secret.as_bytes()).map_err(|_| CryptoError::Unopened)?;
-        let key = bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| CryptoError::Unopened);
+        let mut bytes = HEXLOWER
+            .decode(self.secret.as_bytes())
+            .map_err(|_| CryptoError::Unopened)?;
+        let key = bytes
+            .as_slice()
+            .try_into()
+            .map(Zeroizing::new)
+            .map_err(|_| CryptoError::Unopened);
         bytes.zeroize();
         key
     }
@@ -71,7 +77,16 @@ impl std::fmt::Debug for Keys {
 }
 
 fn ring_place(namespace: NamespaceId, row: ObjectId, generation: i64) -> Place<'static> {
-    Place { label: labels::RING, namespace, kind: Kind::KeyRing, row, path: "", version: generation, payload: 0, epoch: 0 }
+    Place {
+        label: labels::RING,
+        namespace,
+        kind: Kind::KeyRing,
+        row,
+        path: "",
+        version: generation,
+        payload: 0,
+        epoch: 0,
+    }
 }
 
 impl Keys {
@@ -95,10 +110,19 @@ impl Keys {
 
     fn from_stored(ring_key: Zeroizing<[u8; 32]>, stored: Vec<RingKey>) -> Result<Self, CryptoError> {
         let open = |key: &RingKey| {
-            Ok(Opened { id: key.id, purpose: key.purpose, namespace: key.namespace, bytes: key.bytes()? })
+            Ok(Opened {
+                id: key.id,
+                purpose: key.purpose,
+                namespace: key.namespace,
+                bytes: key.bytes()?,
+            })
         };
         let opened = stored.iter().map(open).collect::<Result<_, CryptoError>>()?;
-        Ok(Self { ring_key, stored, opened })
+        Ok(Self {
+            ring_key,
+            stored,
+            opened,
+        })
     }
 
     /// The same ring with a new data epoch for `namespace`, which seals from then on.
@@ -199,7 +223,10 @@ impl Keys {
     }
 
     pub(crate) fn of_purpose(&self, purpose: Purpose) -> impl Iterator<Item = (i64, &[u8; 32])> {
-        self.opened.iter().filter(move |key| key.purpose == purpose).map(|key| (key.id, &*key.bytes))
+        self.opened
+            .iter()
+            .filter(move |key| key.purpose == purpose)
+            .map(|key| (key.id, &*key.bytes))
     }
 
     /// The data epoch that seals now.
@@ -231,13 +258,25 @@ impl Keys {
         }
         let key = self.named(row.epoch, Purpose::Data, Some(row.namespace))?;
         let bytes = seal::open(key, &version_place(row, path), &row.salt, &row.commitment, &row.sealed)?;
-        Ok(Payload { kind: row.payload, bytes })
+        Ok(Payload {
+            kind: row.payload,
+            bytes,
+        })
     }
 }
 
 /// The answer a used change id keeps: sealed, since it may hold a client's secret.
 fn answer_place(namespace: NamespaceId, row: ObjectId, epoch: i64) -> Place<'static> {
-    Place { label: labels::CHANGE_ANSWER, namespace, kind: Kind::ChangeId, row, path: "", version: 1, payload: 0, epoch }
+    Place {
+        label: labels::CHANGE_ANSWER,
+        namespace,
+        kind: Kind::ChangeId,
+        row,
+        path: "",
+        version: 1,
+        payload: 0,
+        epoch,
+    }
 }
 
 impl Keys {
@@ -250,7 +289,10 @@ impl Keys {
         answer: &[u8],
     ) -> Result<(i64, Vec<u8>), CryptoError> {
         let (epoch, key) = self.newest(Purpose::Data, Some(namespace))?;
-        Ok((epoch, seal::seal(key, salt, &answer_place(namespace, row, epoch), answer)?.to_bytes()))
+        Ok((
+            epoch,
+            seal::seal(key, salt, &answer_place(namespace, row, epoch), answer)?.to_bytes(),
+        ))
     }
 
     pub fn open_answer(
@@ -262,20 +304,26 @@ impl Keys {
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         let key = self.named(epoch, Purpose::Data, Some(namespace))?;
         let sealed = Sealed::from_bytes(bytes)?;
-        seal::open(key, &answer_place(namespace, row, epoch), &sealed.salt, &sealed.commitment, &sealed.sealed)
+        seal::open(
+            key,
+            &answer_place(namespace, row, epoch),
+            &sealed.salt,
+            &sealed.commitment,
+            &sealed.sealed,
+        )
     }
 }
 
-fn push(
-    stored: &mut Vec<RingKey>,
-    purpose: Purpose,
-    namespace: Option<NamespaceId>,
-    now: Time,
-    random: Random<'_>,
-) {
+fn push(stored: &mut Vec<RingKey>, purpose: Purpose, namespace: Option<NamespaceId>, now: Time, random: Random<'_>) {
     let id = stored.iter().map(|key| key.id).max().unwrap_or(0) + 1;
     let bytes = Zeroizing::new(random());
-    stored.push(RingKey { id, purpose, namespace, secret: HEXLOWER.encode(bytes.as_slice()), created_at: now });
+    stored.push(RingKey {
+        id,
+        purpose,
+        namespace,
+        secret: HEXLOWER.encode(bytes.as_slice()),
+        created_at: now,
+    });
 }
 
 fn version_place<'a>(row: &Version, path: &'a str) -> Place<'a> {

@@ -71,7 +71,9 @@ struct Derived {
 
 fn derive(key: &[u8; 32], salt: &[u8], place: &Place<'_>) -> Result<Derived, CryptoError> {
     let mut okm = Zeroizing::new([0_u8; 64]);
-    Hkdf::<Sha256>::new(Some(salt), key).expand(&place.info(), okm.as_mut()).map_err(|_| CryptoError::Unopened)?;
+    Hkdf::<Sha256>::new(Some(salt), key)
+        .expand(&place.info(), okm.as_mut())
+        .map_err(|_| CryptoError::Unopened)?;
     let (cipher_key, rest) = okm.split_at(32);
     let cipher = Aes256Gcm::new_from_slice(cipher_key).map_err(|_| CryptoError::Unopened)?;
     let commitment = rest.try_into().map_err(|_| CryptoError::Unopened)?;
@@ -85,10 +87,18 @@ pub(crate) fn seal(key: &[u8; 32], salt: [u8; 32], place: &Place<'_>, plaintext:
     sealed.extend_from_slice(plaintext);
     let tag = derived
         .cipher
-        .encrypt_inout_detached(&Nonce::default(), &place.associated_data(), sealed.as_mut_slice().into())
+        .encrypt_inout_detached(
+            &Nonce::default(),
+            &place.associated_data(),
+            sealed.as_mut_slice().into(),
+        )
         .map_err(|_| CryptoError::Unopened)?;
     sealed.extend_from_slice(&tag);
-    Ok(Sealed { salt: salt.to_vec(), commitment: derived.commitment.to_vec(), sealed })
+    Ok(Sealed {
+        salt: salt.to_vec(),
+        commitment: derived.commitment.to_vec(),
+        sealed,
+    })
 }
 
 pub(crate) fn open(
@@ -133,7 +143,11 @@ impl Sealed {
             Some((1, rest)) if rest.len() >= 64 + TAG => {
                 let (salt, rest) = rest.split_at(32);
                 let (commitment, sealed) = rest.split_at(32);
-                Ok(Self { salt: salt.to_vec(), commitment: commitment.to_vec(), sealed: sealed.to_vec() })
+                Ok(Self {
+                    salt: salt.to_vec(),
+                    commitment: commitment.to_vec(),
+                    sealed: sealed.to_vec(),
+                })
             }
             Some((1, _)) | None => Err(CryptoError::Unopened),
             Some(_) => Err(CryptoError::UnknownFormat),
@@ -179,7 +193,9 @@ mod tests {
         let key = aead::LessSafeKey::new(aead::UnboundKey::new(&aead::AES_256_GCM, &okm[..32]).unwrap());
         let mut bytes = sealed.sealed.clone();
         let nonce = aead::Nonce::assume_unique_for_key([0; 12]);
-        key.open_in_place(nonce, aead::Aad::from(place.associated_data()), &mut bytes).unwrap().to_vec()
+        key.open_in_place(nonce, aead::Aad::from(place.associated_data()), &mut bytes)
+            .unwrap()
+            .to_vec()
     }
 
     proptest! {

@@ -21,7 +21,11 @@ impl RootKey {
         let mut bytes = HEXLOWER_PERMISSIVE
             .decode(text.trim().as_bytes())
             .map_err(|_| CryptoError::MalformedRootKey)?;
-        let key = bytes.as_slice().try_into().map(Self::new).map_err(|_| CryptoError::MalformedRootKey);
+        let key = bytes
+            .as_slice()
+            .try_into()
+            .map(Self::new)
+            .map_err(|_| CryptoError::MalformedRootKey);
         bytes.zeroize();
         key
     }
@@ -46,7 +50,16 @@ pub enum SlotBody {
 }
 
 fn place(namespace: NamespaceId, row: ObjectId) -> Place<'static> {
-    Place { label: labels::FILE_SLOT, namespace, kind: Kind::KeySlot, row, path: "", version: 1, payload: 0, epoch: 0 }
+    Place {
+        label: labels::FILE_SLOT,
+        namespace,
+        kind: Kind::KeySlot,
+        row,
+        path: "",
+        version: 1,
+        payload: 0,
+        epoch: 0,
+    }
 }
 
 impl SlotBody {
@@ -59,7 +72,10 @@ impl SlotBody {
         now: Time,
     ) -> Result<Self, CryptoError> {
         let sealed = seal::seal(&root.0, salt, &place(namespace, row), ring_key)?;
-        Ok(Self::File { wrapped: HEXLOWER_PERMISSIVE.encode(&sealed.to_bytes()), created_at: now })
+        Ok(Self::File {
+            wrapped: HEXLOWER_PERMISSIVE.encode(&sealed.to_bytes()),
+            created_at: now,
+        })
     }
 
     pub(crate) fn unwrap(
@@ -69,11 +85,22 @@ impl SlotBody {
         row: ObjectId,
     ) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
         let Self::File { wrapped, .. } = self;
-        let bytes = HEXLOWER_PERMISSIVE.decode(wrapped.as_bytes()).map_err(|_| CryptoError::Unopened)?;
+        let bytes = HEXLOWER_PERMISSIVE
+            .decode(wrapped.as_bytes())
+            .map_err(|_| CryptoError::Unopened)?;
         let sealed = Sealed::from_bytes(&bytes)?;
-        let opened =
-            seal::open(&root.0, &place(namespace, row), &sealed.salt, &sealed.commitment, &sealed.sealed)
-                .map_err(|_| CryptoError::WrongRootKey)?;
-        opened.as_slice().try_into().map(Zeroizing::new).map_err(|_| CryptoError::Unopened)
+        let opened = seal::open(
+            &root.0,
+            &place(namespace, row),
+            &sealed.salt,
+            &sealed.commitment,
+            &sealed.sealed,
+        )
+        .map_err(|_| CryptoError::WrongRootKey)?;
+        opened
+            .as_slice()
+            .try_into()
+            .map(Zeroizing::new)
+            .map_err(|_| CryptoError::Unopened)
     }
 }

@@ -55,6 +55,10 @@ impl Access<'_> {
 
     /// The needs that a decision is asked about, given the native path.
     pub fn needs<'p>(&self, path: &'p str) -> [Need<'p>; 1] {
-        [Need { layout: Layout::Native, path, capability: self.capability() }]
+        [Need {
+            layout: Layout::Native,
+            path,
+            capability: self.capability(),
+        }]
     }
 }

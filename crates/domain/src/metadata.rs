@@ -49,7 +49,9 @@ impl Metadata {
         }
         let fits = |(key, value): (&String, &String)| (1..=128).contains(&key.len()) && value.len() <= 256;
         if self.tags.len() > 50 || !self.tags.iter().all(fits) {
-            return Err(Error::invalid("At most 50 tags, with keys of 1 to 128 and values of at most 256 bytes."));
+            return Err(Error::invalid(
+                "At most 50 tags, with keys of 1 to 128 and values of at most 256 bytes.",
+            ));
         }
         Ok(())
     }

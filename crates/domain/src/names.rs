@@ -13,12 +13,16 @@ pub struct Name(String);
 impl Name {
     pub fn parse(text: &str) -> Result<Self> {
         let fits = (1..=128).contains(&text.len())
-            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
             && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::invalid("A name is 1 to 128 of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit."))
+            Err(Error::invalid(
+                "A name is 1 to 128 of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit.",
+            ))
         }
     }
 

@@ -24,7 +24,10 @@ impl SecretPath {
     /// From a URL's path: decoded once, segment by segment, so that an encoded `/` cannot make a new segment.
     pub fn parse_encoded(raw: &str) -> Result<Self> {
         // Most paths need neither decoding nor normalising.
-        if raw.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.')) {
+        if raw
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.'))
+        {
             return Self::parse(raw);
         }
         let mut path = String::with_capacity(raw.len());
@@ -32,7 +35,9 @@ impl SecretPath {
             if index > 0 {
                 path.push('/');
             }
-            let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| refuse("it is not UTF-8"))?;
+            let decoded = percent_decode_str(segment)
+                .decode_utf8()
+                .map_err(|_| refuse("it is not UTF-8"))?;
             if decoded.contains('/') {
                 return Err(refuse("a segment holds an encoded '/'"));
             }
@@ -67,12 +72,20 @@ impl Prefix {
     /// One trailing `/` is taken as written for a folder.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.strip_suffix('/').unwrap_or(text);
-        if text.is_empty() { Ok(Self::TOP) } else { SecretPath::parse(text).map(|path| Self(Some(path))) }
+        if text.is_empty() {
+            Ok(Self::TOP)
+        } else {
+            SecretPath::parse(text).map(|path| Self(Some(path)))
+        }
     }
 
     pub fn parse_encoded(raw: &str) -> Result<Self> {
         let raw = raw.strip_suffix('/').unwrap_or(raw);
-        if raw.is_empty() { Ok(Self::TOP) } else { SecretPath::parse_encoded(raw).map(|path| Self(Some(path))) }
+        if raw.is_empty() {
+            Ok(Self::TOP)
+        } else {
+            SecretPath::parse_encoded(raw).map(|path| Self(Some(path)))
+        }
     }
 
     /// What every name below the folder starts with: empty at the top, else with its trailing `/`.
@@ -125,7 +138,11 @@ fn check(text: &str) -> Result<()> {
         IsNormalized::No => false,
         IsNormalized::Maybe => text.nfc().eq(text.chars()),
     };
-    if normal { Ok(()) } else { Err(refuse("it is not in Unicode's NFC form")) }
+    if normal {
+        Ok(())
+    } else {
+        Err(refuse("it is not in Unicode's NFC form"))
+    }
 }
 
 /// Control characters, those that change how text looks without being seen (two names must not look the same), and the
@@ -147,13 +164,30 @@ mod tests {
     fn refused() {
         let long = "a/".repeat(32) + "a";
         let wide = "a".repeat(513);
-        for bad in
-            ["", "/", "/a", "a/", "a//b", ".", "a/../b", "a/.", "a\0b", "a\nb", "e\u{301}", "a\u{202e}b", &long, &wide]
-        {
+        for bad in [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "a/../b",
+            "a/.",
+            "a\0b",
+            "a\nb",
+            "e\u{301}",
+            "a\u{202e}b",
+            &long,
+            &wide,
+        ] {
             assert_eq!(SecretPath::parse(bad).unwrap_err().code, Code::InvalidPath, "{bad:?}");
         }
         for bad in ["a%2fb", "a%2Fb", "%2e%2e/a", "a/%2e", "a%00b", "a%ff", "a%0a", "", "a/"] {
-            assert_eq!(SecretPath::parse_encoded(bad).unwrap_err().code, Code::InvalidPath, "{bad:?}");
+            assert_eq!(
+                SecretPath::parse_encoded(bad).unwrap_err().code,
+                Code::InvalidPath,
+                "{bad:?}"
+            );
         }
     }
 

@@ -39,29 +39,42 @@ pub struct Payload {
 
 impl Payload {
     pub fn text(value: String) -> Self {
-        Self { kind: PayloadKind::Text, bytes: Zeroizing::new(value.into_bytes()) }
+        Self {
+            kind: PayloadKind::Text,
+            bytes: Zeroizing::new(value.into_bytes()),
+        }
     }
 
     pub fn binary(value: Vec<u8>) -> Self {
-        Self { kind: PayloadKind::Bytes, bytes: Zeroizing::new(value) }
+        Self {
+            kind: PayloadKind::Bytes,
+            bytes: Zeroizing::new(value),
+        }
     }
 
     /// A JSON object's text, as received.
     pub fn json(text: String) -> Result<Self> {
         let bytes = Zeroizing::new(text.into_bytes());
         check_depth(&bytes)?;
-        let object: std::result::Result<std::collections::BTreeMap<String, serde::de::IgnoredAny>, _> =
-            serde_json::from_slice(&bytes);
-        if object.is_err() {
-            return Err(Error::invalid("'data' must be a JSON object; a plain string goes in 'value'."));
+        let is_object = bytes.trim_ascii_start().starts_with(b"{");
+        if !is_object || serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err() {
+            return Err(Error::invalid(
+                "'data' must be a JSON object; a plain string goes in 'value'.",
+            ));
         }
-        Ok(Self { kind: PayloadKind::Json, bytes })
+        Ok(Self {
+            kind: PayloadKind::Json,
+            bytes,
+        })
     }
 
     pub fn check_size(&self, limit: usize) -> Result<()> {
         if self.bytes.len() > limit {
             let size = self.bytes.len();
-            return Err(Error::new(Code::PayloadTooLarge, format!("The value has {size} bytes; {limit} are allowed.")));
+            return Err(Error::new(
+                Code::PayloadTooLarge,
+                format!("The value has {size} bytes; {limit} are allowed."),
+            ));
         }
         Ok(())
     }

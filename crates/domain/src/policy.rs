@@ -106,10 +106,14 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
         let path = &rule.path;
         let root = path.split('/').next().unwrap_or_default();
         if path.is_empty() || path.len() > MAX_PATTERN || path.chars().any(char::is_control) {
-            return refuse(format!("Rule {at}: a path has 1 to {MAX_PATTERN} bytes and no control characters."));
+            return refuse(format!(
+                "Rule {at}: a path has 1 to {MAX_PATTERN} bytes and no control characters."
+            ));
         }
         if !ROOTS.contains(&root) || !path.contains('/') {
-            return refuse(format!("Rule {at}: '{path}' names no kind of object; did you mean 'secret/{path}'?"));
+            return refuse(format!(
+                "Rule {at}: '{path}' names no kind of object; did you mean 'secret/{path}'?"
+            ));
         }
         let segments: Vec<&str> = path.split('/').collect();
         for (place, segment) in segments.iter().enumerate() {
@@ -127,7 +131,9 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
             }
         }
         if rule.capabilities.is_empty() {
-            return refuse(format!("Rule {at}: 'capabilities' is empty; write [\"deny\"] to refuse."));
+            return refuse(format!(
+                "Rule {at}: 'capabilities' is empty; write [\"deny\"] to refuse."
+            ));
         }
     }
     Ok(())
@@ -173,7 +179,10 @@ impl PolicySet {
         }
         let mut set = Self::default();
         for ((layout, pattern), capabilities) in merged {
-            let compiled = Compiled { pattern: pattern.to_owned(), capabilities };
+            let compiled = Compiled {
+                pattern: pattern.to_owned(),
+                capabilities,
+            };
             match layout {
                 Layout::Native => set.native.push(compiled),
                 Layout::Vault => set.vault.push(compiled),
@@ -213,16 +222,21 @@ impl PolicySet {
     /// Whether a listing shows the name `path`, whose folder is `folder` (both with their root, the folder with a trailing `/`):
     /// where `list` holds on the folder, or a native rule grants anything on or below the name, and none denies the name itself.
     pub fn shows(&self, folder: &str, path: &str) -> bool {
-        let need = |path, capability| Need { layout: Layout::Native, path, capability };
+        let need = |path, capability| Need {
+            layout: Layout::Native,
+            path,
+            capability,
+        };
         let exact = self.native.iter().find(|compiled| matches(&compiled.pattern, path));
         if exact.is_some_and(|compiled| compiled.capabilities.has(Capability::Deny)) {
             return false;
         }
         self.decide_one(&need(folder, Capability::List)) == Decision::Allow
             || exact.is_some_and(|compiled| compiled.capabilities != Capabilities::default())
-            || self.native.iter().any(|compiled| {
-                !compiled.capabilities.has(Capability::Deny) && reaches_below(&compiled.pattern, path)
-            })
+            || self
+                .native
+                .iter()
+                .any(|compiled| !compiled.capabilities.has(Capability::Deny) && reaches_below(&compiled.pattern, path))
     }
 }
 
@@ -231,7 +245,13 @@ impl PolicySet {
 fn specificity(pattern: &str) -> (usize, bool, Reverse<usize>, usize, &str) {
     let first_wildcard = pattern.find(['+', '*']).unwrap_or(usize::MAX);
     let plus_segments = pattern.split('/').filter(|segment| *segment == "+").count();
-    (first_wildcard, !pattern.ends_with('*'), Reverse(plus_segments), pattern.len(), pattern)
+    (
+        first_wildcard,
+        !pattern.ends_with('*'),
+        Reverse(plus_segments),
+        pattern.len(),
+        pattern,
+    )
 }
 
 /// A native `*` stands behind a `/` (checked when the policy is written), so there the raw prefix ends at a segment
@@ -281,7 +301,6 @@ fn reaches_below(pattern: &str, path: &str) -> bool {
     }
     wanted.next().is_some()
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,11 @@ pub struct Key {
 
 impl Key {
     pub fn new(namespace: NamespaceId, kind: Kind, name: impl Into<String>) -> Self {
-        Self { namespace, kind, name: name.into() }
+        Self {
+            namespace,
+            kind,
+            name: name.into(),
+        }
     }
 }
 

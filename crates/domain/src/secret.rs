@@ -95,11 +95,18 @@ impl Head {
     }
 
     pub fn labels_of(&self, number: i64) -> Vec<String> {
-        self.labels.iter().filter(|(_, at)| **at == number).map(|(label, _)| label.clone()).collect()
+        self.labels
+            .iter()
+            .filter(|(_, at)| **at == number)
+            .map(|(label, _)| label.clone())
+            .collect()
     }
 
     pub fn entry(&self, number: i64) -> Option<&VersionEntry> {
-        self.versions.binary_search_by_key(&number, |entry| entry.number).ok().and_then(|at| self.versions.get(at))
+        self.versions
+            .binary_search_by_key(&number, |entry| entry.number)
+            .ok()
+            .and_then(|at| self.versions.get(at))
     }
 
     pub fn entry_by_id(&self, id: &str) -> Option<&VersionEntry> {
@@ -111,13 +118,25 @@ impl Head {
         let number = match selector {
             Selector::Version(number) => *number,
             Selector::Label(label) => *self.labels.get(label).ok_or_else(|| {
-                Error::new(Code::NotFound, if label == CURRENT { "The secret has no current version." } else { "No version has this label." })
+                Error::new(
+                    Code::NotFound,
+                    if label == CURRENT {
+                        "The secret has no current version."
+                    } else {
+                        "No version has this label."
+                    },
+                )
             })?,
         };
-        let entry = self.entry(number).ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
+        let entry = self
+            .entry(number)
+            .ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
         match entry.state {
             State::Live => Ok(entry),
-            State::Deleted => Err(Error::new(Code::Deleted, format!("Version {number} is deleted; undelete brings it back."))),
+            State::Deleted => Err(Error::new(
+                Code::Deleted,
+                format!("Version {number} is deleted; undelete brings it back."),
+            )),
             State::Destroyed => Err(Error::new(Code::Destroyed, format!("Version {number} is destroyed."))),
         }
     }
@@ -126,7 +145,10 @@ impl Head {
         match cas {
             Some(cas) if cas != self.current() => {
                 let current = self.current();
-                Err(Error::new(Code::CasMismatch, format!("'cas' is {cas}, and the current version is {current}.")))
+                Err(Error::new(
+                    Code::CasMismatch,
+                    format!("'cas' is {cas}, and the current version is {current}."),
+                ))
             }
             _ => Ok(()),
         }
@@ -136,7 +158,10 @@ impl Head {
     pub fn put(&mut self, new: NewVersion, now: Time) -> Result<i64> {
         self.check_cas(new.cas)?;
         if self.versions.len() >= MAX_VERSIONS {
-            return Err(Error::new(Code::LimitReached, format!("The secret has {MAX_VERSIONS} versions already.")));
+            return Err(Error::new(
+                Code::LimitReached,
+                format!("The secret has {MAX_VERSIONS} versions already."),
+            ));
         }
         let number = self.next;
         self.next += 1;
@@ -158,7 +183,9 @@ impl Head {
 
     /// Moves a label; `previous` goes where `current` was.
     pub fn move_label(&mut self, label: &str, number: i64, now: Time) -> Result<()> {
-        let entry = self.entry(number).ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
+        let entry = self
+            .entry(number)
+            .ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
         if entry.state == State::Destroyed {
             return Err(Error::new(Code::Destroyed, format!("Version {number} is destroyed.")));
         }
@@ -180,16 +207,24 @@ impl Head {
         self.labels.insert(label.into(), number);
         let users = self.labels.keys().filter(|label| !is_ours(label)).count();
         if users > MAX_USER_LABELS {
-            return Err(Error::new(Code::LimitReached, format!("A secret has at most {MAX_USER_LABELS} labels of its users.")));
+            return Err(Error::new(
+                Code::LimitReached,
+                format!("A secret has at most {MAX_USER_LABELS} labels of its users."),
+            ));
         }
         Ok(())
     }
 
     pub fn remove_label(&mut self, label: &str, now: Time) -> Result<()> {
         if label == CURRENT {
-            return Err(Error::new(Code::Conflict, "The label 'current' can be moved, not removed."));
+            return Err(Error::new(
+                Code::Conflict,
+                "The label 'current' can be moved, not removed.",
+            ));
         }
-        self.labels.remove(label).ok_or_else(|| Error::new(Code::NotFound, "No version has this label."))?;
+        self.labels
+            .remove(label)
+            .ok_or_else(|| Error::new(Code::NotFound, "No version has this label."))?;
         self.updated_at = now;
         Ok(())
     }
@@ -236,13 +271,17 @@ pub fn check_label(label: &str) -> Result<()> {
         return Ok(());
     }
     let fits = (1..=128).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
     if !fits {
         return Err(Error::invalid("A label is 1 to 128 letters, digits, '.', '_' or '-'."));
     }
     let lower = label.to_ascii_lowercase();
     if is_ours(&lower) || lower.starts_with("aws") {
-        return Err(Error::invalid("A label of your own is not 'current', 'previous' or 'pending' in another case, and does not start with 'AWS'."));
+        return Err(Error::invalid(
+            "A label of your own is not 'current', 'previous' or 'pending' in another case, and does not start with 'AWS'.",
+        ));
     }
     Ok(())
 }
@@ -250,8 +289,14 @@ pub fn check_label(label: &str) -> Result<()> {
 /// A version's id: 32 to 64 of letters, digits, `_` and `-`.
 pub fn check_version_id(id: &str) -> Result<()> {
     let fits = (32..=64).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if fits { Ok(()) } else { Err(Error::invalid("An id is 32 to 64 letters, digits, '_' or '-'.")) }
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::invalid("An id is 32 to 64 letters, digits, '_' or '-'."))
+    }
 }
 
 #[cfg(test)]
@@ -261,7 +306,13 @@ mod tests {
     use super::*;
 
     fn new(id: &str) -> NewVersion {
-        NewVersion { id: id.into(), digest: Digest::ZERO, by: PrincipalId([0; 16]), cas: None, labels: None }
+        NewVersion {
+            id: id.into(),
+            digest: Digest::ZERO,
+            by: PrincipalId([0; 16]),
+            cas: None,
+            labels: None,
+        }
     }
 
     #[test]
@@ -273,7 +324,14 @@ mod tests {
         assert_eq!((head.current(), head.labels[PREVIOUS]), (3, 2));
         head.move_label(CURRENT, 1, Time(3)).unwrap();
         assert_eq!((head.current(), head.labels[PREVIOUS]), (1, 3));
-        head.put(NewVersion { labels: Some(vec![PENDING.into()]), ..new("d") }, Time(4)).unwrap();
+        head.put(
+            NewVersion {
+                labels: Some(vec![PENDING.into()]),
+                ..new("d")
+            },
+            Time(4),
+        )
+        .unwrap();
         assert_eq!((head.current(), head.labels[PENDING]), (1, 4));
         assert_eq!(head.check_cas(Some(4)).unwrap_err().code, Code::CasMismatch);
         for bad in ["Current", "AWSCURRENT", "awsPending", "", "a b"] {

@@ -23,7 +23,8 @@ impl Time {
         let first = date.first_of_month();
         let next = first.saturating_add(jiff::Span::new().months(1));
         let start = |date: jiff::civil::Date| {
-            date.to_zoned(jiff::tz::TimeZone::UTC).map_or(self, |at| Self(at.timestamp().as_microsecond()))
+            date.to_zoned(jiff::tz::TimeZone::UTC)
+                .map_or(self, |at| Self(at.timestamp().as_microsecond()))
         };
         (start(first), start(next))
     }
@@ -42,7 +43,9 @@ impl Time {
     }
 
     fn zoned(self) -> jiff::Zoned {
-        Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(jiff::tz::TimeZone::UTC)
+        Timestamp::from_microsecond(self.0)
+            .unwrap_or(Timestamp::UNIX_EPOCH)
+            .to_zoned(jiff::tz::TimeZone::UTC)
     }
 }
 

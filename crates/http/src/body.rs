@@ -19,7 +19,10 @@ async fn read(request: Request) -> Result<Vec<u8>, Failure> {
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Error::from(Code::UnsupportedEncoding).into());
     }
-    let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Error::from(Code::BodyTooLarge).into());
     }

@@ -38,7 +38,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
         let source = parts.extensions.get::<Source>().cloned();
         let change_id = match parts.headers.get("idempotency-key") {
             None => None,
-            Some(value) => Some(value.to_str().map_err(|_| Error::invalid("'Idempotency-Key' is not text."))?.to_owned()),
+            Some(value) => Some(
+                value
+                    .to_str()
+                    .map_err(|_| Error::invalid("'Idempotency-Key' is not text."))?
+                    .to_owned(),
+            ),
         };
         Ok(Self(Request {
             id: id.ok_or_else(|| Error::internal("a request without an id"))?,

@@ -37,7 +37,13 @@ pub(crate) async fn edge(
     let id = app.broker.request_id();
     let method = RouteMetrics::method(request.method());
     let metrics = app.metrics.route_of(request.uri().path());
-    let mut request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+    let mut request = request.map(|body| {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(body)
+        }
+    });
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(source);
     let id = id.to_string();
@@ -63,7 +69,10 @@ pub(crate) async fn edge(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     metrics.observe(method, status, started.elapsed());
     Ok(response)
 }

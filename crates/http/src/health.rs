@@ -17,10 +17,17 @@ pub(crate) async fn alive() -> Response {
 /// Whether this node can serve; if not, why and what to do.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.draining.load(Ordering::Acquire) {
-        return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "ready": false, "problems": ["The node is stopping."] }));
+        return answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "ready": false, "problems": ["The node is stopping."] }),
+        );
     }
     let health = app.broker.health().await;
-    let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if health.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     answer(status, &json!({ "ready": health.ready, "problems": health.problems }))
 }
 
@@ -30,7 +37,10 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
 }
 
 pub(crate) async fn version() -> Response {
-    answer(StatusCode::OK, &json!({ "name": "strongroom", "version": env!("CARGO_PKG_VERSION") }))
+    answer(
+        StatusCode::OK,
+        &json!({ "name": "strongroom", "version": env!("CARGO_PKG_VERSION") }),
+    )
 }
 
 pub(crate) async fn jwks(State(app): State<App>) -> Answer {

@@ -16,12 +16,29 @@ use strongroom_domain::audit::Lane;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
 const ROUTES: [&str; 17] = [
-    "secrets", "batch", "auth", "list", "versions", "metadata", "labels", "policies", "roles", "clients", "principals",
-    "keys", "audit", "health", "ready", "metrics", ".well-known",
+    "secrets",
+    "batch",
+    "auth",
+    "list",
+    "versions",
+    "metadata",
+    "labels",
+    "policies",
+    "roles",
+    "clients",
+    "principals",
+    "keys",
+    "audit",
+    "health",
+    "ready",
+    "metrics",
+    ".well-known",
 ];
 const METHODS: [&str; 6] = ["GET", "PUT", "POST", "PATCH", "DELETE", "other"];
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
-const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 #[derive(Debug)]
 pub struct Metrics {
@@ -47,19 +64,30 @@ impl Metrics {
     pub fn new(broker: &Broker, version: &str) -> prometheus::Result<Arc<Self>> {
         let registry = Registry::new();
         let requests = IntCounterVec::new(
-            Opts::new("strongroom_http_requests_total", "Requests answered, by route, method and class of status."),
+            Opts::new(
+                "strongroom_http_requests_total",
+                "Requests answered, by route, method and class of status.",
+            ),
             &["route", "method", "status"],
         )?;
         let durations = HistogramVec::new(
-            HistogramOpts::new("strongroom_http_request_duration_seconds", "Time to an answer, by route.")
-                .buckets(BUCKETS.to_vec()),
+            HistogramOpts::new(
+                "strongroom_http_request_duration_seconds",
+                "Time to an answer, by route.",
+            )
+            .buckets(BUCKETS.to_vec()),
             &["route"],
         )?;
         let connections = IntGauge::new("strongroom_http_connections", "Open connections.")?;
-        let refused_connections =
-            IntCounter::new("strongroom_http_refused_connections_total", "Connections closed for their number.")?;
+        let refused_connections = IntCounter::new(
+            "strongroom_http_refused_connections_total",
+            "Connections closed for their number.",
+        )?;
         let panics = IntCounter::new("strongroom_panics_total", "Requests that ended in a panic.")?;
-        let build = IntGaugeVec::new(Opts::new("strongroom_build_info", "1, with the version as a label."), &["version"])?;
+        let build = IntGaugeVec::new(
+            Opts::new("strongroom_build_info", "1, with the version as a label."),
+            &["version"],
+        )?;
         build.with_label_values(&[version]).set(1);
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
@@ -71,7 +99,14 @@ impl Metrics {
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let children = |route| RouteMetrics::new(route, &requests, &durations);
         let (routes, elsewhere) = (ROUTES.iter().map(|route| children(route)).collect(), children("none"));
-        Ok(Arc::new(Self { registry, routes, elsewhere, connections, refused_connections, panics }))
+        Ok(Arc::new(Self {
+            registry,
+            routes,
+            elsewhere,
+            connections,
+            refused_connections,
+            panics,
+        }))
     }
 
     /// The children of the route that a path belongs to.
@@ -83,7 +118,10 @@ impl Metrics {
             (Some(".well-known"), ..) => ".well-known",
             _ => "none",
         };
-        self.routes.iter().find(|route| route.route == name).unwrap_or(&self.elsewhere)
+        self.routes
+            .iter()
+            .find(|route| route.route == name)
+            .unwrap_or(&self.elsewhere)
     }
 
     pub(crate) fn render(&self) -> Vec<u8> {
@@ -101,11 +139,18 @@ impl RouteMetrics {
             .iter()
             .flat_map(|method| CLASSES.map(|class| requests.with_label_values(&[route, method, class])))
             .collect();
-        Self { route, counters, duration: durations.with_label_values(&[route]) }
+        Self {
+            route,
+            counters,
+            duration: durations.with_label_values(&[route]),
+        }
     }
 
     pub(crate) fn method(method: &Method) -> usize {
-        METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1)
+        METHODS
+            .iter()
+            .position(|known| *known == method.as_str())
+            .unwrap_or(METHODS.len() - 1)
     }
 
     pub(crate) fn observe(&self, method: usize, status: StatusCode, took: Duration) {
@@ -129,25 +174,39 @@ fn counter(name: &str, help: &str, values: &[(&[&str], &str, u64)]) -> prometheu
     let labels: &[&str] = values.first().map_or(&[], |(labels, _, _)| labels);
     let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
     for (labels, value, count) in values {
-        let value: &[&str] = if labels.is_empty() { &[] } else { std::slice::from_ref(value) };
+        let value: &[&str] = if labels.is_empty() {
+            &[]
+        } else {
+            std::slice::from_ref(value)
+        };
         vector.with_label_values(value).inc_by(*count);
     }
     Ok(vector.collect())
 }
 
 impl BrokerMetrics {
-    fn families(&self) -> prometheus::Result<Vec<MetricFamily>> {
+    fn lanes(&self) -> prometheus::Result<Vec<MetricFamily>> {
         let stats = self.0.stats();
         let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        let lanes = [(Lane::Reads, "reads"), (Lane::Changes, "changes"), (Lane::Events, "events")];
+        let lanes = [
+            (Lane::Reads, "reads"),
+            (Lane::Changes, "changes"),
+            (Lane::Events, "events"),
+        ];
         let by_lane = |pick: fn(&strongroom_broker::LaneStats) -> &AtomicU64| {
             lanes.map(|(lane, name)| (&["lane"][..], name, of(pick(stats.lane(lane)))))
         };
-        let cache = &["cache"][..];
-        let outcome = &["outcome"][..];
         let mut all = Vec::new();
-        all.extend(counter("strongroom_audit_batches_total", "Audit batches committed.", &by_lane(|lane| &lane.batches))?);
-        all.extend(counter("strongroom_audit_entries_total", "Audit entries committed.", &by_lane(|lane| &lane.entries))?);
+        all.extend(counter(
+            "strongroom_audit_batches_total",
+            "Audit batches committed.",
+            &by_lane(|lane| &lane.batches),
+        )?);
+        all.extend(counter(
+            "strongroom_audit_entries_total",
+            "Audit entries committed.",
+            &by_lane(|lane| &lane.entries),
+        )?);
         all.extend(counter(
             "strongroom_audit_failures_total",
             "Batches not committed, and requests refused for a full queue or a passed deadline.",
@@ -158,34 +217,70 @@ impl BrokerMetrics {
             "Batches whose commit was not confirmed and was settled.",
             &by_lane(|lane| &lane.settled),
         )?);
+        let queue = IntGaugeVec::new(
+            Opts::new("strongroom_audit_queue", "Requests waiting for their entry."),
+            &["lane"],
+        )?;
+        for (lane, name) in lanes {
+            let waiting = of(&stats.lane(lane).queued);
+            queue
+                .with_label_values(&[name])
+                .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        }
+        all.extend(queue.collect());
+        Ok(all)
+    }
+
+    fn others(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let stats = self.0.stats();
+        let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let cache = &["cache"][..];
+        let outcome = &["outcome"][..];
+        let mut all = Vec::new();
         all.extend(counter(
             "strongroom_cache_hits_total",
             "Look-ups answered from a cache.",
-            &[(cache, "secrets", of(&stats.secret_hits)), (cache, "sessions", of(&stats.session_hits))],
+            &[
+                (cache, "secrets", of(&stats.secret_hits)),
+                (cache, "sessions", of(&stats.session_hits)),
+            ],
         )?);
         all.extend(counter(
             "strongroom_cache_misses_total",
             "Look-ups that went to the store.",
-            &[(cache, "secrets", of(&stats.secret_misses)), (cache, "sessions", of(&stats.session_misses))],
+            &[
+                (cache, "secrets", of(&stats.secret_misses)),
+                (cache, "sessions", of(&stats.session_misses)),
+            ],
         )?);
         all.extend(counter(
             "strongroom_logins_total",
             "Logins, by outcome.",
-            &[(outcome, "granted", of(&stats.logins)), (outcome, "refused", of(&stats.logins_refused))],
+            &[
+                (outcome, "granted", of(&stats.logins)),
+                (outcome, "refused", of(&stats.logins_refused)),
+            ],
         )?);
         for (name, help, value) in [
-            ("strongroom_answers_withheld_total", "Answers decided again because what they rest on moved.", &stats.withheld),
-            ("strongroom_integrity_failures_total", "Stored rows that failed their check.", &stats.integrity_failures),
+            (
+                "strongroom_answers_withheld_total",
+                "Answers decided again because what they rest on moved.",
+                &stats.withheld,
+            ),
+            (
+                "strongroom_integrity_failures_total",
+                "Stored rows that failed their check.",
+                &stats.integrity_failures,
+            ),
             ("strongroom_changes_total", "Changes committed.", &stats.changes_applied),
-            ("strongroom_change_conflicts_total", "Changes decided again because a row was another's.", &stats.change_conflicts),
+            (
+                "strongroom_change_conflicts_total",
+                "Changes decided again because a row was another's.",
+                &stats.change_conflicts,
+            ),
         ] {
             all.extend(counter(name, help, &[(&[], "", of(value))])?);
         }
-        let queue = IntGaugeVec::new(Opts::new("strongroom_audit_queue", "Requests waiting for their entry."), &["lane"])?;
-        for (lane, name) in lanes {
-            queue.with_label_values(&[name]).set(i64::try_from(of(&stats.lane(lane).queued)).unwrap_or(i64::MAX));
-        }
-        all.extend(queue.collect());
         let revision = IntGauge::new("strongroom_revision", "The newest revision this node has seen.")?;
         revision.set(self.0.revision());
         all.extend(revision.collect());
@@ -199,7 +294,8 @@ impl Collector for BrokerMetrics {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.families().unwrap_or_else(|error| {
+        let both = self.lanes().and_then(|lanes| Ok([lanes, self.others()?].concat()));
+        both.unwrap_or_else(|error| {
             tracing::error!(%error, "metrics could not be collected");
             Vec::new()
         })

@@ -27,14 +27,24 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/auth/client/login", post(native::auth::login)),
         (
             "/api/v1/secrets/{*path}",
-            get(native::secrets::read).put(native::secrets::write).delete(native::secrets::delete),
+            get(native::secrets::read)
+                .put(native::secrets::write)
+                .delete(native::secrets::delete),
         ),
-        ("/api/v1/versions/{*path}", get(native::versions::history).post(native::versions::change)),
+        (
+            "/api/v1/versions/{*path}",
+            get(native::versions::history).post(native::versions::change),
+        ),
         (
             "/api/v1/metadata/{*path}",
-            get(native::metadata::read).put(native::metadata::replace).patch(native::metadata::patch),
+            get(native::metadata::read)
+                .put(native::metadata::replace)
+                .patch(native::metadata::patch),
         ),
-        ("/api/v1/labels/{*path}", put(native::labels::put).delete(native::labels::delete)),
+        (
+            "/api/v1/labels/{*path}",
+            put(native::labels::put).delete(native::labels::delete),
+        ),
         ("/api/v1/list", get(native::list::list)),
         ("/api/v1/list/", get(native::list::list)),
         ("/api/v1/list/{*prefix}", get(native::list::list)),
@@ -42,14 +52,30 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/policies", get(native::policies::list)),
         (
             "/api/v1/policies/{name}",
-            get(native::policies::read).put(native::policies::write).delete(native::policies::delete),
+            get(native::policies::read)
+                .put(native::policies::write)
+                .delete(native::policies::delete),
         ),
         ("/api/v1/roles", get(native::roles::list)),
-        ("/api/v1/roles/{name}", get(native::roles::read).put(native::roles::write).delete(native::roles::delete)),
-        ("/api/v1/clients", get(native::clients::list).post(native::clients::create)),
-        ("/api/v1/clients/{id}", get(native::clients::read).delete(native::clients::delete)),
+        (
+            "/api/v1/roles/{name}",
+            get(native::roles::read)
+                .put(native::roles::write)
+                .delete(native::roles::delete),
+        ),
+        (
+            "/api/v1/clients",
+            get(native::clients::list).post(native::clients::create),
+        ),
+        (
+            "/api/v1/clients/{id}",
+            get(native::clients::read).delete(native::clients::delete),
+        ),
         ("/api/v1/clients/{id}/secrets", post(native::clients::add_secret)),
-        ("/api/v1/clients/{id}/secrets/{secret_id}", delete(native::clients::delete_secret)),
+        (
+            "/api/v1/clients/{id}/secrets/{secret_id}",
+            delete(native::clients::delete_secret),
+        ),
         ("/api/v1/principals/{id}/erase", post(native::principals::erase)),
         ("/api/v1/keys/data/rotate", post(native::keys::rotate_data)),
         ("/api/v1/audit", get(native::audit::search)),
@@ -59,9 +85,14 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
     for (route, methods) in exempt(&app).into_iter().chain(native()) {
-        router = router.route(route, methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed))));
+        router = router.route(
+            route,
+            methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed))),
+        );
     }
-    router.fallback(async || Failure(Error::from(Code::RouteNotFound))).with_state(app)
+    router
+        .fallback(async || Failure(Error::from(Code::RouteNotFound)))
+        .with_state(app)
 }
 
 /// Metrics and health alone, for a listener of their own.

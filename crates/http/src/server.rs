@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::App;
+use crate::call::Source;
+use crate::edge::{Routes, edge};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -17,9 +20,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
-use crate::App;
-use crate::call::Source;
-use crate::edge::{Routes, edge};
 
 #[derive(Debug, Clone)]
 pub struct Limits {

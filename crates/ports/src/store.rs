@@ -124,8 +124,8 @@ pub enum StoreError {
     #[error("the batch number is taken")]
     BatchTaken,
     /// A statement did not do all it was told to; nothing was kept.
-    #[error("the store wrote {written} of {expected} rows")]
-    Incomplete { expected: u64, written: u64 },
+    #[error("the store did not write all rows")]
+    Incomplete,
     /// A row holds what no program of ours writes.
     #[error("a stored row is malformed: {0}")]
     Malformed(&'static str),
@@ -185,13 +185,7 @@ pub trait Store: Send + Sync {
     /// Records of a kind in every namespace: how a node finds its slots, ring and namespaces before it has keys.
     fn of_kind(&self, now: Time, kind: Kind) -> Fut<'_, At<Vec<Record>>>;
 
-    fn version(
-        &self,
-        now: Time,
-        namespace: NamespaceId,
-        owner: ObjectId,
-        number: i64,
-    ) -> Fut<'_, At<Option<Version>>>;
+    fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>>;
 
     /// The changes above `since`, at most `limit`.
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>>;

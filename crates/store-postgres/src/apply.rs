@@ -6,7 +6,9 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use strongroom_domain::audit::Lane;
 use strongroom_domain::row::RowKey;
-use strongroom_domain::{Change, Fence, Kind, NamespaceId, ObjectId, Outcome, Record, Revision, Row, RowRev, Time, Touch, Version, Write};
+use strongroom_domain::{
+    Change, Fence, Kind, NamespaceId, ObjectId, Outcome, Record, Revision, Row, RowRev, Time, Touch, Version, Write,
+};
 use strongroom_ports::{Applied, StoreError, Verdict};
 
 use crate::PostgresStore;
@@ -37,7 +39,9 @@ impl PostgresStore {
         self.on_lane(lane, async move |connection| {
             loop {
                 match attempt(connection, now, group, since, &outcomes, &mut *seal).await? {
-                    Try::Committed(fence) | Try::Empty(fence) => return Ok::<_, StoreError>(Applied { outcomes, fence }),
+                    Try::Committed(fence) | Try::Empty(fence) => {
+                        return Ok::<_, StoreError>(Applied { outcomes, fence });
+                    }
                     Try::Refused(changes, outcome) => {
                         for change in changes {
                             if let Some(slot) = outcomes.get_mut(change) {
@@ -130,7 +134,11 @@ async fn write_rows(connection: &mut PgConnection, group: &[(usize, &Change)]) -
 }
 
 fn record_key(namespace: &[u8], kind: i16, id: &[u8]) -> Result<RowKey, StoreError> {
-    match (NamespaceId::from_slice(namespace), Kind::from_number(kind), ObjectId::from_slice(id)) {
+    match (
+        NamespaceId::from_slice(namespace),
+        Kind::from_number(kind),
+        ObjectId::from_slice(id),
+    ) {
         (Some(namespace), Some(kind), Some(id)) => Ok(RowKey::Record(namespace, kind, id)),
         _ => Err(StoreError::Malformed("record key")),
     }
@@ -301,10 +309,13 @@ async fn take_revisions(connection: &mut PgConnection, count: usize) -> Result<O
         return Ok(None);
     }
     let count = i64::try_from(count).map_err(|_| StoreError::Malformed("group"))?;
-    let value = sqlx::query_scalar!("UPDATE strongroom.revision SET value = value + $1 WHERE id = 1 RETURNING value", count)
-        .fetch_one(connection)
-        .await
-        .map_err(store_error)?;
+    let value = sqlx::query_scalar!(
+        "UPDATE strongroom.revision SET value = value + $1 WHERE id = 1 RETURNING value",
+        count
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(store_error)?;
     Ok(Some(Revision(value - count)))
 }
 
@@ -338,7 +349,11 @@ pub(crate) async fn fence(
         action: row.action,
     });
     let top = taken.unwrap_or(top);
-    Ok(Fence { db_now, top, moved: moved(rows, since, top, limit)? })
+    Ok(Fence {
+        db_now,
+        top,
+        moved: moved(rows, since, top, limit)?,
+    })
 }
 
 async fn insert_changes(
@@ -356,7 +371,7 @@ async fn insert_changes(
     let names: Vec<&str> = touches.iter().map(|touch| touch.key.name.as_str()).collect();
     let versions: Vec<Option<i64>> = touches.iter().map(|touch| touch.version).collect();
     let actions: Vec<i16> = touches.iter().map(|touch| touch.action).collect();
-    sqlx::query!(
+    let done = sqlx::query!(
         "INSERT INTO strongroom.change (revision, at, namespace, kind, name, version, action) \
          SELECT u.revision, $1, u.namespace, u.kind, u.name, u.version, u.action \
          FROM UNNEST($2::bigint[], $3::bytea[], $4::smallint[], $5::text[], $6::bigint[], $7::smallint[]) AS u(revision, namespace, kind, name, version, action)",
@@ -365,5 +380,9 @@ async fn insert_changes(
     .execute(connection)
     .await
     .map_err(store_error)?;
-    Ok(())
+    if done.rows_affected() == touches.len() as u64 {
+        Ok(())
+    } else {
+        Err(StoreError::Incomplete)
+    }
 }

@@ -1,7 +1,7 @@
 //! Reading the audit log.
 
 use strongroom_domain::audit::{Batch, BatchId, Class, StoredEntry};
-use strongroom_domain::{Digest, Revision, Time};
+use strongroom_domain::{Digest, NamespaceId, PrincipalId, Revision, Time};
 use strongroom_ports::{At, AuditFilter, StoreError};
 
 use crate::PostgresStore;
@@ -40,8 +40,8 @@ impl PostgresStore {
                  ORDER BY at DESC, batch DESC, place DESC LIMIT $11",
                 filter.since.map_or(i64::MIN, |time| time.0),
                 filter.until.map_or(i64::MAX, |time| time.0),
-                filter.namespace.as_ref().map(|namespace| namespace.as_slice()),
-                filter.principal.as_ref().map(|principal| principal.as_slice()),
+                filter.namespace.as_ref().map(NamespaceId::as_slice),
+                filter.principal.as_ref().map(PrincipalId::as_slice),
                 filter.path,
                 filter.action,
                 filter.outcome,

@@ -110,7 +110,9 @@ impl<'a> EntryColumns<'a> {
             columns.action.push(entry.action.number());
             columns.outcome.push(entry.outcome.number());
             columns.reason.push(entry.reason);
-            columns.principal.push(entry.principal.as_ref().map(PrincipalId::as_slice));
+            columns
+                .principal
+                .push(entry.principal.as_ref().map(PrincipalId::as_slice));
             columns.who.push(&entry.who.0);
             columns.namespace.push(entry.namespace.as_slice());
             columns.path.push(&entry.path);

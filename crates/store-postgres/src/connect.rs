@@ -30,8 +30,9 @@ impl std::fmt::Debug for PostgresStore {
 
 /// A URL may hold a password: a failure to parse it says nothing of it.
 pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| StoreError::Unfit("The database URL is not of the form postgres://USER@HOST:PORT/DATABASE.".into()))?;
+    let options = PgConnectOptions::from_str(url).map_err(|_| {
+        StoreError::Unfit("The database URL is not of the form postgres://USER@HOST:PORT/DATABASE.".into())
+    })?;
     Ok(options.application_name("strongroom").disable_statement_logging())
 }
 
@@ -44,7 +45,11 @@ impl PostgresStore {
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        let store = Self { pool, options, lanes: [Mutex::new(None), Mutex::new(None), Mutex::new(None)] };
+        let store = Self {
+            pool,
+            options,
+            lanes: [Mutex::new(None), Mutex::new(None), Mutex::new(None)],
+        };
         store.check().await?;
         Ok(store)
     }
@@ -55,7 +60,9 @@ impl PostgresStore {
             .await
             .map_err(store_error)?;
         if !schema {
-            return Err(StoreError::Unfit("The database has no schema of ours. Run 'strongroom migrate up'.".into()));
+            return Err(StoreError::Unfit(
+                "The database has no schema of ours. Run 'strongroom migrate up'.".into(),
+            ));
         }
         self.check_level().await?;
         let settings = sqlx::query!(
@@ -84,7 +91,9 @@ impl PostgresStore {
         }
         let limited = |value: i64| (1..=1000).contains(&value);
         if !limited(settings.statement) || !limited(settings.idle) || !(1..=200).contains(&settings.lock) {
-            faults.push("this role has no statement, lock and idle limits here: run 'strongroom migrate up' with this role");
+            faults.push(
+                "this role has no statement, lock and idle limits here: run 'strongroom migrate up' with this role",
+            );
         }
         if settings.plan != "force_generic_plan" {
             faults.push("this role does not force generic plans: run 'strongroom migrate up' with this role");
@@ -92,7 +101,10 @@ impl PostgresStore {
         if faults.is_empty() {
             Ok(())
         } else {
-            Err(StoreError::Unfit(format!("The database is not fit: {}.", faults.join("; "))))
+            Err(StoreError::Unfit(format!(
+                "The database is not fit: {}.",
+                faults.join("; ")
+            )))
         }
     }
 
@@ -104,10 +116,14 @@ impl PostgresStore {
         let schema = parse(level("schema_level").await.map_err(store_error)?)?;
         let oldest = parse(level("oldest_program").await.map_err(store_error)?)?;
         if schema < SCHEMA_LEVEL {
-            return Err(StoreError::Unfit("The schema is older than this program needs. Run 'strongroom migrate up'.".into()));
+            return Err(StoreError::Unfit(
+                "The schema is older than this program needs. Run 'strongroom migrate up'.".into(),
+            ));
         }
         if oldest > SCHEMA_LEVEL {
-            return Err(StoreError::Unfit("The schema no longer takes a program this old. Install a newer one.".into()));
+            return Err(StoreError::Unfit(
+                "The schema no longer takes a program this old. Install a newer one.".into(),
+            ));
         }
         Ok(())
     }
@@ -119,7 +135,9 @@ impl PostgresStore {
         F: AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
         E: Into<StoreError>,
     {
-        let Some(slot) = self.lanes.get(lane as usize) else { return Err(StoreError::Malformed("lane")) };
+        let Some(slot) = self.lanes.get(lane as usize) else {
+            return Err(StoreError::Malformed("lane"));
+        };
         let mut slot = slot.lock().await;
         let mut connection = match slot.take() {
             Some(connection) => connection,

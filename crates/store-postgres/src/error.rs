@@ -6,10 +6,16 @@ use strongroom_ports::StoreError;
 /// query cancelled by its time limit.
 const BUSY: &[&str] = &["55P03", "40P01", "40001", "57014"];
 
+/// Division by zero: how the record statement says that rows of it are missing.
+const NOT_WHOLE: &str = "22012";
+
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     if let sqlx::Error::Database(database) = &error {
         if database.code().is_some_and(|code| BUSY.contains(&code.as_ref())) {
             return StoreError::Busy;
+        }
+        if database.code().as_deref() == Some(NOT_WHOLE) {
+            return StoreError::Incomplete;
         }
         if database.constraint() == Some("audit_batch_pkey") {
             return StoreError::BatchTaken;

@@ -16,9 +16,7 @@ pub use migrate::{MigrationStatus, Migrations};
 
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
-use strongroom_domain::{
-    Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version,
-};
+use strongroom_domain::{Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version};
 use strongroom_ports::{Applied, At, AuditFilter, Fut, Settled, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for PostgresStore {
@@ -69,7 +67,13 @@ impl Store for PostgresStore {
         Box::pin(self.records_of_kind(kind))
     }
 
-    fn version(&self, _now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>> {
+    fn version(
+        &self,
+        _now: Time,
+        namespace: NamespaceId,
+        owner: ObjectId,
+        number: i64,
+    ) -> Fut<'_, At<Option<Version>>> {
         Box::pin(self.find_version(namespace, owner, number))
     }
 

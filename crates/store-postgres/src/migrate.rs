@@ -2,13 +2,28 @@
 
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::ConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use strongroom_ports::StoreError;
 
 use crate::connect::parse_url;
 use crate::error::store_error;
 
 static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Limits stand with the role in this database, so that they hold behind a pooler too; the program checks them at start.
+/// A generic plan keeps the record statement from being planned anew for each revision it asks about; it may be made while
+/// a table is still empty, so it goes by index whatever the statistics say.
+const ROLE_SETTINGS: [(&str, &str); 9] = [
+    ("statement_timeout", "1s"),
+    ("lock_timeout", "200ms"),
+    ("idle_in_transaction_session_timeout", "1s"),
+    ("synchronous_commit", "on"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
@@ -25,7 +40,10 @@ impl Migrations {
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         let mut connection = parse_url(url)?.connect().await.map_err(store_error)?;
         for statement in ["SET statement_timeout = 0", "SET lock_timeout = '30s'"] {
-            sqlx::query(statement).execute(&mut connection).await.map_err(store_error)?;
+            sqlx::query(statement)
+                .execute(&mut connection)
+                .await
+                .map_err(store_error)?;
         }
         Ok(Self(connection))
     }
@@ -47,7 +65,25 @@ impl Migrations {
                 "The database holds {others} tables that are not ours. Name another database, or pass --adopt to share this one."
             )));
         }
-        MIGRATOR.run(&mut self.0).await.map_err(|error| StoreError::Unavailable(error.into()))
+        MIGRATOR
+            .run(&mut self.0)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))?;
+        self.set_role().await
+    }
+
+    /// Each time, since a copied or restored database comes without them.
+    async fn set_role(&mut self) -> Result<(), StoreError> {
+        for (name, value) in ROLE_SETTINGS {
+            let statement = format!(
+                "DO $$ BEGIN EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET {name} = ''{value}''', current_database()); END $$"
+            );
+            sqlx::query(AssertSqlSafe(statement))
+                .execute(&mut self.0)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(())
     }
 
     /// Takes back everything above `target`.
@@ -61,7 +97,10 @@ impl Migrations {
                 "Going down would lose what is stored. Make a backup, and pass --discard to lose it.".into(),
             ));
         }
-        MIGRATOR.undo(&mut self.0, target).await.map_err(|error| StoreError::Unavailable(error.into()))
+        MIGRATOR
+            .undo(&mut self.0, target)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))
     }
 
     pub async fn status(&mut self) -> Result<Vec<MigrationStatus>, StoreError> {

@@ -49,8 +49,16 @@ impl FoundRecord {
     fn at(rows: Vec<Self>) -> Result<At<Vec<Record>>, StoreError> {
         let first = rows.first().ok_or(StoreError::Malformed("revision"))?;
         let (revision, db_now) = (Revision(first.revision), Time(first.db_now));
-        let value = rows.into_iter().filter_map(Self::row).map(Record::try_from).collect::<Result<_, _>>()?;
-        Ok(At { value, revision, db_now })
+        let value = rows
+            .into_iter()
+            .filter_map(Self::row)
+            .map(Record::try_from)
+            .collect::<Result<_, _>>()?;
+        Ok(At {
+            value,
+            revision,
+            db_now,
+        })
     }
 
     fn row(self) -> Option<RecordRow> {
@@ -110,7 +118,11 @@ impl PostgresStore {
         .await
         .map_err(store_error)?;
         let found = FoundRecord::at(rows)?;
-        Ok(At { value: found.value.into_iter().next(), revision: found.revision, db_now: found.db_now })
+        Ok(At {
+            value: found.value.into_iter().next(),
+            revision: found.revision,
+            db_now: found.db_now,
+        })
     }
 
     pub(crate) async fn list_records(
@@ -180,7 +192,11 @@ impl PostgresStore {
     pub(crate) async fn find_touches(&self, since: Revision, limit: u16) -> Result<At<Moved>, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(store_error)?;
         let found = fence(&mut connection, since, None, limit.into()).await?;
-        Ok(At { value: found.moved, revision: found.top, db_now: found.db_now })
+        Ok(At {
+            value: found.moved,
+            revision: found.top,
+            db_now: found.db_now,
+        })
     }
 
     pub(crate) async fn find_last_boot(&self) -> Result<At<i64>, StoreError> {
@@ -192,7 +208,6 @@ impl PostgresStore {
         })
     }
 
-
     pub(crate) async fn find_sizes(&self) -> Result<At<Sizes>, StoreError> {
         snapshot!(self, transaction, {
             let row = sqlx::query!(
@@ -202,7 +217,11 @@ impl PostgresStore {
             .fetch_one(&mut *transaction)
             .await
             .map_err(store_error)?;
-            Sizes { records: row.records, versions: row.versions, database_bytes: row.bytes }
+            Sizes {
+                records: row.records,
+                versions: row.versions,
+                database_bytes: row.bytes,
+            }
         })
     }
 }

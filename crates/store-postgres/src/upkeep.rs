@@ -20,7 +20,11 @@ fn table(class: Class) -> &'static str {
 }
 
 fn more(rows: u64) -> UpkeepDone {
-    if rows >= CHUNK.unsigned_abs() { UpkeepDone::More } else { UpkeepDone::Done }
+    if rows >= CHUNK.unsigned_abs() {
+        UpkeepDone::More
+    } else {
+        UpkeepDone::Done
+    }
 }
 
 impl PostgresStore {
@@ -45,7 +49,11 @@ impl PostgresStore {
         .execute(&self.pool)
         .await
         .map_err(store_error)?;
-        Ok(if done.rows_affected() == 1 { UpkeepDone::Done } else { UpkeepDone::Taken })
+        Ok(if done.rows_affected() == 1 {
+            UpkeepDone::Done
+        } else {
+            UpkeepDone::Taken
+        })
     }
 
     /// A partition is made as a table and then attached: that takes a lighter lock on the parent than making it in place.
@@ -56,10 +64,13 @@ impl PostgresStore {
             for _ in 0..=MONTHS_AHEAD {
                 let (start, end) = month.month();
                 let name = format!("{parent}_{}", month.month_name());
-                let there = sqlx::query_scalar!("SELECT to_regclass('strongroom.' || $1) IS NOT NULL AS \"there!\"", name)
-                    .fetch_one(&self.pool)
-                    .await
-                    .map_err(store_error)?;
+                let there = sqlx::query_scalar!(
+                    "SELECT to_regclass('strongroom.' || $1) IS NOT NULL AS \"there!\"",
+                    name
+                )
+                .fetch_one(&self.pool)
+                .await
+                .map_err(store_error)?;
                 if !there {
                     let done = self.attach_partition(parent, &name, start, end).await;
                     match done {
@@ -84,7 +95,9 @@ impl PostgresStore {
             start.0, end.0
         );
         let mut transaction = self.pool.begin().await?;
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *transaction).await?;
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await
     }
 
@@ -103,15 +116,28 @@ impl PostgresStore {
         .await
         .map_err(store_error)?;
         for name in names {
-            let digits = name.strip_prefix(parent).is_some_and(|rest| rest.bytes().all(|byte| byte == b'_' || byte.is_ascii_digit()));
+            let digits = name
+                .strip_prefix(parent)
+                .is_some_and(|rest| rest.bytes().all(|byte| byte == b'_' || byte.is_ascii_digit()));
             if digits {
                 let statement = format!("DROP TABLE strongroom.{name}");
-                sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.pool).await.map_err(store_error)?;
+                sqlx::raw_sql(AssertSqlSafe(statement))
+                    .execute(&self.pool)
+                    .await
+                    .map_err(store_error)?;
             }
         }
         let rest = match class {
-            Class::Reads => sqlx::query!("DELETE FROM strongroom.entry_reads WHERE at < $1", before.0).execute(&self.pool).await,
-            Class::Kept => sqlx::query!("DELETE FROM strongroom.entry_kept WHERE at < $1", before.0).execute(&self.pool).await,
+            Class::Reads => {
+                sqlx::query!("DELETE FROM strongroom.entry_reads WHERE at < $1", before.0)
+                    .execute(&self.pool)
+                    .await
+            }
+            Class::Kept => {
+                sqlx::query!("DELETE FROM strongroom.entry_kept WHERE at < $1", before.0)
+                    .execute(&self.pool)
+                    .await
+            }
         };
         rest.map_err(store_error)?;
         Ok(UpkeepDone::Done)
@@ -159,6 +185,10 @@ impl PostgresStore {
         .map_err(store_error)?
         .rows_affected();
         // An update that fits its time limit is whole; entries that arrive meanwhile make the next call find more.
-        Ok(if reads + kept > 0 { UpkeepDone::More } else { UpkeepDone::Done })
+        Ok(if reads + kept > 0 {
+            UpkeepDone::More
+        } else {
+            UpkeepDone::Done
+        })
     }
 }

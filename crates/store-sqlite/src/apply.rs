@@ -137,7 +137,11 @@ async fn write_rows(
 }
 
 fn record_key(namespace: &[u8], number: i64, id: &[u8]) -> Result<RowKey, StoreError> {
-    match (NamespaceId::from_slice(namespace), kind(number)?, ObjectId::from_slice(id)) {
+    match (
+        NamespaceId::from_slice(namespace),
+        kind(number)?,
+        ObjectId::from_slice(id),
+    ) {
         (Some(namespace), kind, Some(id)) => Ok(RowKey::Record(namespace, kind, id)),
         _ => Err(StoreError::Malformed("record key")),
     }
@@ -314,13 +318,23 @@ async fn insert_changes(
         .zip(touches)
         .map(|(revision, touch)| {
             let key = &touch.key;
-            (revision, hex(key.namespace.as_slice()), key.kind.number(), &key.name, touch.version, touch.action)
+            (
+                revision,
+                hex(key.namespace.as_slice()),
+                key.kind.number(),
+                &key.name,
+                touch.version,
+                touch.action,
+            )
         })
         .collect();
     let last = rows.last().map_or(top.0, |row| row.0);
     let rows = json(&rows)?;
-    sqlx::query!("UPDATE revision SET value = ? WHERE id = 1", last).execute(&mut *connection).await.map_err(store_error)?;
-    sqlx::query!(
+    sqlx::query!("UPDATE revision SET value = ? WHERE id = 1", last)
+        .execute(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let done = sqlx::query!(
         "INSERT INTO change (revision, at, namespace, kind, name, version, action) \
          SELECT value ->> 0, ?, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?)",
         time.0,
@@ -329,5 +343,9 @@ async fn insert_changes(
     .execute(connection)
     .await
     .map_err(store_error)?;
-    Ok(())
+    if done.rows_affected() == touches.len() as u64 {
+        Ok(())
+    } else {
+        Err(StoreError::Incomplete)
+    }
 }

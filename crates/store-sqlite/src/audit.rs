@@ -1,7 +1,7 @@
 //! Reading the audit log.
 
 use strongroom_domain::audit::{Batch, BatchId, Class, StoredEntry};
-use strongroom_domain::{Digest, Time};
+use strongroom_domain::{Digest, NamespaceId, PrincipalId, Time};
 use strongroom_ports::{At, AuditFilter, StoreError};
 
 use crate::SqliteStore;
@@ -26,13 +26,24 @@ macro_rules! entries_of {
 }
 
 impl SqliteStore {
-    pub(crate) async fn find_entries(&self, now: Time, filter: &AuditFilter) -> Result<At<Vec<StoredEntry>>, StoreError> {
+    pub(crate) async fn find_entries(
+        &self,
+        now: Time,
+        filter: &AuditFilter,
+    ) -> Result<At<Vec<StoredEntry>>, StoreError> {
         let since = filter.since.map_or(i64::MIN, |time| time.0);
         let until = filter.until.map_or(i64::MAX, |time| time.0);
-        let namespace = filter.namespace.as_ref().map(|namespace| namespace.as_slice());
-        let principal = filter.principal.as_ref().map(|principal| principal.as_slice());
-        let length = filter.path.as_ref().map(|path| i64::try_from(path.chars().count()).unwrap_or(i64::MAX));
-        let (at, batch, place) = filter.before.map_or((i64::MAX, i64::MAX, i64::MAX), |(at, batch, place)| (at.0, batch.0, place));
+        let namespace = filter.namespace.as_ref().map(NamespaceId::as_slice);
+        let principal = filter.principal.as_ref().map(PrincipalId::as_slice);
+        let length = filter
+            .path
+            .as_ref()
+            .map(|path| i64::try_from(path.chars().count()).unwrap_or(i64::MAX));
+        let (at, batch, place) = filter
+            .before
+            .map_or((i64::MAX, i64::MAX, i64::MAX), |(at, batch, place)| {
+                (at.0, batch.0, place)
+            });
         snapshot!(self, now, transaction, {
             let rows = sqlx::query_as!(
                 EntryRow,
@@ -62,7 +73,12 @@ impl SqliteStore {
         })
     }
 
-    pub(crate) async fn find_batches(&self, now: Time, after: BatchId, limit: u16) -> Result<At<Vec<Batch>>, StoreError> {
+    pub(crate) async fn find_batches(
+        &self,
+        now: Time,
+        after: BatchId,
+        limit: u16,
+    ) -> Result<At<Vec<Batch>>, StoreError> {
         snapshot!(self, now, transaction, {
             let rows = sqlx::query!(
                 "SELECT id, class, at, count, root, previous, key, mac FROM audit_batch WHERE id > ? ORDER BY id LIMIT ?",
@@ -77,7 +93,10 @@ impl SqliteStore {
             for row in rows {
                 batches.push(Batch {
                     id: BatchId(row.id),
-                    class: i16::try_from(row.class).ok().and_then(Class::from_number).ok_or_else(malformed)?,
+                    class: i16::try_from(row.class)
+                        .ok()
+                        .and_then(Class::from_number)
+                        .ok_or_else(malformed)?,
                     at: Time(row.at),
                     count: row.count,
                     root: Digest::from_slice(&row.root).ok_or_else(malformed)?,
@@ -90,7 +109,11 @@ impl SqliteStore {
         })
     }
 
-    pub(crate) async fn find_batch_entries(&self, now: Time, batch: &Batch) -> Result<At<Vec<StoredEntry>>, StoreError> {
+    pub(crate) async fn find_batch_entries(
+        &self,
+        now: Time,
+        batch: &Batch,
+    ) -> Result<At<Vec<StoredEntry>>, StoreError> {
         snapshot!(self, now, transaction, {
             let rows = match batch.class {
                 Class::Reads => entries_of!("entry_reads", batch.id.0, transaction),

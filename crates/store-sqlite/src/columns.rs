@@ -177,7 +177,11 @@ impl TryFrom<TouchRow> for Touch {
         let namespace = NamespaceId::from_slice(&row.namespace).ok_or(StoreError::Malformed("change.namespace"))?;
         Ok(Self {
             revision: Revision(row.revision),
-            key: Key { namespace, kind: kind(row.kind)?, name: row.name },
+            key: Key {
+                namespace,
+                kind: kind(row.kind)?,
+                name: row.name,
+            },
             version: row.version,
             action: small(row.action, "change.action")?,
         })

@@ -40,7 +40,10 @@ impl std::fmt::Debug for SqliteStore {
 }
 
 fn io_error(directory: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Unfit(format!("The data directory {} cannot be used: {error}.", directory.display()))
+    StoreError::Unfit(format!(
+        "The data directory {} cannot be used: {error}.",
+        directory.display()
+    ))
 }
 
 /// The exclusive lock on a data directory, taken before anything in it is opened.
@@ -53,7 +56,10 @@ pub(crate) fn lock(directory: &Path) -> Result<File, StoreError> {
         .open(directory.join(LOCK))
         .map_err(|error| io_error(directory, &error))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        StoreError::Unfit(format!("Another Strongroom process uses {}. Stop it first.", directory.display()))
+        StoreError::Unfit(format!(
+            "Another Strongroom process uses {}. Stop it first.",
+            directory.display()
+        ))
     })?;
     Ok(file)
 }
@@ -113,7 +119,9 @@ impl SqliteStore {
         let mut slot = self.writer.lock().await;
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => SqliteConnection::connect_with(&self.options).await.map_err(store_error)?,
+            None => SqliteConnection::connect_with(&self.options)
+                .await
+                .map_err(store_error)?,
         };
         let done = work(&mut connection).await;
         if done.is_ok() {
@@ -125,12 +133,16 @@ impl SqliteStore {
 
 /// Checks the schema and that the settings took; gives the stored high-water mark of time.
 async fn check(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let there = sqlx::query_scalar!("SELECT count(*) AS \"there!: i64\" FROM sqlite_master WHERE type = 'table' AND name = 'meta'")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(store_error)?;
+    let there = sqlx::query_scalar!(
+        "SELECT count(*) AS \"there!: i64\" FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(store_error)?;
     if there == 0 {
-        return Err(StoreError::Unfit("The store has no schema yet. Run 'strongroom migrate up'.".into()));
+        return Err(StoreError::Unfit(
+            "The store has no schema yet. Run 'strongroom migrate up'.".into(),
+        ));
     }
     let mut numbers = Vec::new();
     for key in ["schema_level", "oldest_program", "high_water"] {
@@ -140,15 +152,27 @@ async fn check(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
             .map_err(store_error)?;
         numbers.push(value.parse::<i64>().map_err(|_| StoreError::Malformed("meta"))?);
     }
-    let [schema, oldest, high_water] = numbers.as_slice() else { return Err(StoreError::Malformed("meta")) };
+    let [schema, oldest, high_water] = numbers.as_slice() else {
+        return Err(StoreError::Malformed("meta"));
+    };
     if *schema < SCHEMA_LEVEL {
-        return Err(StoreError::Unfit("The schema is older than this program needs. Run 'strongroom migrate up'.".into()));
+        return Err(StoreError::Unfit(
+            "The schema is older than this program needs. Run 'strongroom migrate up'.".into(),
+        ));
     }
     if *oldest > SCHEMA_LEVEL {
-        return Err(StoreError::Unfit("The schema no longer takes a program this old. Install a newer one.".into()));
+        return Err(StoreError::Unfit(
+            "The schema no longer takes a program this old. Install a newer one.".into(),
+        ));
     }
-    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await.map_err(store_error)?;
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await.map_err(store_error)?;
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(store_error)?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(store_error)?;
     if journal != "wal" || synchronous != 2 {
         return Err(StoreError::Unfit(
             "SQLite did not take WAL with synchronous=FULL; the data directory must be on a local disk.".into(),

@@ -16,9 +16,7 @@ pub use migrate::{MigrationStatus, Migrations};
 
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
-use strongroom_domain::{
-    Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version,
-};
+use strongroom_domain::{Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version};
 use strongroom_ports::{Applied, At, AuditFilter, Fut, Settled, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for SqliteStore {

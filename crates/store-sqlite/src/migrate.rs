@@ -31,11 +31,17 @@ impl Migrations {
     pub async fn open(directory: &Path) -> Result<Self, StoreError> {
         let lock = lock(directory)?;
         let connection = options(directory)?.connect().await.map_err(store_error)?;
-        Ok(Self { connection, _lock: lock })
+        Ok(Self {
+            connection,
+            _lock: lock,
+        })
     }
 
     pub async fn up(&mut self) -> Result<(), StoreError> {
-        MIGRATOR.run(&mut self.connection).await.map_err(|error| StoreError::Unavailable(error.into()))
+        MIGRATOR
+            .run(&mut self.connection)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))
     }
 
     /// Takes back everything above `target`.
@@ -49,7 +55,10 @@ impl Migrations {
                 "Going down would lose what is stored. Make a backup, and pass --discard to lose it.".into(),
             ));
         }
-        MIGRATOR.undo(&mut self.connection, target).await.map_err(|error| StoreError::Unavailable(error.into()))
+        MIGRATOR
+            .undo(&mut self.connection, target)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.into()))
     }
 
     pub async fn status(&mut self) -> Result<Vec<MigrationStatus>, StoreError> {

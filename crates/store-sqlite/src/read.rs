@@ -16,15 +16,21 @@ macro_rules! snapshot {
         let revision = top(&mut $transaction).await?;
         let value = $value;
         $transaction.commit().await.map_err(store_error)?;
-        Ok(At { value, revision, db_now: $self.time($now) })
+        Ok(At {
+            value,
+            revision,
+            db_now: $self.time($now),
+        })
     }};
 }
 pub(crate) use snapshot;
 
 impl SqliteStore {
     pub(crate) async fn find_records(&self, now: Time, keys: &[Key]) -> Result<At<Vec<Record>>, StoreError> {
-        let rows: Vec<_> =
-            keys.iter().map(|key| (hex(key.namespace.as_slice()), key.kind.number(), &key.name)).collect();
+        let rows: Vec<_> = keys
+            .iter()
+            .map(|key| (hex(key.namespace.as_slice()), key.kind.number(), &key.name))
+            .collect();
         let rows = json(&rows)?;
         snapshot!(self, now, transaction, {
             let rows = sqlx::query_as!(
@@ -159,7 +165,11 @@ impl SqliteStore {
             .fetch_one(&mut *transaction)
             .await
             .map_err(store_error)?;
-            Sizes { records: row.records, versions: row.versions, database_bytes: row.bytes }
+            Sizes {
+                records: row.records,
+                versions: row.versions,
+                database_bytes: row.bytes,
+            }
         })
     }
 }

@@ -38,9 +38,13 @@ pub(crate) async fn insert_batch(
     time: Time,
 ) -> Result<(), StoreError> {
     let batch = &sealed.batch;
-    let (class, root, previous, mac) =
-        (batch.class.number(), batch.root.as_slice(), batch.previous.as_slice(), batch.mac.as_slice());
-    sqlx::query!(
+    let (class, root, previous, mac) = (
+        batch.class.number(),
+        batch.root.as_slice(),
+        batch.previous.as_slice(),
+        batch.mac.as_slice(),
+    );
+    let done = sqlx::query!(
         "INSERT INTO audit_batch (id, class, at, count, root, previous, key, mac) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         batch.id.0,
         class,
@@ -54,6 +58,10 @@ pub(crate) async fn insert_batch(
     .execute(&mut *connection)
     .await
     .map_err(store_error)?;
+    // A trigger can swallow an insert without an error.
+    if done.rows_affected() != 1 {
+        return Err(StoreError::Incomplete);
+    }
     let expected = sealed.entries.len() as u64;
     if expected > 0 {
         let written = match batch.class {
@@ -61,7 +69,7 @@ pub(crate) async fn insert_batch(
             Class::Kept => insert_entries!("entry_kept", sealed, &mut *connection),
         };
         if written != expected {
-            return Err(StoreError::Incomplete { expected, written });
+            return Err(StoreError::Incomplete);
         }
     }
     let mark = time.0.to_string();
@@ -73,7 +81,9 @@ pub(crate) async fn insert_batch(
 }
 
 pub(crate) async fn top(connection: &mut SqliteConnection) -> Result<Revision, StoreError> {
-    let value = sqlx::query_scalar!("SELECT value FROM revision WHERE id = 1").fetch_one(connection).await;
+    let value = sqlx::query_scalar!("SELECT value FROM revision WHERE id = 1")
+        .fetch_one(connection)
+        .await;
     value.map(Revision).map_err(store_error)
 }
 
@@ -96,19 +106,28 @@ pub(crate) async fn moved(
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
-    if rows.len() as i64 != expected {
+    if i64::try_from(rows.len()) != Ok(expected) {
         return Ok(Moved::TooMany);
     }
-    Ok(Moved::Touches(rows.into_iter().map(Touch::try_from).collect::<Result<_, _>>()?))
+    Ok(Moved::Touches(
+        rows.into_iter().map(Touch::try_from).collect::<Result<_, _>>()?,
+    ))
 }
 
 /// The fence as of this connection's transaction.
 pub(crate) async fn fence(connection: &mut SqliteConnection, since: Revision, time: Time) -> Result<Fence, StoreError> {
     let top = top(&mut *connection).await?;
     // The usual case costs no query.
-    let moved =
-        if since >= top { Moved::Touches(Vec::new()) } else { moved(connection, since, top, FENCE_LIMIT).await? };
-    Ok(Fence { db_now: time, top, moved })
+    let moved = if since >= top {
+        Moved::Touches(Vec::new())
+    } else {
+        moved(connection, since, top, FENCE_LIMIT).await?
+    };
+    Ok(Fence {
+        db_now: time,
+        top,
+        moved,
+    })
 }
 
 impl SqliteStore {
@@ -120,8 +139,9 @@ impl SqliteStore {
     ) -> Result<Fence, StoreError> {
         let time = self.time(now);
         self.on_writer(async |connection| {
-            let mut transaction =
-                sqlx::Connection::begin_with(connection, "BEGIN IMMEDIATE").await.map_err(store_error)?;
+            let mut transaction = sqlx::Connection::begin_with(connection, "BEGIN IMMEDIATE")
+                .await
+                .map_err(store_error)?;
             insert_batch(&mut transaction, sealed, time).await?;
             let fence = fence(&mut transaction, since, time).await?;
             transaction.commit().await.map_err(commit_error)?;

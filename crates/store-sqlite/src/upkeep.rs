@@ -11,7 +11,11 @@ use crate::error::store_error;
 const CHUNK: i64 = 500;
 
 fn more(rows: u64) -> UpkeepDone {
-    if rows >= CHUNK.unsigned_abs() { UpkeepDone::More } else { UpkeepDone::Done }
+    if rows >= CHUNK.unsigned_abs() {
+        UpkeepDone::More
+    } else {
+        UpkeepDone::Done
+    }
 }
 
 impl SqliteStore {
@@ -39,7 +43,11 @@ impl SqliteStore {
             .execute(connection)
             .await
             .map_err(store_error)?;
-            Ok(if done.rows_affected() == 1 { UpkeepDone::Done } else { UpkeepDone::Taken })
+            Ok(if done.rows_affected() == 1 {
+                UpkeepDone::Done
+            } else {
+                UpkeepDone::Taken
+            })
         })
         .await
     }

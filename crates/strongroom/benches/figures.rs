@@ -1,6 +1,17 @@
 //! The figures of docs/PERFORMANCE.md, from one command: `cargo xtask bench`. Ratios within one run, since machines
 //! differ and are noisy. Needs `wrk` and PostgreSQL's binaries (`pgbench` among them).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark that cannot go on should stop, and what it prints is its purpose"
+)]
+
+#[expect(dead_code, unused_macros, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/harness.rs"]
 mod harness;
 
@@ -17,7 +28,10 @@ const SECRETS: usize = 1000;
 const BARE: &str = "bare";
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     if std::env::args().any(|argument| argument == BARE) {
         runtime.block_on(bare());
     } else {
@@ -51,10 +65,19 @@ async fn figures() {
             let writes: Vec<_> = (0..500)
                 .map(|name| json!({"path": format!("bench/prod/name-{:04}", at * 500 + name), "value": "0123456789abcdef0123456789abcdef"}))
                 .collect();
-            assert_eq!(root.post("batch", json!({"writes": writes, "atomic": true})).await.0, 200);
+            assert_eq!(
+                root.post("batch", json!({"writes": writes, "atomic": true})).await.0,
+                200
+            );
         }
-        let rules: Vec<_> = (0..10).map(|at| json!({"path": format!("secret/other-{at}/*"), "capabilities": ["read"]})).collect();
-        let rules = [rules, vec![json!({"path": "secret/bench/prod/*", "capabilities": ["read", "list"]})]].concat();
+        let rules: Vec<_> = (0..10)
+            .map(|at| json!({"path": format!("secret/other-{at}/*"), "capabilities": ["read"]}))
+            .collect();
+        let rules = [
+            rules,
+            vec![json!({"path": "secret/bench/prod/*", "capabilities": ["read", "list"]})],
+        ]
+        .concat();
         let token = root.workload("bench", json!(rules)).await;
         reads(&server.address(), &token, store.dir.path());
         if on == On::Postgres {
@@ -93,11 +116,18 @@ fn wrk(address: &str, token: &str, scripts: &Path, connections: usize, seconds: 
         .output()
         .expect("wrk is needed: apt-get install wrk");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find_map(|line| line.strip_prefix("RESULT ")).unwrap_or_else(|| panic!("{text}"));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("RESULT "))
+        .unwrap_or_else(|| panic!("{text}"));
     let numbers: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
     assert!(numbers[3] < 1.0, "errors: {text}");
     let micros = |number: f64| Duration::from_secs_f64(number / 1e6);
-    Wrk { per_second: numbers[0], p50: micros(numbers[1]), p99: micros(numbers[2]) }
+    Wrk {
+        per_second: numbers[0],
+        p50: micros(numbers[1]),
+        p99: micros(numbers[2]),
+    }
 }
 
 fn reads(address: &str, token: &str, scripts: &Path) {
@@ -107,7 +137,11 @@ fn reads(address: &str, token: &str, scripts: &Path) {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(yardstick.stdout.take().unwrap()), &mut line).unwrap();
+    std::io::BufRead::read_line(
+        &mut std::io::BufReader::new(yardstick.stdout.take().unwrap()),
+        &mut line,
+    )
+    .unwrap();
     let bare = format!("http://{}", line.trim());
     for (connections, pairs) in [(1000, 9), (64, 5)] {
         wrk(address, token, scripts, connections, 1);
@@ -117,13 +151,20 @@ fn reads(address: &str, token: &str, scripts: &Path) {
             let theirs = wrk(&bare, token, scripts, connections, 2);
             println!(
                 "read, {connections} connections: {:.0}/s (p50 {:?}, p99 {:?}), bare {:.0}/s, ratio {:.3}",
-                ours.per_second, ours.p50, ours.p99, theirs.per_second, ours.per_second / theirs.per_second
+                ours.per_second,
+                ours.p50,
+                ours.p99,
+                theirs.per_second,
+                ours.per_second / theirs.per_second
             );
             ratios.push(ours.per_second / theirs.per_second);
         }
         ratios.sort_by(f64::total_cmp);
         let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
-        println!("=> read ÷ bare, {connections} connections: median {:.3} ({low:.3} to {high:.3})", ratios[ratios.len() / 2]);
+        println!(
+            "=> read ÷ bare, {connections} connections: median {:.3} ({low:.3} to {high:.3})",
+            ratios[ratios.len() / 2]
+        );
     }
     yardstick.kill().unwrap();
     yardstick.wait().unwrap();
@@ -154,7 +195,10 @@ fn one_connection(address: &str, token: &str, scripts: &Path, cluster: &Cluster)
         for file in std::fs::read_dir(scripts).unwrap().flatten() {
             if file.file_name().to_string_lossy().starts_with("pgbench.") {
                 let text = std::fs::read_to_string(file.path()).unwrap();
-                latencies.extend(text.lines().filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()));
+                latencies.extend(
+                    text.lines()
+                        .filter_map(|line| line.split(' ').nth(2)?.parse::<u64>().ok()),
+                );
                 std::fs::remove_file(file.path()).unwrap();
             }
         }
@@ -164,11 +208,16 @@ fn one_connection(address: &str, token: &str, scripts: &Path, cluster: &Cluster)
         ratios.push(ours.as_secs_f64() / theirs.as_secs_f64());
     }
     ratios.sort_by(f64::total_cmp);
-    println!("=> read p50 ÷ pgbench INSERT p50, one connection: median {:.2}", ratios[ratios.len() / 2]);
+    println!(
+        "=> read p50 ÷ pgbench INSERT p50, one connection: median {:.2}",
+        ratios[ratios.len() / 2]
+    );
 }
 
 async fn bulk(root: &Api) {
-    let reads: Vec<_> = (0..1000).map(|at| json!({"path": format!("bench/prod/name-{at:04}")})).collect();
+    let reads: Vec<_> = (0..1000)
+        .map(|at| json!({"path": format!("bench/prod/name-{at:04}")}))
+        .collect();
     let body = json!({ "reads": reads });
     let mut took = Vec::new();
     for _ in 0..11 {
@@ -209,7 +258,10 @@ async fn writes(root: &Api) {
         if writers == 1 {
             alone = rate;
         }
-        println!("=> writes, {writers} writers: {rate:.0}/s, {:.1} × one writer", rate / alone);
+        println!(
+            "=> writes, {writers} writers: {rate:.0}/s, {:.1} × one writer",
+            rate / alone
+        );
     }
 }
 

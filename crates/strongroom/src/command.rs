@@ -1,6 +1,10 @@
 //! The command line.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the program's own voice")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program's own voice"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -121,8 +125,14 @@ impl Command {
             Top::Dev(args) => run_dev(args).await,
             Top::Server(args) => run_server(&args).await,
             Top::Migrate { step, config } => run_migrate(step, &config).await,
-            Top::Config { step: ConfigStep::Check, config } => check_config(&config),
-            Top::Operator { step: OperatorStep::Init { token_file }, config } => run_init(token_file, &config).await,
+            Top::Config {
+                step: ConfigStep::Check,
+                config,
+            } => check_config(&config),
+            Top::Operator {
+                step: OperatorStep::Init { token_file },
+                config,
+            } => run_init(token_file, &config).await,
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -143,7 +153,10 @@ struct Failure {
 
 impl From<String> for Failure {
     fn from(line: String) -> Self {
-        Self { lines: vec![line], code: 2 }
+        Self {
+            lines: vec![line],
+            code: 2,
+        }
     }
 }
 
@@ -161,14 +174,23 @@ fn read_config(args: &ConfigArgs) -> Result<Config, Failure> {
     if let Some(path) = &args.config {
         match std::fs::read_to_string(path) {
             Ok(text) => sources.read_file(&text, &mut wrong),
-            Err(error) => wrong.push(format!("The configuration file {} cannot be read: {error}.", path.display())),
+            Err(error) => wrong.push(format!(
+                "The configuration file {} cannot be read: {error}.",
+                path.display()
+            )),
         }
     }
     sources.read_environment(environment);
     for pair in &args.set {
-        let secret = |name: &str| crate::config::SETTINGS.iter().any(|setting| setting.secret && setting.name == name);
+        let secret = |name: &str| {
+            crate::config::SETTINGS
+                .iter()
+                .any(|setting| setting.secret && setting.name == name)
+        };
         match pair.split_once('=') {
-            Some((name, _)) if secret(name) => wrong.push(format!("'{name}' is a secret: others can see a command line.")),
+            Some((name, _)) if secret(name) => {
+                wrong.push(format!("'{name}' is a secret: others can see a command line."));
+            }
             Some((name, value)) => sources.set(name, value),
             None => wrong.push(format!("'--set {pair}' is not NAME=VALUE.")),
         }
@@ -191,7 +213,10 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
     let config = Config::check(&sources, Vec::new()).map_err(mistakes)?;
     logging::start(&config.log);
     let running = dev::run(&config, &args.data_dir, &config.store).await?;
-    println!("{}", dev::examples(&format!("http://{}", running.address), &args.data_dir));
+    println!(
+        "{}",
+        dev::examples(&format!("http://{}", running.address), &args.data_dir)
+    );
     wait_for_stop().await?;
     running.stop().await;
     Ok(())
@@ -200,7 +225,10 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
 async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
     let config = read_config(args)?;
     logging::start(&config.log);
-    let source = config.root_key.as_ref().ok_or_else(|| mistakes(vec!["Give the root key: set 'root_key_file'.".into()]))?;
+    let source = config
+        .root_key
+        .as_ref()
+        .ok_or_else(|| mistakes(vec!["Give the root key: set 'root_key_file'.".into()]))?;
     let root_key = source.read()?;
     let store = open_store(&config.store).await?;
     let running = start(&config, open_broker(&config, store, &root_key).await?).await?;
@@ -242,7 +270,9 @@ async fn run_init(token_file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), 
     let config = read_config(args)?;
     match operator::init(&config, token_file.as_deref()).await? {
         operator::Done::Before => eprintln!("The installation was initialised before; nothing was changed."),
-        operator::Done::Written => eprintln!("Initialised. The root token is in its file; revoke it when others can administer."),
+        operator::Done::Written => {
+            eprintln!("Initialised. The root token is in its file; revoke it when others can administer.");
+        }
         operator::Done::Show(token) => {
             eprintln!("Initialised. This is the root token; it is shown this once:");
             println!("{}", token.expose_secret());

@@ -24,34 +24,91 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, default: Option<&'static str>, help: &'static str) -> Setting {
-    Setting { name, default, secret: false, help }
+    Setting {
+        name,
+        default,
+        secret: false,
+        help,
+    }
 }
 
 const fn secret(name: &'static str, help: &'static str) -> Setting {
-    Setting { name, default: None, secret: true, help }
+    Setting {
+        name,
+        default: None,
+        secret: true,
+        help,
+    }
 }
 
 pub const SETTINGS: &[Setting] = &[
     setting("listen", Some("127.0.0.1:8200"), "Address of the API."),
-    setting("insecure_listen", Some("false"), "Serve plain HTTP beyond loopback; TLS is then somebody else's."),
-    setting("metrics_listen", None, "Address of a listener for metrics and health alone; without it they are on 'listen'."),
+    setting(
+        "insecure_listen",
+        Some("false"),
+        "Serve plain HTTP beyond loopback; TLS is then somebody else's.",
+    ),
+    setting(
+        "metrics_listen",
+        None,
+        "Address of a listener for metrics and health alone; without it they are on 'listen'.",
+    ),
     setting("data_dir", None, "Directory of the embedded store."),
-    secret("database_url", "postgres://USER:PASSWORD@HOST:PORT/DATABASE; PostgreSQL instead of the embedded store."),
+    secret(
+        "database_url",
+        "postgres://USER:PASSWORD@HOST:PORT/DATABASE; PostgreSQL instead of the embedded store.",
+    ),
     secret("root_key", "64 hexadecimal digits that open the key ring."),
     setting("node", Some("strongroom"), "What this node is called in the audit log."),
-    setting("issuer", None, "The 'iss' of access tokens and base of the discovery document; default http://LISTEN."),
+    setting(
+        "issuer",
+        None,
+        "The 'iss' of access tokens and base of the discovery document; default http://LISTEN.",
+    ),
     setting("audience", Some("strongroom"), "The 'aud' of access tokens."),
     setting("log", Some("info"), "Log level, or a tracing filter."),
-    setting("audit.deadline_ms", Some("1000"), "How long an answer may wait for its audit entry: 50 to 10,000 milliseconds."),
-    setting("audit.queue", Some("8192"), "Requests that may wait for an audit batch, each lane: 16 to 1,000,000."),
-    setting("cache.secret_bytes", Some("67108864"), "Bound of the cache of sealed secrets, in bytes."),
-    setting("cache.sessions", Some("65536"), "Bound of the cache of verified tokens, in tokens."),
-    setting("cache.poll_ms", Some("1000"), "How often to ask for other nodes' changes, in milliseconds; 0: never. Caches are right without."),
-    setting("limits.payload_bytes", Some("65536"), "The largest value taken: up to 1048576 bytes."),
+    setting(
+        "audit.deadline_ms",
+        Some("1000"),
+        "How long an answer may wait for its audit entry: 50 to 10,000 milliseconds.",
+    ),
+    setting(
+        "audit.queue",
+        Some("8192"),
+        "Requests that may wait for an audit batch, each lane: 16 to 1,000,000.",
+    ),
+    setting(
+        "cache.secret_bytes",
+        Some("67108864"),
+        "Bound of the cache of sealed secrets, in bytes.",
+    ),
+    setting(
+        "cache.sessions",
+        Some("65536"),
+        "Bound of the cache of verified tokens, in tokens.",
+    ),
+    setting(
+        "cache.poll_ms",
+        Some("1000"),
+        "How often to ask for other nodes' changes, in milliseconds; 0: never. Caches are right without.",
+    ),
+    setting(
+        "limits.payload_bytes",
+        Some("65536"),
+        "The largest value taken: up to 1048576 bytes.",
+    ),
     setting("limits.connections", Some("10000"), "Open connections."),
-    setting("limits.header_seconds", Some("10"), "Time for a request's head to arrive: 1 to 60."),
+    setting(
+        "limits.header_seconds",
+        Some("10"),
+        "Time for a request's head to arrive: 1 to 60.",
+    ),
     setting("limits.request_seconds", Some("10"), "Time for a request: 1 to 60."),
-    setting("limits.drain_seconds", Some("20"), "Time for open requests to finish at a stop: 0 to 600."),
+    setting(
+        "limits.drain_seconds",
+        Some("20"),
+        "Time for open requests to finish at a stop: 0 to 600.",
+    ),
 ];
 
 /// Where the rows are.
@@ -168,7 +225,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn text(&self, name: &str) -> Option<String> {
-        let default = SETTINGS.iter().find(|setting| setting.name == name).and_then(|setting| setting.default);
+        let default = SETTINGS
+            .iter()
+            .find(|setting| setting.name == name)
+            .and_then(|setting| setting.default);
         self.sources.get(name).or(default).map(str::to_owned)
     }
 
@@ -184,7 +244,11 @@ impl Reader<'_> {
     fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> u64 {
         let number = self.parsed::<u64>(name, "a number").unwrap_or(*range.start());
         if !range.contains(&number) {
-            self.mistakes.push(format!("'{name}' is {number}; it must be {} to {}.", range.start(), range.end()));
+            self.mistakes.push(format!(
+                "'{name}' is {number}; it must be {} to {}.",
+                range.start(),
+                range.end()
+            ));
         }
         number
     }
@@ -217,7 +281,10 @@ impl Reader<'_> {
             (None, Some(path)) => match files::read_secret(&path) {
                 Ok(text) => Some(SecretString::from(text.as_str())),
                 Err(error) => {
-                    self.mistakes.push(format!("'database_url_file' {} cannot be read: {error}.", path.display()));
+                    self.mistakes.push(format!(
+                        "'database_url_file' {} cannot be read: {error}.",
+                        path.display()
+                    ));
                     None
                 }
             },
@@ -227,7 +294,8 @@ impl Reader<'_> {
             (Some(url), _) => StoreChoice::Postgres(url),
             (None, Some(directory)) => StoreChoice::Sqlite(directory.into()),
             (None, None) => {
-                self.mistakes.push("Name a store: 'database_url' for PostgreSQL, or 'data_dir' for the embedded one.".into());
+                self.mistakes
+                    .push("Name a store: 'database_url' for PostgreSQL, or 'data_dir' for the embedded one.".into());
                 StoreChoice::Sqlite(PathBuf::new())
             }
         }
@@ -248,15 +316,21 @@ impl Reader<'_> {
 
 fn is_inside(file: &Path, directory: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    file.parent().is_some_and(|parent| real(parent).starts_with(real(directory)))
+    file.parent()
+        .is_some_and(|parent| real(parent).starts_with(real(directory)))
 }
 
 impl Config {
     /// The whole configuration, or every mistake in it.
     pub fn check(sources: &Sources, mut mistakes: Vec<String>) -> Result<Self, Vec<String>> {
-        let mut reader = Reader { sources, mistakes: std::mem::take(&mut mistakes) };
+        let mut reader = Reader {
+            sources,
+            mistakes: std::mem::take(&mut mistakes),
+        };
         let fallback = SocketAddr::from(([127, 0, 0, 1], 8200));
-        let listen = reader.parsed("listen", "an address like 127.0.0.1:8200").unwrap_or(fallback);
+        let listen = reader
+            .parsed("listen", "an address like 127.0.0.1:8200")
+            .unwrap_or(fallback);
         let insecure = reader.parsed("insecure_listen", "true or false").unwrap_or(false);
         if !listen.ip().is_loopback() && !insecure {
             reader.mistakes.push(format!(
@@ -272,7 +346,10 @@ impl Config {
         let poll = reader.millis("cache.poll_ms", 0..=60_000);
         let settings = Settings {
             node: reader.text("node").unwrap_or_default(),
-            issuer: Issuer { issuer, audience: reader.text("audience").unwrap_or_default() },
+            issuer: Issuer {
+                issuer,
+                audience: reader.text("audience").unwrap_or_default(),
+            },
             audit_deadline: reader.millis("audit.deadline_ms", 50..=10_000),
             audit_queue: reader.size("audit.queue", 16..=1_000_000),
             payload_bytes: reader.size("limits.payload_bytes", 1..=1_048_576),
@@ -295,7 +372,11 @@ impl Config {
             settings,
             limits,
         };
-        if reader.mistakes.is_empty() { Ok(config) } else { Err(reader.mistakes) }
+        if reader.mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(reader.mistakes)
+        }
     }
 }
 
@@ -315,10 +396,16 @@ mod tests {
     fn all_mistakes_are_told_at_once() {
         let mut sources = Sources::default();
         let mut mistakes = Vec::new();
-        sources.read_file("lisen = 'x'\nlisten = 'nowhere'\n[audit]\ndeadline_ms = 5\n", &mut mistakes);
+        sources.read_file(
+            "lisen = 'x'\nlisten = 'nowhere'\n[audit]\ndeadline_ms = 5\n",
+            &mut mistakes,
+        );
         let mistakes = Config::check(&sources, mistakes).unwrap_err();
         for part in ["'lisen'", "'listen'", "'audit.deadline_ms'", "Name a store"] {
-            assert!(mistakes.iter().any(|mistake| mistake.contains(part)), "{part}: {mistakes:?}");
+            assert!(
+                mistakes.iter().any(|mistake| mistake.contains(part)),
+                "{part}: {mistakes:?}"
+            );
         }
     }
 

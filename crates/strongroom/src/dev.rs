@@ -17,7 +17,10 @@ pub(crate) struct Paths {
 }
 
 pub(crate) fn paths(directory: &Path) -> Paths {
-    Paths { root_key: directory.join("root-key"), root_token: directory.join("root-token") }
+    Paths {
+        root_key: directory.join("root-key"),
+        root_token: directory.join("root-token"),
+    }
 }
 
 /// Makes what is missing, and serves.
@@ -36,7 +39,10 @@ pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) 
         operator::make_root_key(&paths.root_key)?
     };
     let store = open_store(store).await?;
-    match initialise(&store, &SystemClock::start(), &SystemEntropy, &root_key).await.map_err(|error| error.detail)? {
+    match initialise(&store, &SystemClock::start(), &SystemEntropy, &root_key)
+        .await
+        .map_err(|error| error.detail)?
+    {
         Initialised::Before => {}
         Initialised::Now(token) => files::write_new(&paths.root_token, token.expose_secret())
             .map_err(|error| format!("{} cannot be made: {error}.", paths.root_token.display()))?,

@@ -12,7 +12,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Key bytes must not reach a core file, and files of ours are ours alone.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
     umask(rustix::fs::Mode::from_raw_mode(0o077));
     // One provider for everything that speaks TLS. A second install can only be the same.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -20,7 +26,11 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(1)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -13,7 +13,9 @@ use crate::wiring::explain;
 async fn open_sqlite(directory: &Path) -> Result<sqlite::Migrations, String> {
     files::make_directory(directory)
         .map_err(|error| format!("The data directory {} cannot be made: {error}.", directory.display()))?;
-    sqlite::Migrations::open(directory).await.map_err(|error| explain(&error))
+    sqlite::Migrations::open(directory)
+        .await
+        .map_err(|error| explain(&error))
 }
 
 pub(crate) async fn up(store: &StoreChoice, adopt: bool) -> Result<(), String> {
@@ -42,14 +44,25 @@ pub(crate) async fn down(store: &StoreChoice, target: i64, discard: bool) -> Res
 pub(crate) async fn status(store: &StoreChoice) -> Result<Vec<(i64, String, bool)>, String> {
     match store {
         StoreChoice::Sqlite(directory) => {
-            let found = open_sqlite(directory).await?.status().await.map_err(|error| explain(&error))?;
-            Ok(found.into_iter().map(|one| (one.number, one.name, one.applied)).collect())
+            let found = open_sqlite(directory)
+                .await?
+                .status()
+                .await
+                .map_err(|error| explain(&error))?;
+            Ok(found
+                .into_iter()
+                .map(|one| (one.number, one.name, one.applied))
+                .collect())
         }
         StoreChoice::Postgres(url) => {
-            let mut migrations =
-                postgres::Migrations::connect(url.expose_secret()).await.map_err(|error| explain(&error))?;
+            let mut migrations = postgres::Migrations::connect(url.expose_secret())
+                .await
+                .map_err(|error| explain(&error))?;
             let found = migrations.status().await.map_err(|error| explain(&error))?;
-            Ok(found.into_iter().map(|one| (one.number, one.name, one.applied)).collect())
+            Ok(found
+                .into_iter()
+                .map(|one| (one.number, one.name, one.applied))
+                .collect())
         }
     }
 }

@@ -37,7 +37,10 @@ pub(crate) fn make_root_key(path: &Path) -> Result<RootKey, String> {
 pub(crate) async fn init(config: &Config, token_file: Option<&Path>) -> Result<Done, String> {
     let store = open_store(&config.store).await?;
     let clock = SystemClock::start();
-    let slots = store.of_kind(clock.now(), Kind::KeySlot).await.map_err(|error| format!("{error:?}"))?;
+    let slots = store
+        .of_kind(clock.now(), Kind::KeySlot)
+        .await
+        .map_err(|error| format!("{error:?}"))?;
     if !slots.value.is_empty() {
         return Ok(Done::Before);
     }
@@ -54,7 +57,10 @@ pub(crate) async fn init(config: &Config, token_file: Option<&Path>) -> Result<D
     {
         return Err(format!("{} is there already; name a new file.", path.display()));
     }
-    match initialise(&store, &clock, &SystemEntropy, &root_key).await.map_err(|error| error.detail)? {
+    match initialise(&store, &clock, &SystemEntropy, &root_key)
+        .await
+        .map_err(|error| error.detail)?
+    {
         Initialised::Before => Ok(Done::Before),
         Initialised::Now(token) => match token_file {
             None => Ok(Done::Show(token)),

@@ -40,7 +40,9 @@ impl std::fmt::Debug for Running {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| format!("{address} cannot be listened on: {error}."))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("{address} cannot be listened on: {error}."))
 }
 
 pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
@@ -57,11 +59,29 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mut tasks = Vec::new();
     if let Some(listen) = config.metrics_listen {
-        let serving = serve(bind(listen).await?, app.clone(), metrics_router(app.clone()), config.limits.clone(), stop.clone());
+        let serving = serve(
+            bind(listen).await?,
+            app.clone(),
+            metrics_router(app.clone()),
+            config.limits.clone(),
+            stop.clone(),
+        );
         tasks.push(tokio::spawn(serving));
     }
-    tasks.push(tokio::spawn(serve(listener, app.clone(), router(app.clone()), config.limits.clone(), stop.clone())));
-    Ok(Running { address, broker, stop, app, tasks })
+    tasks.push(tokio::spawn(serve(
+        listener,
+        app.clone(),
+        router(app.clone()),
+        config.limits.clone(),
+        stop.clone(),
+    )));
+    Ok(Running {
+        address,
+        broker,
+        stop,
+        app,
+        tasks,
+    })
 }
 
 /// Returns when the process is told to stop.

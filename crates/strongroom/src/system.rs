@@ -15,8 +15,13 @@ pub struct SystemClock {
 impl SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
     pub fn start() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        Self { wall: Time(i64::try_from(wall).unwrap_or(i64::MAX)), since: Instant::now() }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_micros());
+        Self {
+            wall: Time(i64::try_from(wall).unwrap_or(i64::MAX)),
+            since: Instant::now(),
+        }
     }
 }
 
@@ -31,7 +36,11 @@ impl Clock for SystemClock {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::disallowed_methods, clippy::panic, reason = "this is where chance comes from; without it no key may be made")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::panic,
+        reason = "this is where chance comes from; without it no key may be made"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         if let Err(error) = getrandom::fill(bytes) {
             panic!("the operating system gives no randomness: {error}");

@@ -135,6 +135,9 @@ mod tests {
             key: 5,
             mac: Digest::ZERO,
         };
-        assert_eq!(Digest(Sha256::digest(batch.canonical()).into()).to_string(), "222be0cc5c321c0637aef90fdc50806df09c334b499c8bb6846f6f8528fc7bb2");
+        assert_eq!(
+            Digest(Sha256::digest(batch.canonical()).into()).to_string(),
+            "222be0cc5c321c0637aef90fdc50806df09c334b499c8bb6846f6f8528fc7bb2"
+        );
     }
 }

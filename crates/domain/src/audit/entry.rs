@@ -163,7 +163,11 @@ impl Entry {
     }
 
     pub fn class(&self) -> Class {
-        if self.action.is_read() && self.outcome != OutcomeKind::Denied { Class::Reads } else { Class::Kept }
+        if self.action.is_read() && self.outcome != OutcomeKind::Denied {
+            Class::Reads
+        } else {
+            Class::Kept
+        }
     }
 
     pub fn reason_name(&self) -> Option<&'static str> {
@@ -220,7 +224,10 @@ mod tests {
 
     #[test]
     fn canonical_bytes_are_fixed() {
-        assert_eq!(merkle::leaf(&entry().canonical()).to_string(), "2bad4065039679cf92cd40369427079a0f4dbffb9a962da0620fe7bb0ba9c812");
+        assert_eq!(
+            merkle::leaf(&entry().canonical()).to_string(),
+            "2bad4065039679cf92cd40369427079a0f4dbffb9a962da0620fe7bb0ba9c812"
+        );
         let denied = Entry {
             action: Action::SecretWrite,
             outcome: OutcomeKind::Denied,
@@ -231,26 +238,68 @@ mod tests {
             count: 7,
             ..entry()
         };
-        assert_eq!(merkle::leaf(&denied.canonical()).to_string(), "d7d821c01d400e7cc5c4f31a368790bfe378ead305102b3be4dd0b27e7b727fc");
+        assert_eq!(
+            merkle::leaf(&denied.canonical()).to_string(),
+            "d7d821c01d400e7cc5c4f31a368790bfe378ead305102b3be4dd0b27e7b727fc"
+        );
     }
 
     #[test]
     fn every_field_counts() {
         let base = entry();
         let changed = [
-            Entry { at: Time(0), ..base.clone() },
-            Entry { request: RequestId([9; 16]), ..base.clone() },
-            Entry { dialect: Dialect::Internal, ..base.clone() },
-            Entry { action: Action::SecretList, ..base.clone() },
-            Entry { outcome: OutcomeKind::Refused, ..base.clone() },
-            Entry { reason: 1, ..base.clone() },
-            Entry { principal: None, ..base.clone() },
-            Entry { who: Digest([9; 32]), ..base.clone() },
-            Entry { namespace: NamespaceId([9; 16]), ..base.clone() },
-            Entry { path: "payments/prod/api-ke".into(), ..base.clone() },
-            Entry { version: None, ..base.clone() },
-            Entry { digest: Some(Digest::ZERO), ..base.clone() },
-            Entry { count: 2, ..base.clone() },
+            Entry {
+                at: Time(0),
+                ..base.clone()
+            },
+            Entry {
+                request: RequestId([9; 16]),
+                ..base.clone()
+            },
+            Entry {
+                dialect: Dialect::Internal,
+                ..base.clone()
+            },
+            Entry {
+                action: Action::SecretList,
+                ..base.clone()
+            },
+            Entry {
+                outcome: OutcomeKind::Refused,
+                ..base.clone()
+            },
+            Entry {
+                reason: 1,
+                ..base.clone()
+            },
+            Entry {
+                principal: None,
+                ..base.clone()
+            },
+            Entry {
+                who: Digest([9; 32]),
+                ..base.clone()
+            },
+            Entry {
+                namespace: NamespaceId([9; 16]),
+                ..base.clone()
+            },
+            Entry {
+                path: "payments/prod/api-ke".into(),
+                ..base.clone()
+            },
+            Entry {
+                version: None,
+                ..base.clone()
+            },
+            Entry {
+                digest: Some(Digest::ZERO),
+                ..base.clone()
+            },
+            Entry {
+                count: 2,
+                ..base.clone()
+            },
         ];
         for other in changed {
             assert_ne!(other.canonical(), base.canonical(), "{other:?}");

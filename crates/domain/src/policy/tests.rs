@@ -9,8 +9,7 @@ mod reference {
 
     fn segments_match(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern.split_first(), path.split_first()) {
-            (None, None) => true,
-            (Some((&"*", [])), Some(_)) => true,
+            (None, None) | (Some((&"*", [])), Some(_)) => true,
             (Some((&"+", pattern)), Some((found, path))) => !found.is_empty() && segments_match(pattern, path),
             (Some((want, pattern)), Some((found, path))) => want == found && segments_match(pattern, path),
             _ => false,
@@ -18,7 +17,10 @@ mod reference {
     }
 
     fn native_match(pattern: &str, path: &str) -> bool {
-        segments_match(&pattern.split('/').collect::<Vec<_>>(), &path.split('/').collect::<Vec<_>>())
+        segments_match(
+            &pattern.split('/').collect::<Vec<_>>(),
+            &path.split('/').collect::<Vec<_>>(),
+        )
     }
 
     /// Whether `a` loses against `b`.
@@ -66,11 +68,19 @@ mod reference {
 }
 
 fn policy(rules: Vec<Rule>) -> Policy {
-    Policy { layout: Layout::Native, rules, created_at: Time(0), updated_at: Time(0) }
+    Policy {
+        layout: Layout::Native,
+        rules,
+        created_at: Time(0),
+        updated_at: Time(0),
+    }
 }
 
 fn rule(path: &str, capabilities: &[Capability]) -> Rule {
-    Rule { path: path.into(), capabilities: capabilities.to_vec() }
+    Rule {
+        path: path.into(),
+        capabilities: capabilities.to_vec(),
+    }
 }
 
 fn capability() -> impl Strategy<Value = Capability> {
@@ -85,7 +95,11 @@ fn pattern() -> impl Strategy<Value = String> {
             pattern.push('/');
             pattern.push_str(segment);
         }
-        if open || segments.is_empty() { pattern + "/*" } else { pattern }
+        if open || segments.is_empty() {
+            pattern + "/*"
+        } else {
+            pattern
+        }
     })
 }
 
@@ -114,8 +128,16 @@ fn a_deny_in_either_layout_refuses_and_a_grant_in_either_suffices() {
     let mut vault = policy(vec![rule("secret/data/a*", &[Capability::Deny])]);
     vault.layout = Layout::Vault;
     let needs = [
-        Need { layout: Layout::Native, path: "secret/a/b", capability: Capability::Read },
-        Need { layout: Layout::Vault, path: "secret/data/a/b", capability: Capability::Read },
+        Need {
+            layout: Layout::Native,
+            path: "secret/a/b",
+            capability: Capability::Read,
+        },
+        Need {
+            layout: Layout::Vault,
+            path: "secret/data/a/b",
+            capability: Capability::Read,
+        },
     ];
     assert_eq!(PolicySet::compile([&native]).decide(&needs), Decision::Allow);
     assert_eq!(PolicySet::compile([&native, &vault]).decide(&needs), Decision::Deny);

@@ -63,5 +63,8 @@ pub(crate) async fn search(State(app): State<App>, Call(request): Call, Asked(as
         limit: page_limit(asks.limit)?,
     };
     let page = app.broker.search_audit(&request, &query).await?;
-    ok(&Page { items: page.items.into_iter().map(shown).collect(), next_cursor: page.next.map(cursor) })
+    ok(&Page {
+        items: page.items.into_iter().map(shown).collect(),
+        next_cursor: page.next.map(cursor),
+    })
 }

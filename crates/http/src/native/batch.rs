@@ -12,7 +12,10 @@ use crate::native::secrets::{selector, shown};
 
 fn failed<T>(path: &SecretPath, error: &Error) -> Item<T> {
     let error = Box::new(Problem::new(error, status(error.code).as_u16(), ""));
-    Item::Failed(Failed { path: path.to_string(), error })
+    Item::Failed(Failed {
+        path: path.to_string(),
+        error,
+    })
 }
 
 fn items<T, U>(items: Vec<BatchItem<T>>, show: impl Fn(T) -> Result<U>) -> BatchAnswer<U> {
@@ -20,7 +23,9 @@ fn items<T, U>(items: Vec<BatchItem<T>>, show: impl Fn(T) -> Result<U>) -> Batch
         Ok(shown) => Item::Done(shown),
         Err(error) => failed(&path, &error),
     };
-    BatchAnswer { items: items.into_iter().map(item).collect() }
+    BatchAnswer {
+        items: items.into_iter().map(item).collect(),
+    }
 }
 
 pub(crate) async fn batch(State(app): State<App>, Call(request): Call, Json(body): Json<BatchRequest>) -> Answer {
@@ -29,7 +34,10 @@ pub(crate) async fn batch(State(app): State<App>, Call(request): Call, Json(body
             let reads = reads
                 .into_iter()
                 .map(|read| {
-                    Ok(BatchRead { path: SecretPath::parse(&read.path)?, selector: selector(read.version, read.label)? })
+                    Ok(BatchRead {
+                        path: SecretPath::parse(&read.path)?,
+                        selector: selector(read.version, read.label)?,
+                    })
                 })
                 .collect::<Result<Vec<_>>>()?;
             ok(&items(app.broker.read_batch(&request, reads).await?, shown))

@@ -17,7 +17,10 @@ fn shown(view: ClientView) -> Result<Client> {
         role: view.role,
         principal: view.principal,
         secrets: secrets
-            .map(|secret| ClientSecret { secret_id: secret.secret_id.to_string(), created_at: secret.created_at })
+            .map(|secret| ClientSecret {
+                secret_id: secret.secret_id.to_string(),
+                created_at: secret.created_at,
+            })
             .collect(),
         created_at: view.created_at,
     })
@@ -26,7 +29,10 @@ fn shown(view: ClientView) -> Result<Client> {
 pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
     let (views, next_cursor) = app.broker.clients(&request, &after, page_limit(query.limit)?).await?;
-    ok(&Page { items: views.into_iter().map(shown).collect::<Result<Vec<_>>>()?, next_cursor })
+    ok(&Page {
+        items: views.into_iter().map(shown).collect::<Result<Vec<_>>>()?,
+        next_cursor,
+    })
 }
 
 pub(crate) async fn create(State(app): State<App>, Call(request): Call, Json(body): Json<CreateClient>) -> Answer {

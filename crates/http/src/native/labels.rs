@@ -12,8 +12,14 @@ pub(crate) async fn put(
     Path(path): Path,
     Json(body): Json<MoveLabel>,
 ) -> Answer {
-    app.broker.move_label(&request, &path, &body.label, body.version).await?;
-    ok(&Moved { path: path.to_string(), label: body.label, version: body.version })
+    app.broker
+        .move_label(&request, &path, &body.label, body.version)
+        .await?;
+    ok(&Moved {
+        path: path.to_string(),
+        label: body.label,
+        version: body.version,
+    })
 }
 
 pub(crate) async fn delete(

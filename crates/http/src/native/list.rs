@@ -13,7 +13,10 @@ pub(crate) async fn list(
     Asked(query): Asked<ListQuery>,
 ) -> Answer {
     let after = query.cursor.unwrap_or_default();
-    let page = app.broker.list(&request, &prefix, query.recursive, &after, page_limit(query.limit)?).await?;
+    let page = app
+        .broker
+        .list(&request, &prefix, query.recursive, &after, page_limit(query.limit)?)
+        .await?;
     let items = page
         .items
         .into_iter()
@@ -25,5 +28,9 @@ pub(crate) async fn list(
             updated_at: item.updated_at,
         })
         .collect();
-    ok(&Listing { prefix: prefix.as_str().to_owned(), items, next_cursor: page.next })
+    ok(&Listing {
+        prefix: prefix.as_str().to_owned(),
+        items,
+        next_cursor: page.next,
+    })
 }

@@ -42,5 +42,7 @@ pub(crate) async fn patch(
 ) -> Answer {
     let fingerprint = serde_json::to_vec(&body).map_err(Error::internal)?;
     let patch = |metadata: &mut _| body.clone().apply(metadata);
-    ok(&shown(app.broker.patch_metadata(&request, &path, &fingerprint, patch).await?))
+    ok(&shown(
+        app.broker.patch_metadata(&request, &path, &fingerprint, patch).await?,
+    ))
 }

@@ -20,7 +20,10 @@ fn shown(view: PolicyView) -> Policy {
 pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
     let (views, next_cursor) = app.broker.policies(&request, &after, page_limit(query.limit)?).await?;
-    ok(&Page { items: views.into_iter().map(shown).collect(), next_cursor })
+    ok(&Page {
+        items: views.into_iter().map(shown).collect(),
+        next_cursor,
+    })
 }
 
 pub(crate) async fn read(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
@@ -33,7 +36,9 @@ pub(crate) async fn write(
     Named(name): Named,
     Json(body): Json<WritePolicy>,
 ) -> Answer {
-    let rules = RuleSet { rules: body.rules.into_iter().map(Into::into).collect() };
+    let rules = RuleSet {
+        rules: body.rules.into_iter().map(Into::into).collect(),
+    };
     ok(&shown(app.broker.put_policy(&request, &name, rules).await?))
 }
 

@@ -22,7 +22,10 @@ fn shown(view: RoleView) -> Role {
 pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
     let (views, next_cursor) = app.broker.roles(&request, &after, page_limit(query.limit)?).await?;
-    ok(&Page { items: views.into_iter().map(shown).collect(), next_cursor })
+    ok(&Page {
+        items: views.into_iter().map(shown).collect(),
+        next_cursor,
+    })
 }
 
 pub(crate) async fn read(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {

@@ -37,7 +37,10 @@ pub(crate) async fn read(
     Path(path): Path,
     Asked(query): Asked<ReadQuery>,
 ) -> Answer {
-    let value = app.broker.read(&request, &path, &selector(query.version, query.label)?).await?;
+    let value = app
+        .broker
+        .read(&request, &path, &selector(query.version, query.label)?)
+        .await?;
     ok(&shown(value)?)
 }
 
@@ -56,12 +59,19 @@ pub(crate) async fn write(
         unless_same: false,
     };
     let written = app.broker.put(&request, put).await?;
-    let answer =
-        Written { path: written.path, version: written.version, id: written.id, created_at: written.created_at };
+    let answer = Written {
+        path: written.path,
+        version: written.version,
+        id: written.id,
+        created_at: written.created_at,
+    };
     if written.fresh { created(&answer) } else { ok(&answer) }
 }
 
 pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {
     let deleted = app.broker.delete(&request, &path).await?;
-    ok(&Deleted { path: path.to_string(), version: deleted.version })
+    ok(&Deleted {
+        path: path.to_string(),
+        version: deleted.version,
+    })
 }

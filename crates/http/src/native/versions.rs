@@ -26,7 +26,12 @@ pub(crate) async fn history(State(app): State<App>, Call(request): Call, Path(pa
             deleted_at: entry.deleted_at,
         })
         .collect();
-    ok(&History { path: path.to_string(), current: head.current(), labels: head.labels, versions })
+    ok(&History {
+        path: path.to_string(),
+        current: head.current(),
+        labels: head.labels,
+        versions,
+    })
 }
 
 pub(crate) async fn change(
@@ -41,5 +46,8 @@ pub(crate) async fn change(
     match body.action {
         Action::Undelete => app.broker.undelete(&request, &path, &body.versions).await?,
     }
-    ok(&Changed { path: path.to_string(), versions: body.versions })
+    ok(&Changed {
+        path: path.to_string(),
+        versions: body.versions,
+    })
 }

@@ -10,7 +10,12 @@ mod suite {
 
     async fn fresh() -> (Arc<dyn Store>, impl Sized) {
         let database = Database::fresh();
-        Migrations::connect(database.url()).await.unwrap().up(false).await.unwrap();
+        Migrations::connect(database.url())
+            .await
+            .unwrap()
+            .up(false)
+            .await
+            .unwrap();
         let store = PostgresStore::connect(database.url()).await.unwrap();
         (Arc::new(store), database)
     }

@@ -122,7 +122,7 @@ async fn a_body_has_a_size_and_a_form(on: On) {
         &raw::request("GET", b"/api/v1/secrets/a", &[&authorization], b""),
     )
     .unwrap();
-    assert_eq!(read.status, 404, "nothing of it was written");
+    assert_eq!(read.status, 404, "nothing of it was written: {read:?}");
 }
 
 async fn connections_are_bounded(on: On) {

@@ -2,7 +2,11 @@
 
 #[cfg(test)]
 #[macro_use]
-#[expect(dead_code, clippy::disallowed_methods, reason = "shared with the walls; waits for processes of its own")]
+#[expect(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "shared with the walls; waits for processes of its own"
+)]
 mod harness;
 
 #[cfg(test)]

@@ -1,0 +1,336 @@
+//! A lane's task: one batch in flight, group commit, and settling of what was lost on the way.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use strongroom_domain::audit::{Batch, Lane, SealedBatch};
+use strongroom_domain::{Change, Code, Fence, Moved, Outcome, Revision, Time, Touch};
+use strongroom_ports::{Settled, StoreError, Verdict};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cache::Touched;
+use crate::chain::Chain;
+use crate::lanes::{Ground, Job, Noted, Recorded, Workshop};
+use crate::stats::count;
+
+/// Entries of one batch, and changes of one group.
+const MAX_BATCH: usize = 2048;
+const MAX_GROUP: usize = 512;
+/// How long to wait before trying again to settle.
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+
+pub(crate) struct Worker {
+    lane: Lane,
+    shop: Workshop,
+    chain: Chain,
+}
+
+/// A change's requester, while its group is under way.
+struct Waiting {
+    notes: Vec<Noted>,
+    ground: Ground,
+    reply: oneshot::Sender<Recorded>,
+}
+
+impl Worker {
+    pub(crate) fn new(lane: Lane, shop: Workshop, boot: i64) -> Self {
+        Self {
+            lane,
+            shop,
+            chain: Chain::new(boot, lane),
+        }
+    }
+
+    pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let limit = if self.lane == Lane::Changes {
+            MAX_GROUP
+        } else {
+            MAX_BATCH
+        };
+        let mut jobs = Vec::new();
+        loop {
+            if queue.recv_many(&mut jobs, limit).await == 0 {
+                return;
+            }
+            let (plain, changing): (Vec<Job>, Vec<Job>) =
+                self.in_time(jobs.drain(..)).partition(|job| job.change.is_none());
+            if !plain.is_empty() {
+                self.record(plain, &mut queue).await;
+            }
+            if !changing.is_empty() {
+                self.apply(changing, &mut queue).await;
+            }
+        }
+    }
+
+    /// Refuses what has waited past the deadline: nothing of it was begun.
+    fn in_time(&self, jobs: impl Iterator<Item = Job>) -> impl Iterator<Item = Job> {
+        let (deadline, stats) = (self.shop.deadline, self.shop.stats.clone());
+        let lane = self.lane;
+        jobs.filter_map(move |job| {
+            if job.since.elapsed() < deadline {
+                return Some(job);
+            }
+            count(&stats.lane(lane).failures);
+            let _ = job.reply.send(Recorded::Failed(Code::AuditUnavailable));
+            None
+        })
+    }
+
+    /// From where the fence must ask, and what this node knows of already.
+    fn known(&self, jobs: &[Job]) -> (Revision, Touched) {
+        self.shop
+            .node
+            .recent(jobs.iter().map(|job| job.ground.decided_at).min().unwrap_or_default())
+    }
+
+    async fn record(&mut self, mut jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
+        let (since, mut touched) = self.known(&jobs);
+        let now = self.shop.clock.now();
+        let sealed = match self.chain.seal(
+            &self.shop.keys.load(),
+            now,
+            jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.notes)),
+        ) {
+            Ok(sealed) => sealed,
+            Err(error) => return self.fail(jobs, &error, Code::Internal),
+        };
+        let commit = self.shop.store.record(self.lane, now, &sealed, since);
+        match tokio::time::timeout(self.shop.deadline, commit).await {
+            Ok(Ok(fence)) => {
+                self.committed(&sealed, now, since, &fence);
+                touched.add(&fence);
+                for job in jobs {
+                    let recorded = self.judge(&job.ground, &touched, fence.db_now);
+                    let _ = job.reply.send(recorded);
+                }
+            }
+            // The entries may be there; the answers were not checked, so none leaves.
+            Ok(Err(StoreError::Unknown(_) | StoreError::BatchTaken)) | Err(_) => {
+                for job in jobs {
+                    let _ = job.reply.send(Recorded::Failed(Code::AuditUnavailable));
+                }
+                self.settle(&sealed, queue, &mut Vec::new()).await;
+            }
+            Ok(Err(error)) => self.fail(jobs, &error, Code::AuditUnavailable),
+        }
+    }
+
+    async fn apply(&mut self, jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
+        let (since, mut touched) = self.known(&jobs);
+        let now = self.shop.clock.now();
+        let mut group = Vec::with_capacity(jobs.len());
+        let mut waiting = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            if let Some(change) = job.change {
+                group.push(change);
+                waiting.push(Waiting {
+                    notes: job.notes,
+                    ground: job.ground,
+                    reply: job.reply,
+                });
+            }
+        }
+        let keys = self.shop.keys.load_full();
+        let mut sealed: Option<SealedBatch> = None;
+        let mut seal = |fence: &Fence, outcomes: &[Option<Outcome>]| {
+            touched.add(fence);
+            let standing = |at: usize| outcomes.get(at) == Some(&Some(Outcome::Applied));
+            let moved: Vec<usize> = waiting
+                .iter()
+                .enumerate()
+                .filter(|(at, waiting)| standing(*at) && waiting.ground.moved(&touched, fence.db_now))
+                .map(|(at, _)| at)
+                .collect();
+            if !moved.is_empty() {
+                return Verdict::Without(moved);
+            }
+            let notes = waiting
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| standing(*at))
+                .flat_map(|(_, waiting)| waiting.notes.iter().cloned());
+            match self.chain.seal(&keys, now, notes) {
+                Ok(batch) => Verdict::Commit(sealed.insert(batch).clone()),
+                Err(_) => Verdict::Abandon,
+            }
+        };
+        let commit = self.shop.store.apply(self.lane, now, &group, since, &mut seal);
+        let done = tokio::time::timeout(self.shop.deadline, commit).await;
+        match (done, sealed) {
+            (Ok(Ok(applied)), sealed) => {
+                if let Some(sealed) = &sealed {
+                    let fence = with_own_touches(&applied.fence, &group, &applied.outcomes);
+                    self.committed(sealed, now, since, &fence);
+                }
+                for (waiting, outcome) in waiting.into_iter().zip(applied.outcomes) {
+                    let recorded = match outcome {
+                        Some(Outcome::Applied) => Recorded::Committed,
+                        Some(Outcome::Conflict) => Recorded::Conflict,
+                        None => Recorded::Moved,
+                    };
+                    self.answer(waiting, recorded);
+                }
+            }
+            (Ok(Err(StoreError::Unknown(_))) | Err(_), Some(sealed)) => self.find_out(sealed, waiting, queue).await,
+            // Without a batch nothing can have been committed.
+            (failed, _) => {
+                if let Ok(Err(error)) = &failed {
+                    self.report(error);
+                }
+                let recorded = match failed {
+                    Ok(Err(StoreError::Busy)) => Recorded::Busy,
+                    _ => Recorded::Failed(Code::StoreUnavailable),
+                };
+                self.answer_all(waiting, recorded);
+            }
+        }
+    }
+
+    /// Answers a group whose commit was sent and not confirmed.
+    async fn find_out(&mut self, sealed: SealedBatch, waiting: Vec<Waiting>, queue: &mut mpsc::Receiver<Job>) {
+        let sent: HashSet<_> = sealed.entries.iter().map(|stored| stored.entry.request).collect();
+        let (mut went_in, left_out): (Vec<Waiting>, Vec<Waiting>) = waiting.into_iter().partition(|waiting| {
+            waiting
+                .notes
+                .first()
+                .is_some_and(|note| sent.contains(&note.entry.request))
+        });
+        self.answer_all(left_out, Recorded::Moved);
+        let recorded = match self.settle(&sealed, queue, &mut went_in).await {
+            Settled::Committed => Recorded::Committed,
+            Settled::Void => Recorded::Failed(Code::StoreUnavailable),
+        };
+        self.answer_all(went_in, recorded);
+    }
+
+    fn answer_all(&self, waiting: impl IntoIterator<Item = Waiting>, recorded: Recorded) {
+        for waiting in waiting {
+            self.answer(waiting, recorded);
+        }
+    }
+
+    fn answer(&self, waiting: Waiting, recorded: Recorded) {
+        match recorded {
+            Recorded::Committed => count(&self.shop.stats.changes_applied),
+            Recorded::Conflict | Recorded::Busy => count(&self.shop.stats.change_conflicts),
+            Recorded::Moved => count(&self.shop.stats.withheld),
+            Recorded::Failed(_) | Recorded::Unknown => {}
+        }
+        // A requester that went away needs no answer.
+        let _ = waiting.reply.send(recorded);
+    }
+
+    fn judge(&self, ground: &Ground, touched: &Touched, db_now: Time) -> Recorded {
+        if ground.moved(touched, db_now) {
+            count(&self.shop.stats.withheld);
+            Recorded::Moved
+        } else {
+            Recorded::Committed
+        }
+    }
+
+    fn committed(&mut self, sealed: &SealedBatch, sent: Time, since: Revision, fence: &Fence) {
+        self.chain.advance(&sealed.batch);
+        self.shop.clock.observe(sent, fence.db_now);
+        self.shop.node.learn(since, fence);
+        let stats = self.shop.stats.lane(self.lane);
+        count(&stats.batches);
+        stats.entries.fetch_add(sealed.entries.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Goes on until the store says what became of the batch: no other batch of this lane may start before. Those whose
+    /// change it was are told `Unknown` when it takes too long; those who wait behind are refused at their deadline.
+    async fn settle(
+        &mut self,
+        lost: &SealedBatch,
+        queue: &mut mpsc::Receiver<Job>,
+        unsure: &mut Vec<Waiting>,
+    ) -> Settled {
+        count(&self.shop.stats.lane(self.lane).settled);
+        let began = Instant::now();
+        let mut behind = Vec::new();
+        let (settled, committed) = {
+            let settling = self.settle_now(lost);
+            tokio::pin!(settling);
+            loop {
+                tokio::select! {
+                    done = &mut settling => break done,
+                    () = tokio::time::sleep(SETTLE_PAUSE) => {}
+                }
+                // No more than one batch: behind that the queue's own bound refuses.
+                while behind.len() < MAX_BATCH
+                    && let Ok(job) = queue.try_recv()
+                {
+                    behind.push(job);
+                }
+                behind = self.in_time(behind.into_iter()).collect();
+                if began.elapsed() >= self.shop.deadline {
+                    self.answer_all(unsure.drain(..), Recorded::Unknown);
+                }
+            }
+        };
+        self.chain.advance(&committed);
+        // Nothing of these was begun: their requests decide again.
+        for job in behind {
+            let _ = job.reply.send(Recorded::Moved);
+        }
+        settled
+    }
+
+    /// What became of the batch, and which batch stands in its place.
+    async fn settle_now(&self, lost: &SealedBatch) -> (Settled, Batch) {
+        loop {
+            let now = self.shop.clock.now();
+            if let Ok(void) = self.chain.void(&self.shop.keys.load(), now) {
+                let settle = self.shop.store.settle(self.lane, now, &void);
+                match tokio::time::timeout(self.shop.deadline, settle).await {
+                    Ok(Ok(Settled::Committed)) => return (Settled::Committed, lost.batch.clone()),
+                    Ok(Ok(Settled::Void)) => return (Settled::Void, void.batch),
+                    Ok(Err(error)) => self.report(&error),
+                    Err(_) => {}
+                }
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        }
+    }
+
+    fn report(&self, error: &dyn std::fmt::Debug) {
+        count(&self.shop.stats.lane(self.lane).failures);
+        tracing::warn!(lane = ?self.lane, ?error, "a batch was not committed");
+    }
+
+    fn fail(&self, jobs: Vec<Job>, error: &dyn std::fmt::Debug, code: Code) {
+        self.report(error);
+        for job in jobs {
+            let _ = job.reply.send(Recorded::Failed(code));
+        }
+    }
+}
+
+/// The fence after a commit of ours: what moved before it, and what it moved itself.
+fn with_own_touches(fence: &Fence, group: &[Change], outcomes: &[Option<Outcome>]) -> Fence {
+    let mut top = fence.top;
+    let mut own = Vec::new();
+    for (change, outcome) in group.iter().zip(outcomes) {
+        if *outcome == Some(Outcome::Applied) {
+            for touch in &change.touches {
+                top = Revision(top.0 + 1);
+                own.push(Touch {
+                    revision: top,
+                    ..touch.clone()
+                });
+            }
+        }
+    }
+    let moved = match &fence.moved {
+        Moved::TooMany => Moved::TooMany,
+        Moved::Touches(touches) => Moved::Touches(touches.iter().cloned().chain(own).collect()),
+    };
+    Fence {
+        db_now: fence.db_now,
+        top,
+        moved,
+    }
+}
