@@ -20,11 +20,18 @@ pub fn describe(error: &serde_json::Error) -> String {
             let message = message
                 .rsplit_once(" at line ")
                 .map_or(message.as_str(), |(message, _)| message);
-            // "invalid type: string \"hunter2\", expected i64": only what was expected may be told.
-            let shown = match (message.starts_with("invalid "), message.rsplit_once(", expected ")) {
-                (false, _) => message.trim_end_matches('.').to_owned(),
-                (true, Some((_, expected))) => format!("a field has a wrong type or value, expected {expected}"),
-                (true, None) => "a field has a wrong type or value".to_owned(),
+            // "unknown field `hunter2`, expected `cas`": only what was expected may be told.
+            let kind = if message.starts_with("unknown ") || message.starts_with("duplicate ") {
+                "a field or a name is unknown, or stands twice"
+            } else {
+                "a field is missing, or has a wrong type or value"
+            };
+            let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+            let missing = message.strip_prefix("missing field ");
+            let shown = match (missing, expected) {
+                (Some(field), _) => format!("the field {field} is missing"),
+                (None, Some(expected)) => format!("{kind}, expected {expected}"),
+                (None, None) => kind.to_owned(),
             };
             format!("The body does not fit at {place}: {shown}.")
         }
@@ -49,14 +56,16 @@ mod tests {
             r#"{"bytes":"a","cas":{"hunter2":"hunter2, expected hunter2"}}"#,
             r#"{"value":"hunter2"#,
             r#"{"labels":"hunter2"}"#,
+            r#"{"hunter2":1}"#,
+            r#"{"hunter2":1,"hunter2":2}"#,
             r#""hunter2""#,
         ] {
             let detail = detail(body);
             assert!(!detail.contains("hunter2"), "{detail}");
         }
-        assert!(detail(r#"{"value":"a","cast":1}"#).contains("unknown field `cast`"));
-        assert!(detail(r#"{"value":"a","value":"b"}"#).contains("duplicate field `value`"));
-        assert!(detail(r#"{"cas":1,"cas":2}"#).contains("duplicate field `cas`"));
+        assert!(detail(r#"{"value":"a","cast":1}"#).contains("`cas`"));
+        assert!(detail(r#"{"value":"a","value":"b"}"#).contains("stands twice"));
+        assert!(detail(r#"{"cas":1,"cas":2}"#).contains("stands twice"));
         assert!(detail(r#"{"value":7}"#).contains("expected a string"));
     }
 }

@@ -118,7 +118,7 @@ impl Broker {
             }
         }
         Err(match last {
-            Recorded::Busy => Error::new(Code::StoreUnavailable, "Another holds a lock that the change needs."),
+            Recorded::Busy => Error::new(Code::StoreUnavailable, "The database cannot take the change now."),
             _ => Error::new(Code::Unsettled, "The rows kept changing while the change was decided."),
         })
     }

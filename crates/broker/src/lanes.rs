@@ -62,7 +62,7 @@ pub(crate) enum Recorded {
     Moved,
     /// A row was not as the change expected: decide again.
     Conflict,
-    /// Another holds a lock the change needs: try again, for as long as there is time.
+    /// Another holds a lock, or the lane's connection was stale: try again, for as long as there is time.
     Busy,
     /// The store could not make it durable in time; nothing was shown, and of a change nothing was written.
     Failed(Code),

@@ -80,6 +80,8 @@ impl Broker {
         let namespace = find_root(&store, &keys, now).await?;
         let clock = Arc::new(NodeClock::new(clock));
         clock.observe(now, slots.db_now);
+        // Before anything is recorded: a partition made under an insert refuses it.
+        store.upkeep(now, Upkeep::MakePartitions).await.map_err(store_failed)?;
         let boot = register(&store, &clock, &keys, &settings.node).await?;
         let node = Arc::new(Node::new(
             settings.secret_cache_bytes,

@@ -7,7 +7,7 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::secret::{Head, NewVersion, Selector, VersionEntry};
-use strongroom_domain::{Code, Error, Kind, Payload, Result, Row, SecretPath, Time, Touch, Write};
+use strongroom_domain::{Code, Error, Kind, Payload, Result, Row, SecretPath, Time, Touch, Write, secret};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,17 @@ pub struct PutSecret {
     pub labels: Option<Vec<String>>,
     /// Write nothing where the current value is the same.
     pub unless_same: bool,
+}
+
+impl PutSecret {
+    fn check(&self, payload_bytes: usize) -> Result<()> {
+        self.payload.check_size(payload_bytes)?;
+        self.id.as_deref().map(secret::check_version_id).transpose()?;
+        self.labels
+            .iter()
+            .flatten()
+            .try_for_each(|label| secret::check_label(label))
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,17 +86,6 @@ impl Broker {
         puts: Vec<PutSecret>,
         id: Option<String>,
     ) -> Result<Vec<Written>> {
-        for put in &puts {
-            put.payload.check_size(self.0.settings.payload_bytes)?;
-            put.id
-                .as_deref()
-                .map(strongroom_domain::secret::check_version_id)
-                .transpose()?;
-            put.labels
-                .iter()
-                .flatten()
-                .try_for_each(|label| strongroom_domain::secret::check_label(label))?;
-        }
         let one = match puts.as_slice() {
             [put] => put.path.to_string(),
             _ => String::new(),
@@ -159,6 +159,7 @@ impl Broker {
             Capability::Create
         };
         attempt.authorise(Access::Secret(&put.path, capability))?;
+        put.check(self.0.settings.payload_bytes)?;
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
         }

@@ -20,6 +20,16 @@ const MAX_GROUP: usize = 512;
 /// How long to wait before trying again to settle.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
+impl From<Job> for Waiting {
+    fn from(job: Job) -> Self {
+        Self {
+            notes: job.notes,
+            ground: job.ground,
+            reply: job.reply,
+        }
+    }
+}
+
 pub(crate) struct Worker {
     lane: Lane,
     shop: Workshop,
@@ -106,12 +116,17 @@ impl Worker {
                     let _ = job.reply.send(recorded);
                 }
             }
-            // The entries may be there; the answers were not checked, so none leaves.
-            Ok(Err(StoreError::Unknown(_) | StoreError::BatchTaken)) | Err(_) => {
-                for job in jobs {
-                    let _ = job.reply.send(Recorded::Failed(Code::AuditUnavailable));
-                }
-                self.settle(&sealed, queue, &mut Vec::new()).await;
+            // The entries may be there; the answers were not checked, so none leaves. A connection that was merely stale is
+            // settled at once, and its requests decide again.
+            Ok(Err(StoreError::Unknown(_) | StoreError::BatchTaken)) => {
+                let mut unsure: Vec<Waiting> = jobs.into_iter().map(Waiting::from).collect();
+                self.settle(&sealed, queue, &mut unsure, Recorded::Failed(Code::AuditUnavailable))
+                    .await;
+                self.answer_all(unsure, Recorded::Moved);
+            }
+            Err(late) => {
+                self.fail(jobs, &late, Code::AuditUnavailable);
+                self.settle(&sealed, queue, &mut Vec::new(), Recorded::Unknown).await;
             }
             Ok(Err(error)) => self.fail(jobs, &error, Code::AuditUnavailable),
         }
@@ -180,7 +195,7 @@ impl Worker {
                     self.report(error);
                 }
                 let recorded = match failed {
-                    Ok(Err(StoreError::Busy)) => Recorded::Busy,
+                    Ok(Err(StoreError::Busy | StoreError::Unavailable(_))) => Recorded::Busy,
                     _ => Recorded::Failed(Code::StoreUnavailable),
                 };
                 self.answer_all(waiting, recorded);
@@ -198,7 +213,7 @@ impl Worker {
                 .is_some_and(|note| sent.contains(&note.entry.request))
         });
         self.answer_all(left_out, Recorded::Moved);
-        let recorded = match self.settle(&sealed, queue, &mut went_in).await {
+        let recorded = match self.settle(&sealed, queue, &mut went_in, Recorded::Unknown).await {
             Settled::Committed => Recorded::Committed,
             Settled::Void => Recorded::Failed(Code::StoreUnavailable),
         };
@@ -240,13 +255,14 @@ impl Worker {
         stats.entries.fetch_add(sealed.entries.len() as u64, Ordering::Relaxed);
     }
 
-    /// Goes on until the store says what became of the batch: no other batch of this lane may start before. Those whose
-    /// change it was are told `Unknown` when it takes too long; those who wait behind are refused at their deadline.
+    /// Goes on until the store says what became of the batch: no other batch of this lane may start before. Those who
+    /// are `unsure` of theirs are told `late` when it takes too long; those who wait behind are refused at their deadline.
     async fn settle(
         &mut self,
         lost: &SealedBatch,
         queue: &mut mpsc::Receiver<Job>,
         unsure: &mut Vec<Waiting>,
+        late: Recorded,
     ) -> Settled {
         count(&self.shop.stats.lane(self.lane).settled);
         let began = Instant::now();
@@ -267,7 +283,7 @@ impl Worker {
                 }
                 behind = self.in_time(behind.into_iter()).collect();
                 if began.elapsed() >= self.shop.deadline {
-                    self.answer_all(unsure.drain(..), Recorded::Unknown);
+                    self.answer_all(unsure.drain(..), late);
                 }
             }
         };

@@ -66,7 +66,7 @@ codes! {
     MethodNotAllowed = 61, "method_not_allowed", "The route does not take this method", "See the header Allow.";
     BodyTooLarge = 62, "body_too_large", "The body is too large", "Send at most 1 MiB.";
     DeadlineExceeded = 63, "deadline_exceeded", "The request took too long", "Try again.";
-    BodyTimeout = 65, "body_timeout", "The body did not arrive in time", "Send the whole body within 10 seconds.";
+    BodyTimeout = 65, "body_timeout", "The body did not arrive in time", "Send the whole body at once; half of limits.request_seconds is waited for it.";
     UnsupportedEncoding = 66, "unsupported_encoding", "The body is compressed", "Send the body without Content-Encoding.";
     Uninitialised = 64, "uninitialised", "This installation is not initialised", "Run 'strongroom operator init'.";
 }

@@ -59,6 +59,13 @@ pub(crate) fn problem(failure: &Failure, request_id: &str) -> Response {
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    // The rest of the body was not read: the connection cannot be used again, and says so.
+    if matches!(
+        failure.0.code,
+        Code::BodyTooLarge | Code::BodyTimeout | Code::UnsupportedEncoding
+    ) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

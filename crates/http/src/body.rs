@@ -9,12 +9,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use strongroom_domain::{Code, Error, payload};
 
+use crate::App;
 use crate::answer::Failure;
 
 const MAX_BYTES: usize = 1 << 20;
-const MAX_TIME: Duration = Duration::from_secs(10);
 
-async fn read(request: Request) -> Result<Vec<u8>, Failure> {
+async fn read(request: Request, time: Duration) -> Result<Vec<u8>, Failure> {
     let (parts, body) = request.into_parts();
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Error::from(Code::UnsupportedEncoding).into());
@@ -26,11 +26,11 @@ async fn read(request: Request) -> Result<Vec<u8>, Failure> {
     if declared.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Error::from(Code::BodyTooLarge).into());
     }
-    collect(body).await
+    collect(body, time).await
 }
 
-async fn collect(body: Body) -> Result<Vec<u8>, Failure> {
-    match tokio::time::timeout(MAX_TIME, Limited::new(body, MAX_BYTES).collect()).await {
+async fn collect(body: Body, time: Duration) -> Result<Vec<u8>, Failure> {
+    match tokio::time::timeout(time, Limited::new(body, MAX_BYTES).collect()).await {
         Err(_) => Err(Error::from(Code::BodyTimeout).into()),
         Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).into()),
@@ -41,11 +41,12 @@ async fn collect(body: Body) -> Result<Vec<u8>, Failure> {
 /// A JSON body, whatever its content type says.
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        let bytes = read(request).await?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        // Half of the request's time, so that what is left answers it.
+        let bytes = read(request, app.request_deadline / 2).await?;
         payload::check_depth(&bytes)?;
         Ok(Self(strongroom_api::parse(&bytes)?))
     }

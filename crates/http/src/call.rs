@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use strongroom_broker::Request;
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Error, Name, Prefix, SecretPath};
+use strongroom_domain::{Error, Name, ObjectId, Prefix, SecretPath};
 
 use crate::answer::Failure;
 
@@ -94,16 +94,32 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// The query string, with nothing in it that is not known.
+/// Ids in the URL, one behind each noun: `clients/{id}`, `clients/{id}/secrets/{secret_id}`.
+pub(crate) struct Ids<const N: usize>(pub(crate) [String; N]);
+
+impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Ids<N> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let ids: Vec<String> = tail(parts).split('/').step_by(2).take(N).map(str::to_owned).collect();
+        match <[String; N]>::try_from(ids) {
+            Ok(ids) if ids.iter().all(|id| ObjectId::parse(id).is_some()) => Ok(Self(ids)),
+            _ => Err(Error::invalid("An id is 32 lower-case hexadecimal digits.").into()),
+        }
+    }
+}
+
+/// The query string, with nothing in it that is not known. No text that could be meant holds a NUL.
 pub(crate) struct Asked<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let nul = parts.uri.query().is_some_and(|query| query.contains("%00"));
         match Query::<T>::try_from_uri(&parts.uri) {
-            Ok(query) => Ok(Self(query.0)),
-            Err(_) => Err(Error::invalid("The query string has an unknown, repeated or malformed parameter.").into()),
+            Ok(query) if !nul => Ok(Self(query.0)),
+            _ => Err(Error::invalid("The query string has an unknown, repeated or malformed parameter.").into()),
         }
     }
 }

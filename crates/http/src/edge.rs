@@ -60,7 +60,11 @@ pub(crate) async fn edge(
         if response.status().is_server_error() {
             tracing::warn!(request_id = %id, route = metrics.route, error = ?failure.0, "a request failed");
         }
+        let allow = response.headers_mut().remove(header::ALLOW);
         response = problem(&failure, &id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
     }
     let status = response.status();
     let headers = response.headers_mut();

@@ -91,6 +91,7 @@ pub fn router(app: App) -> Router {
         );
     }
     router
+        .method_not_allowed_fallback(async || Failure(Error::from(Code::MethodNotAllowed)))
         .fallback(async || Failure(Error::from(Code::RouteNotFound)))
         .with_state(app)
 }

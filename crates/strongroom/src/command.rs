@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::client::{self, Common, Verb};
-use crate::config::{Config, Sources, StoreChoice};
+use crate::config::{Config, RootKeySource, Sources, StoreChoice};
 use crate::serve::{start, wait_for_stop};
 use crate::wiring::{open_broker, open_store};
 use crate::{dev, logging, migrate, operator};
@@ -255,8 +255,17 @@ async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure
 
 fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
     let config = read_config(args)?;
-    if let Some(source) = &config.root_key {
-        source.read().map_err(|line| mistakes(vec![line]))?;
+    match &config.root_key {
+        Some(RootKeySource::File(path)) if !path.exists() => {
+            println!(
+                "The root key file {} is not there yet: 'operator init' makes it.",
+                path.display()
+            );
+        }
+        Some(source) => {
+            source.read().map_err(|line| mistakes(vec![line]))?;
+        }
+        None => {}
     }
     let store = match &config.store {
         StoreChoice::Sqlite(directory) => format!("the embedded store in {}", directory.display()),

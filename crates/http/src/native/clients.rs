@@ -1,4 +1,4 @@
-use axum::extract::{Path, State};
+use axum::extract::State;
 use strongroom_api::clients::{Client, ClientSecret, CreateClient, Created, SecretAdded};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::ClientView;
@@ -7,7 +7,7 @@ use strongroom_domain::{Name, Result};
 use crate::App;
 use crate::answer::{Answer, created, no_content, ok};
 use crate::body::Json;
-use crate::call::{Asked, Call, page_limit};
+use crate::call::{Asked, Call, Ids, page_limit};
 
 fn shown(view: ClientView) -> Result<Client> {
     let secrets = view.secrets.into_iter();
@@ -46,16 +46,16 @@ pub(crate) async fn create(State(app): State<App>, Call(request): Call, Json(bod
     })
 }
 
-pub(crate) async fn read(State(app): State<App>, Call(request): Call, Path(id): Path<String>) -> Answer {
+pub(crate) async fn read(State(app): State<App>, Call(request): Call, Ids([id]): Ids<1>) -> Answer {
     ok(&shown(app.broker.client(&request, &id).await?)?)
 }
 
-pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Path(id): Path<String>) -> Answer {
+pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Ids([id]): Ids<1>) -> Answer {
     app.broker.delete_client(&request, &id).await?;
     no_content()
 }
 
-pub(crate) async fn add_secret(State(app): State<App>, Call(request): Call, Path(id): Path<String>) -> Answer {
+pub(crate) async fn add_secret(State(app): State<App>, Call(request): Call, Ids([id]): Ids<1>) -> Answer {
     let new = app.broker.add_client_secret(&request, &id).await?;
     created(&SecretAdded {
         client_id: new.client_id,
@@ -64,11 +64,7 @@ pub(crate) async fn add_secret(State(app): State<App>, Call(request): Call, Path
     })
 }
 
-pub(crate) async fn delete_secret(
-    State(app): State<App>,
-    Call(request): Call,
-    Path((id, secret_id)): Path<(String, String)>,
-) -> Answer {
+pub(crate) async fn delete_secret(State(app): State<App>, Call(request): Call, Ids([id, secret_id]): Ids<2>) -> Answer {
     app.broker.delete_client_secret(&request, &id, &secret_id).await?;
     no_content()
 }

@@ -2,22 +2,30 @@
 
 #[cfg(test)]
 #[macro_use]
-#[expect(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "shared with the walls; waits for processes of its own"
-)]
+#[expect(clippy::disallowed_methods, reason = "waits for processes of its own")]
 mod harness;
 
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod asks;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod fence;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod rows;
+#[cfg(test)]
+mod sql;

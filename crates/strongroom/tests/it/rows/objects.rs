@@ -241,7 +241,6 @@ impl Object {
                     ask("POST", format!("principals/{}/erase", self.principal), json!({})),
                     not_found,
                 )),
-                change(get(format!("audit?principal={}", self.principal))),
             ],
             // Not found is not used: the request is a new one then.
             Noun::ChangeId => vec![Some(one(
