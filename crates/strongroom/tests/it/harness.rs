@@ -22,7 +22,8 @@ pub(crate) enum On {
 pub(crate) struct Store {
     pub(crate) on: On,
     pub(crate) dir: TempDir,
-    pub(crate) database: Option<Database>,
+    /// Held for its drop.
+    _database: Option<Database>,
     /// Instead of `database`: a cluster of the test's own, or a proxy before one.
     pub(crate) url: Option<String>,
 }
@@ -34,7 +35,7 @@ impl Store {
         Self {
             on,
             dir: tempfile::tempdir().unwrap(),
-            database,
+            _database: database,
             url,
         }
     }
@@ -43,7 +44,7 @@ impl Store {
         Self {
             on: On::Postgres,
             dir: tempfile::tempdir().unwrap(),
-            database: None,
+            _database: None,
             url: Some(url.into()),
         }
     }
@@ -170,7 +171,9 @@ impl Server {
                     std::fs::read_to_string(&self.log).unwrap()
                 );
             }
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            // Its own word: somebody else may answer on the port while it still starts.
+            let log = self.log_text();
+            if log.contains("Strongroom is ready on") || log.contains("\"serving\"") {
                 return;
             }
             assert!(
