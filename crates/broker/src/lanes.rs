@@ -2,7 +2,6 @@
 //! which starts the moment the last one ends. The queue is bounded; past the bound or the deadline a request is refused.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -123,17 +122,26 @@ impl Lanes {
         self.submit(lane, notes, Some(change), ground).await
     }
 
-    /// The lane answers within its deadline: no timer of the request's own is needed.
-    async fn submit(&self, lane: Lane, notes: Vec<Noted>, change: Option<Change>, ground: Ground) -> Result<Recorded> {
+    /// How many wait for a batch of this lane.
+    pub(crate) fn waiting(&self, lane: Lane) -> usize {
+        let sender = self.sender(lane);
+        sender.max_capacity() - sender.capacity()
+    }
+
+    fn sender(&self, lane: Lane) -> &mpsc::Sender<Job> {
         let [reads, changes, events] = &self.senders;
-        let sender = match lane {
+        match lane {
             Lane::Reads => reads,
             Lane::Changes => changes,
             Lane::Events => events,
-        };
+        }
+    }
+
+    /// The lane answers within its deadline: no timer of the request's own is needed.
+    async fn submit(&self, lane: Lane, notes: Vec<Noted>, change: Option<Change>, ground: Ground) -> Result<Recorded> {
         let (reply, answer) = oneshot::channel();
         let stats = self.stats.lane(lane);
-        sender
+        self.sender(lane)
             .try_send(Job {
                 notes,
                 change,
@@ -145,10 +153,7 @@ impl Lanes {
                 count(&stats.failures);
                 Error::new(Code::AuditUnavailable, "The audit queue is full.")
             })?;
-        stats.queued.fetch_add(1, Ordering::Relaxed);
-        let answer = answer.await;
-        stats.queued.fetch_sub(1, Ordering::Relaxed);
-        match answer {
+        match answer.await {
             Ok(Recorded::Failed(code)) => Err(Error::from(code)),
             Ok(recorded) => Ok(recorded),
             Err(_) => Err(Error::from(Code::AuditUnavailable)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use strongroom_crypto::{Issuer, Keys, RootKey, SlotBody};
+use strongroom_domain::audit::Lane;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
@@ -118,6 +119,11 @@ impl Broker {
 
     pub fn stats(&self) -> &Stats {
         &self.0.stats
+    }
+
+    /// How many requests wait for a batch of this lane.
+    pub fn audit_queue(&self, lane: Lane) -> usize {
+        self.0.lanes.waiting(lane)
     }
 
     pub fn settings(&self) -> &Settings {

@@ -11,7 +11,6 @@ pub struct LaneStats {
     pub failures: AtomicU64,
     /// Batches whose commit was not confirmed and was settled.
     pub settled: AtomicU64,
-    pub queued: AtomicU64,
 }
 
 #[derive(Debug, Default)]

@@ -1,5 +1,6 @@
 //! A secret's head and what may become of it. Pure: rows in, a new head out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -56,12 +57,12 @@ pub struct Head {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Selector {
     Version(i64),
-    Label(String),
+    Label(Cow<'static, str>),
 }
 
 impl Default for Selector {
     fn default() -> Self {
-        Self::Label(CURRENT.into())
+        Self::Label(Cow::Borrowed(CURRENT))
     }
 }
 
@@ -117,7 +118,7 @@ impl Head {
     pub fn select(&self, selector: &Selector) -> Result<&VersionEntry> {
         let number = match selector {
             Selector::Version(number) => *number,
-            Selector::Label(label) => *self.labels.get(label).ok_or_else(|| {
+            Selector::Label(label) => *self.labels.get(label.as_ref()).ok_or_else(|| {
                 Error::new(
                     Code::NotFound,
                     if label == CURRENT {

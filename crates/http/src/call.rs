@@ -14,9 +14,12 @@ use strongroom_domain::{Error, Name, ObjectId, Prefix, SecretPath};
 
 use crate::answer::Failure;
 
-/// The peer's address, put beside the request by the accept loop.
+/// What the edge puts beside a request: its id, and the peer's address.
 #[derive(Clone, Debug)]
-pub(crate) struct Source(pub(crate) Arc<str>);
+pub(crate) struct Origin {
+    pub(crate) id: RequestId,
+    pub(crate) source: Arc<str>,
+}
 
 /// The broker's view of a request.
 pub(crate) struct Call(pub(crate) Request);
@@ -34,8 +37,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let id = parts.extensions.get::<RequestId>().copied();
-        let source = parts.extensions.get::<Source>().cloned();
+        let origin = parts
+            .extensions
+            .get::<Origin>()
+            .ok_or_else(|| Error::internal("a request without an origin"))?;
         let change_id = match parts.headers.get("idempotency-key") {
             None => None,
             Some(value) => Some(
@@ -46,9 +51,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
             ),
         };
         Ok(Self(Request {
-            id: id.ok_or_else(|| Error::internal("a request without an id"))?,
+            id: origin.id,
             dialect: Dialect::Native,
-            source: source.map_or_else(|| Arc::from("unknown"), |source| source.0),
+            source: origin.source.clone(),
             token: bearer(&parts.headers),
             change_id,
         }))

@@ -18,7 +18,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
 
 use crate::App;
 use crate::answer::{Failure, problem};
-use crate::call::Source;
+use crate::call::Origin;
 use crate::metrics::RouteMetrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,7 +30,7 @@ pub(crate) type Routes = SetSensitiveRequestHeaders<Router>;
 pub(crate) async fn edge(
     app: App,
     mut router: Routes,
-    source: Source,
+    source: Arc<str>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let started = Instant::now();
@@ -44,8 +44,7 @@ pub(crate) async fn edge(
             Body::new(body)
         }
     });
-    request.extensions_mut().insert(id);
-    request.extensions_mut().insert(source);
+    request.extensions_mut().insert(Origin { id, source });
     let id = id.to_string();
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
     let mut response = match tokio::time::timeout(app.request_deadline, answering).await {

@@ -222,7 +222,7 @@ impl BrokerMetrics {
             &["lane"],
         )?;
         for (lane, name) in lanes {
-            let waiting = of(&stats.lane(lane).queued);
+            let waiting = self.0.audit_queue(lane);
             queue
                 .with_label_values(&[name])
                 .set(i64::try_from(waiting).unwrap_or(i64::MAX));

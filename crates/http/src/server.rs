@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::App;
-use crate::call::Source;
 use crate::edge::{Routes, edge};
 use axum::Router;
 use axum::body::Body;
@@ -104,7 +103,7 @@ fn connection(
     TokioExecutor,
 > {
     let _ = stream.set_nodelay(true);
-    let source = Source(Arc::from(peer.ip().to_canonical().to_string()));
+    let source = Arc::<str>::from(peer.ip().to_canonical().to_string());
     let service = service_fn(move |request| edge(app.clone(), router.clone(), source.clone(), request));
     builder.serve_connection(TokioIo::new(stream), service)
 }

@@ -151,6 +151,8 @@ fn version_key(namespace: &[u8], owner: &[u8], number: i64) -> Result<RowKey, St
     }
 }
 
+/// Kind and namespace are compared as expressions, so that no plan takes the index by name, which starts with them, and
+/// reads through all of a kind to find one id.
 async fn replace_records(
     connection: &mut PgConnection,
     rows: Vec<(&Record, RowRev)>,
@@ -164,7 +166,7 @@ async fn replace_records(
         "UPDATE strongroom.record r SET name = u.name, rev = u.rev, due = u.due, format = u.format, body = u.body, mac = u.mac \
          FROM UNNEST($1::bytea[], $2::smallint[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bigint[]) \
          AS u(namespace, kind, id, name, rev, due, format, body, mac, expected) \
-         WHERE r.namespace = u.namespace AND r.kind = u.kind AND r.id = u.id AND r.rev = u.expected \
+         WHERE r.id = u.id AND r.kind + 0 = u.kind AND r.namespace || '' = u.namespace AND r.rev = u.expected \
          RETURNING r.namespace, r.kind, r.id",
         c.namespace as _, &c.kind, c.id as _, c.name as _, &c.rev, c.due as _, &c.format, c.body as _, c.mac as _, &c.expected,
     )
@@ -215,7 +217,7 @@ async fn remove_records(
     let revs: Vec<i64> = rows.iter().map(|row| row.3.0).collect();
     let done = sqlx::query!(
         "DELETE FROM strongroom.record r USING UNNEST($1::bytea[], $2::smallint[], $3::bytea[], $4::bigint[]) AS u(namespace, kind, id, expected) \
-         WHERE r.namespace = u.namespace AND r.kind = u.kind AND r.id = u.id AND r.rev = u.expected RETURNING r.namespace, r.kind, r.id",
+         WHERE r.id = u.id AND r.kind + 0 = u.kind AND r.namespace || '' = u.namespace AND r.rev = u.expected RETURNING r.namespace, r.kind, r.id",
         namespaces as _, &kinds, ids as _, &revs,
     )
     .fetch_all(connection)

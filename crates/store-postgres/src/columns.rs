@@ -76,9 +76,8 @@ impl<'a> VersionColumns<'a> {
     }
 }
 
-#[derive(Default)]
+/// All columns but the batch, which is the same for all.
 pub(crate) struct EntryColumns<'a> {
-    pub(crate) batch: Vec<i64>,
     pub(crate) place: Vec<i64>,
     pub(crate) at: Vec<i64>,
     pub(crate) request: Vec<&'a [u8]>,
@@ -99,10 +98,27 @@ pub(crate) struct EntryColumns<'a> {
 
 impl<'a> EntryColumns<'a> {
     pub(crate) fn of(entries: &'a [StoredEntry]) -> Self {
-        let mut columns = Self::default();
+        let room = entries.len();
+        let mut columns = Self {
+            place: Vec::with_capacity(room),
+            at: Vec::with_capacity(room),
+            request: Vec::with_capacity(room),
+            dialect: Vec::with_capacity(room),
+            action: Vec::with_capacity(room),
+            outcome: Vec::with_capacity(room),
+            reason: Vec::with_capacity(room),
+            principal: Vec::with_capacity(room),
+            who: Vec::with_capacity(room),
+            namespace: Vec::with_capacity(room),
+            path: Vec::with_capacity(room),
+            version: Vec::with_capacity(room),
+            digest: Vec::with_capacity(room),
+            count: Vec::with_capacity(room),
+            accessor: Vec::with_capacity(room),
+            source: Vec::with_capacity(room),
+        };
         for stored in entries {
             let entry = &stored.entry;
-            columns.batch.push(stored.batch.0);
             columns.place.push(stored.place);
             columns.at.push(entry.at.0);
             columns.request.push(&entry.request.0);

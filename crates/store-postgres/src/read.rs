@@ -109,7 +109,7 @@ impl PostgresStore {
             "SELECT f.revision AS \"revision!\", f.db_now AS \"db_now!\", r.namespace AS \"namespace?\", r.kind AS \"kind?\", r.id AS \"id?\", \
              r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\" \
              FROM (SELECT value AS revision, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now FROM strongroom.revision WHERE id = 1) f \
-             LEFT JOIN strongroom.record r ON r.namespace = $1 AND r.kind = $2 AND r.id = $3",
+             LEFT JOIN strongroom.record r ON r.namespace || '' = $1 AND r.kind + 0 = $2::smallint AND r.id = $3",
             namespace.as_slice(),
             kind.number(),
             id.as_slice(),

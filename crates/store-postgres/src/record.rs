@@ -38,14 +38,14 @@ macro_rules! record_statement {
                 + "e AS (INSERT INTO strongroom."
                 + $table
                 + " (batch, place, at, request, dialect, action, outcome, reason, principal, who, namespace, path, version, digest, count, accessor, source) "
-                + "SELECT * FROM UNNEST($9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[], $13::smallint[], $14::smallint[], "
-                + "$15::smallint[], $16::smallint[], $17::bytea[], $18::bytea[], $19::bytea[], $20::text[], $21::bigint[], $22::bytea[], "
-                + "$23::bigint[], $24::text[], $25::text[]) RETURNING 1) "
+                + "SELECT $1, * FROM UNNEST($9::bigint[], $10::bigint[], $11::bytea[], $12::smallint[], $13::smallint[], "
+                + "$14::smallint[], $15::smallint[], $16::bytea[], $17::bytea[], $18::bytea[], $19::text[], $20::bigint[], $21::bytea[], "
+                + "$22::bigint[], $23::text[], $24::text[]) RETURNING 1) "
                 + "SELECT f.whole AS \"whole!\", f.db_now AS \"db_now!\", f.top AS \"top!\", "
                 + "c.revision AS \"revision?\", c.namespace AS \"namespace?\", c.kind AS \"kind?\", c.name AS \"name?\", c.version AS \"version?\", c.action AS \"action?\" "
-                + "FROM (SELECT 1 / (CASE WHEN (SELECT count(*) FROM b) = 1 AND (SELECT count(*) FROM e) = $27 THEN 1 ELSE 0 END) AS whole, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now, "
+                + "FROM (SELECT 1 / (CASE WHEN (SELECT count(*) FROM b) = 1 AND (SELECT count(*) FROM e) = $26 THEN 1 ELSE 0 END) AS whole, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now, "
                 + "(SELECT value FROM strongroom.revision WHERE id = 1) AS top) f "
-                + "LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $26 ORDER BY revision LIMIT 101) c ON true",
+                + "LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $25 ORDER BY revision LIMIT 101) c ON true",
             batch.id.0,
             batch.class.number(),
             batch.at.0,
@@ -54,7 +54,6 @@ macro_rules! record_statement {
             &batch.previous.0,
             batch.key,
             &batch.mac.0,
-            &e.batch,
             &e.place,
             &e.at,
             e.request as _,

@@ -145,8 +145,8 @@ impl PostgresStore {
 
     async fn prune(&self, now: Time, before: Time) -> Result<UpkeepDone, StoreError> {
         let ids = sqlx::query!(
-            "DELETE FROM strongroom.record WHERE (namespace, kind, id) IN \
-             (SELECT namespace, kind, id FROM strongroom.record WHERE kind = $1 AND due <= $2 LIMIT $3)",
+            "DELETE FROM strongroom.record WHERE ctid IN \
+             (SELECT ctid FROM strongroom.record WHERE kind = $1 AND due <= $2 LIMIT $3)",
             Kind::ChangeId.number(),
             now.0,
             CHUNK,

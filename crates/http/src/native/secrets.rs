@@ -15,7 +15,7 @@ pub(crate) fn selector(version: Option<i64>, label: Option<String>) -> Result<Se
     match (version, label) {
         (Some(_), Some(_)) => Err(Error::invalid("Give 'version' or 'label', not both.")),
         (Some(version), None) => Ok(Selector::Version(version)),
-        (None, Some(label)) => Ok(Selector::Label(label)),
+        (None, Some(label)) => Ok(Selector::Label(label.into())),
         (None, None) => Ok(Selector::default()),
     }
 }
