@@ -2,13 +2,16 @@
 
 use futures_util::future::join_all;
 use strongroom_domain::secret::Selector;
-use strongroom_domain::{Error, Result, SecretPath};
+use strongroom_domain::{Code, Error, Result, SecretPath};
 
 use crate::Broker;
 use crate::put::{PutSecret, Written};
 use crate::read::SecretView;
 use crate::request::Request;
 
+/// Reads at one time, and bytes of values after which no more are read: what one call may hold in memory.
+const AT_ONCE: usize = 100;
+const MAX_BYTES: usize = 8 << 20;
 /// Items one call takes.
 pub(crate) const MAX_ITEMS: usize = 1000;
 
@@ -38,14 +41,33 @@ impl Broker {
     /// Reads, each answered by itself. They share the audit's commits.
     pub async fn read_batch(&self, request: &Request, reads: Vec<BatchRead>) -> Result<Vec<BatchItem<SecretView>>> {
         check_count(reads.len())?;
-        let each = reads.into_iter().map(|read| async move {
-            let result = self.read(request, &read.path, &read.selector).await;
-            BatchItem {
-                path: read.path,
-                result,
+        let (mut items, mut bytes) = (Vec::with_capacity(reads.len()), 0);
+        let mut reads = reads.into_iter();
+        loop {
+            let some: Vec<BatchRead> = reads.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(items);
             }
-        });
-        Ok(join_all(each).await)
+            let full = bytes > MAX_BYTES;
+            let each = some.into_iter().map(|read| async move {
+                let result = if full {
+                    Err(Error::new(
+                        Code::LimitReached,
+                        "The answer is full; read the rest in another call.",
+                    ))
+                } else {
+                    self.read(request, &read.path, &read.selector).await
+                };
+                BatchItem {
+                    path: read.path,
+                    result,
+                }
+            });
+            for item in join_all(each).await {
+                bytes += item.result.as_ref().map_or(0, |view| view.payload.bytes.len());
+                items.push(item);
+            }
+        }
     }
 
     /// Writes: all in one change, or each by itself.
@@ -76,6 +98,11 @@ impl Broker {
                     result: Ok(written),
                 })
                 .collect());
+        }
+        if request.change_id.is_some() {
+            return Err(Error::invalid(
+                "'Idempotency-Key' belongs to an atomic batch; give each item an 'id' instead.",
+            ));
         }
         let each = writes.into_iter().map(|write| async move {
             let path = write.path.clone();

@@ -2,7 +2,7 @@
 //! Hits take no lock. Filling and learning of changes share one, so that no fill can outlive the change that voids it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::Weighter;
@@ -49,7 +49,8 @@ pub(crate) struct Touched {
 impl Touched {
     pub(crate) fn add(&mut self, fence: &Fence) {
         match &fence.moved {
-            Moved::TooMany => self.floor = fence.top,
+            // Whatever was decided before is in doubt, also where the newest revision fell.
+            Moved::TooMany => self.floor = Revision(i64::MAX),
             Moved::Touches(touches) => {
                 for touch in touches {
                     self.objects.insert(touch.key.clone(), touch.revision);
@@ -77,8 +78,8 @@ pub(crate) struct Node {
     learning: Mutex<Recent>,
     secrets: Cache<Key, Arc<CachedSecret>, Bytes>,
     sessions: Cache<[u8; 32], Arc<Session>>,
-    /// The ring was changed by another node: it is read again before the next decision.
-    pub(crate) ring_stale: AtomicBool,
+    /// The newest change of the ring that is not read yet; 0: none.
+    ring_wanted: AtomicI64,
 }
 
 impl Node {
@@ -93,7 +94,7 @@ impl Node {
             }),
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
-            ring_stale: AtomicBool::new(false),
+            ring_wanted: AtomicI64::new(0),
         }
     }
 
@@ -149,6 +150,9 @@ impl Node {
 
     /// Learns what changed after `since`, up to `fence.top`.
     pub(crate) fn learn(&self, since: Revision, fence: &Fence) {
+        if fence.top < since {
+            return self.fall_back(fence.top);
+        }
         if fence.top <= self.revision() {
             return;
         }
@@ -162,7 +166,7 @@ impl Node {
             Moved::TooMany => {
                 self.secrets.clear();
                 self.sessions.clear();
-                self.ring_stale.store(true, Ordering::Release);
+                self.want_ring(fence.top.0);
                 recent.touches.clear();
                 recent.floor = fence.top;
             }
@@ -181,6 +185,39 @@ impl Node {
         self.revision.store(fence.top.0, Ordering::Release);
     }
 
+    /// Revisions never fall: the database was put back. Nothing that was learned of it holds.
+    fn fall_back(&self, top: Revision) {
+        tracing::error!(
+            seen = self.revision().0,
+            now = top.0,
+            "the database fell back to an older revision"
+        );
+        let mut recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        self.secrets.clear();
+        self.sessions.clear();
+        self.want_ring(i64::MAX);
+        recent.touches.clear();
+        recent.floor = top;
+        self.revision.store(top.0, Ordering::Release);
+    }
+
+    fn want_ring(&self, at: i64) {
+        self.ring_wanted.fetch_max(at, Ordering::AcqRel);
+    }
+
+    /// Which change of the ring, if any, this node has not read yet.
+    pub(crate) fn ring_change(&self) -> Option<i64> {
+        let wanted = self.ring_wanted.load(Ordering::Acquire);
+        (wanted > 0).then_some(wanted)
+    }
+
+    /// The ring was read after that change; a newer one stays wanted.
+    pub(crate) fn ring_was_read(&self, change: i64) {
+        let _ = self
+            .ring_wanted
+            .compare_exchange(change, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+
     fn void(&self, touches: &[Touch]) {
         let mut grants = false;
         for touch in touches {
@@ -189,7 +226,7 @@ impl Node {
                     self.secrets.remove(&touch.key);
                 }
                 Kind::KeyRing => {
-                    self.ring_stale.store(true, Ordering::Release);
+                    self.want_ring(touch.revision.0);
                     grants = true;
                 }
                 _ => grants = true,

@@ -28,12 +28,45 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: String,
     /// The rows that will be written, so that this node's writers of them take turns.
     pub(crate) locks: Vec<Key>,
-    /// The client's change id.
-    pub(crate) id: Option<String>,
+    pub(crate) id: ChangeId,
     /// The request as bytes, to tell a repeat from another request under the same id.
     pub(crate) fingerprint: Zeroizing<Vec<u8>>,
-    /// Any of these lets the caller see the answer to a repeat.
-    pub(crate) any_of: Vec<Access<'a>>,
+    /// Of each group one must be granted before anything is waited for, or the answer to a repeat is shown.
+    pub(crate) needs: Vec<Vec<Access<'a>>>,
+}
+
+/// What a change is known by.
+#[derive(Debug, Clone)]
+pub(crate) enum ChangeId {
+    /// The client's own: looked up first, and remembered.
+    Client(String),
+    /// Ours: remembered, for a client that learns of it from an unknown outcome.
+    Made(String),
+    /// The id of the one version the change writes, which its head remembers.
+    Version(String),
+}
+
+impl ChangeId {
+    fn text(&self) -> &str {
+        let (Self::Client(id) | Self::Made(id) | Self::Version(id)) = self;
+        id
+    }
+}
+
+impl Asked<'_> {
+    fn permitted(&self, attempt: &Attempt) -> Result<()> {
+        self.needs.iter().try_for_each(|group| {
+            let denied = group
+                .iter()
+                .map(|access| attempt.authorise(*access))
+                .collect::<Vec<_>>();
+            if denied.iter().any(Result::is_ok) {
+                Ok(())
+            } else {
+                denied.into_iter().next().unwrap_or(Ok(()))
+            }
+        })
+    }
 }
 
 pub(crate) enum Decided<T> {
@@ -48,11 +81,17 @@ pub(crate) struct Decision<T> {
     /// At least one: nothing is written without an entry.
     pub(crate) effects: Vec<Effect>,
     pub(crate) answer: T,
-    /// What a client repeats when the outcome is unknown.
-    pub(crate) id: String,
 }
 
 impl Broker {
+    /// The client's change id, or one of ours.
+    pub(crate) fn change_id(&self, request: &Request) -> ChangeId {
+        match &request.change_id {
+            Some(id) => ChangeId::Client(id.clone()),
+            None => ChangeId::Made(self.new_id().to_string()),
+        }
+    }
+
     /// Makes a change: `decide` authorises, reads and decides, and may be called again.
     pub(crate) async fn change<T: Serialize + DeserializeOwned, F: Future<Output = Result<Decided<T>>> + Send>(
         &self,
@@ -60,12 +99,13 @@ impl Broker {
         mut asked: Asked<'_>,
         decide: impl Fn(Attempt) -> F,
     ) -> Result<T> {
-        if let Some(id) = &asked.id {
+        let mut locks = std::mem::take(&mut asked.locks);
+        if let ChangeId::Client(id) = &asked.id {
             strongroom_domain::secret::check_version_id(id)?;
-            asked.locks.push(self.key(Kind::ChangeId, id.as_str()));
+            locks.push(self.key(Kind::ChangeId, id.as_str()));
         }
-        let _held = self.0.locks.hold(std::mem::take(&mut asked.locks)).await;
-        let began = Instant::now();
+        let mut held = None;
+        let mut began = Instant::now();
         let mut last = Recorded::Moved;
         for _ in 0..ATTEMPTS {
             if began.elapsed() > self.0.settings.audit_deadline {
@@ -92,10 +132,20 @@ impl Broker {
                 decided_at,
                 now: self.0.clock.now(),
             };
-            let decided = match self.repeated(&attempt, &asked).await {
-                Ok(Some(answer)) => Ok(Decided::Nothing(answer)),
-                Ok(None) => decide(attempt.clone()).await,
-                Err(error) => Err(error),
+            let decided = match asked.permitted(&attempt) {
+                Err(denial) => Err(denial),
+                Ok(()) => {
+                    // Only who may change a row waits for it: nobody else can hold it against them.
+                    if held.is_none() {
+                        held = Some(self.0.locks.hold(std::mem::take(&mut locks)).await);
+                        began = Instant::now();
+                    }
+                    match self.repeated(&attempt, &asked).await {
+                        Ok(Some(answer)) => Ok(Decided::Nothing(answer)),
+                        Ok(None) => decide(attempt.clone()).await,
+                        Err(error) => Err(error),
+                    }
+                }
             };
             let effect = Effect::new(asked.action, asked.path.clone());
             let (refusal, answer) = match decided {
@@ -131,7 +181,7 @@ impl Broker {
         asked: &Asked<'_>,
         mut decision: Decision<T>,
     ) -> Result<Result<T, Recorded>> {
-        if let Some(id) = &asked.id {
+        if let ChangeId::Client(id) | ChangeId::Made(id) = &asked.id {
             decision
                 .writes
                 .push(self.remember(attempt, id, &asked.fingerprint, &decision.answer)?);
@@ -157,7 +207,7 @@ impl Broker {
                 Code::OutcomeUnknown,
                 format!(
                     "The change '{}' may or may not have been made; repeat it with this id.",
-                    decision.id
+                    asked.id.text()
                 ),
             )),
         }
@@ -165,7 +215,9 @@ impl Broker {
 
     /// The answer of an earlier request with this change id.
     async fn repeated<T: DeserializeOwned>(&self, attempt: &Attempt, asked: &Asked<'_>) -> Result<Option<T>> {
-        let Some(id) = &asked.id else { return Ok(None) };
+        let ChangeId::Client(id) = &asked.id else {
+            return Ok(None);
+        };
         let Some(used) = self.load::<UsedChangeId>(Kind::ChangeId, id).await?.value else {
             return Ok(None);
         };
@@ -176,16 +228,8 @@ impl Broker {
                 "This change id was used more than 24 hours ago.",
             ));
         }
-        let mut denial = None;
-        if !asked
-            .any_of
-            .iter()
-            .any(|access| attempt.authorise(*access).map_err(|error| denial = Some(error)).is_ok())
-        {
-            return Err(denial.unwrap_or_else(|| Error::from(Code::PermissionDenied)));
-        }
         let keys = self.0.ring.keys.load();
-        if !keys.check_request_digest(&asked.fingerprint, used.body.key, &used.body.request) {
+        if !keys.check_request_digest(&whose(attempt, &asked.fingerprint), used.body.key, &used.body.request) {
             return Err(Error::from(Code::ChangeIdReused));
         }
         let sealed = HEXLOWER.decode(used.body.answer.as_bytes()).map_err(Error::internal)?;
@@ -202,7 +246,9 @@ impl Broker {
         let (epoch, sealed) = keys
             .seal_answer(self.0.namespace, row, self.0.entropy.bytes(), &text)
             .map_err(Error::internal)?;
-        let (key, request) = keys.request_digest(fingerprint).map_err(Error::internal)?;
+        let (key, request) = keys
+            .request_digest(&whose(attempt, fingerprint))
+            .map_err(Error::internal)?;
         let body = UsedChangeId {
             request,
             key,
@@ -212,4 +258,9 @@ impl Broker {
         let record = self.new_record(Kind::ChangeId, row, id, Some(attempt.now + REMEMBERED), &body)?;
         Ok(Write::Insert(Row::Record(record)))
     }
+}
+
+/// A repeat is the same caller's: the answer may hold what was shown to nobody else.
+fn whose(attempt: &Attempt, fingerprint: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([attempt.session.principal.as_slice(), fingerprint].concat())
 }

@@ -110,13 +110,13 @@ impl Broker {
             action: Action::ClientCreate,
             path: String::new(),
             locks: vec![self.key(Kind::Client, name.as_str())],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new("client.create")
                 .text(name.as_str())
                 .text(role.as_str())
                 .done()
                 .into(),
-            any_of: vec![access],
+            needs: vec![vec![access]],
         };
         self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
@@ -161,7 +161,6 @@ impl Broker {
                 }],
                 writes: vec![Write::Insert(Row::Record(record)), Write::Insert(Row::Record(person))],
                 answer,
-                id: self.new_id().to_string(),
             }))
         })
         .await
@@ -206,7 +205,6 @@ impl Broker {
                 touches: vec![touch(old.record.key(), Action::ClientDelete, None)],
                 effects: vec![Effect::new(Action::ClientDelete, id)],
                 answer: (),
-                id: self.new_id().to_string(),
             }))
         })
         .await
@@ -225,9 +223,9 @@ impl Broker {
             path: id.to_owned(),
             // By id: the row is the same whatever its name.
             locks: vec![self.key(Kind::Client, format!("/{id}"))],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new(action.name()).text(id).text(detail).done().into(),
-            any_of: vec![access],
+            needs: vec![vec![access]],
         }
     }
 
@@ -256,7 +254,6 @@ impl Broker {
                     ..Effect::new(action, id)
                 }],
                 answer,
-                id: self.new_id().to_string(),
             }))
         })
         .await

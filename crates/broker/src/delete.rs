@@ -69,13 +69,13 @@ impl Broker {
             action,
             path: path.to_string(),
             locks: vec![self.key(Kind::Secret, path.as_str())],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new(action.name())
                 .text(path.as_str())
                 .bytes(fingerprint)
                 .done()
                 .into(),
-            any_of: vec![access],
+            needs: vec![vec![access]],
         };
         let edit = &edit;
         self.change(request, asked, |attempt| async move {
@@ -94,7 +94,6 @@ impl Broker {
                     digest: Some(record.digest()),
                 }],
                 answer,
-                id: self.new_id().to_string(),
             }))
         })
         .await

@@ -29,9 +29,9 @@ impl Broker {
             action: Action::PrincipalErase,
             path: id.to_owned(),
             locks: vec![self.key(Kind::Principal, id)],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new("principal.erase").text(id).done().into(),
-            any_of: vec![access],
+            needs: vec![vec![access]],
         };
         let absent = || Error::new(Code::NotFound, "There is no such principal.");
         let erased = self
@@ -54,7 +54,6 @@ impl Broker {
                         ..Effect::new(Action::PrincipalErase, id)
                     }],
                     answer: Erased { at: attempt.now },
-                    id: self.new_id().to_string(),
                 }))
             })
             .await?;

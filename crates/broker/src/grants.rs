@@ -1,6 +1,7 @@
 //! Loading what grants something, checked.
 
 use serde::de::DeserializeOwned;
+use strongroom_crypto::CryptoError;
 use strongroom_domain::grant::{Client, Principal, Role};
 use strongroom_domain::policy::Policy;
 use strongroom_domain::row::Key;
@@ -27,6 +28,10 @@ impl Broker {
         let found = self.ask(self.0.store.find(self.0.clock.now(), keys)).await?;
         let mut checked = Vec::with_capacity(found.value.len());
         for record in found.value {
+            // A genuine row must also be the one that was asked for.
+            if !keys.contains(&record.key()) {
+                return Err(self.broken(record.kind, CryptoError::BadMac));
+            }
             checked.push(self.check(record)?);
         }
         Ok(At {
@@ -44,6 +49,13 @@ impl Broker {
                     .find_by_id(self.0.clock.now(), self.0.namespace, Kind::Client, id),
             )
             .await?;
+        if found
+            .value
+            .as_ref()
+            .is_some_and(|record| record.id != id || record.kind != Kind::Client)
+        {
+            return Err(self.broken(Kind::Client, CryptoError::BadMac));
+        }
         let value = found.value.map(|record| self.check(record)).transpose()?;
         Ok(At {
             value,

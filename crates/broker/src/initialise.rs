@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use strongroom_crypto::{Keys, RootKey};
 use strongroom_domain::audit::{
     Action, Batch, BatchId, Dialect, Entry, Lane, OutcomeKind, SealedBatch, StoredEntry, merkle,
@@ -25,20 +25,21 @@ pub(crate) const RING: &str = "ring";
 /// The slot that the root key's file opens.
 pub(crate) const FILE_SLOT: &str = "file";
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initialised {
-    /// This call did it: the root token, shown this once.
-    Now(SecretString),
-    /// It was done before.
+    /// This call did it: the root token holds from now on.
+    Now,
+    /// It was done before, by another call: this one's token holds nothing.
     Before,
 }
 
-impl std::fmt::Debug for Initialised {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Now(_) => "Now",
-            Self::Before => "Before",
-        })
-    }
+/// A root token for [`initialise`]. Put it where it will be found before that, so that a crash between the two loses nothing.
+pub fn new_root_token(entropy: &dyn Entropy) -> SecretString {
+    format!(
+        "{SERVICE_TOKEN_PREFIX}{}",
+        BASE64URL_NOPAD.encode(&entropy.bytes::<32>())
+    )
+    .into()
 }
 
 struct Maker<'a> {
@@ -75,6 +76,7 @@ pub async fn initialise(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
     root_key: &RootKey,
+    token: &SecretString,
 ) -> Result<Initialised> {
     let now = clock.now();
     if !store
@@ -93,12 +95,8 @@ pub async fn initialise(
         keys: &keys,
         entropy,
     };
-    let token = format!(
-        "{SERVICE_TOKEN_PREFIX}{}",
-        BASE64URL_NOPAD.encode(&entropy.bytes::<32>())
-    );
     let principal = PrincipalId(entropy.bytes());
-    let records = first_records(&maker, root_key, &token, principal, now)?;
+    let records = first_records(&maker, root_key, token.expose_secret(), principal, now)?;
     let digest = records.first().map(Record::digest);
     let change = Change {
         touches: records
@@ -116,7 +114,7 @@ pub async fn initialise(
         .apply(Lane::Changes, now, &[change], Revision(i64::MAX), &mut seal)
         .await
     {
-        Ok(applied) if applied.outcomes.first() == Some(&Some(Outcome::Applied)) => Ok(Initialised::Now(token.into())),
+        Ok(applied) if applied.outcomes.first() == Some(&Some(Outcome::Applied)) => Ok(Initialised::Now),
         // Somebody else's rows, or their first batch, stand there.
         Ok(_) | Err(StoreError::BatchTaken) => Ok(Initialised::Before),
         Err(error) => Err(store_failed(error)),

@@ -1,7 +1,5 @@
 //! The node's copy of the ring, and making a new data epoch.
 
-use std::sync::atomic::Ordering;
-
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
@@ -27,16 +25,12 @@ impl Broker {
 
     /// Reads the ring again if another node changed it.
     pub(crate) async fn refresh_ring(&self) -> Result<()> {
-        if !self.0.node.ring_stale.load(Ordering::Acquire) {
+        let Some(change) = self.0.node.ring_change() else {
             return Ok(());
-        }
-        // Cleared first: a change that comes while we read sets it again.
-        self.0.node.ring_stale.store(false, Ordering::Release);
-        let done = Box::pin(self.reload_ring()).await;
-        if done.is_err() {
-            self.0.node.ring_stale.store(true, Ordering::Release);
-        }
-        done
+        };
+        Box::pin(self.reload_ring()).await?;
+        self.0.node.ring_was_read(change);
+        Ok(())
     }
 
     pub(crate) async fn reload_ring(&self) -> Result<()> {
@@ -48,7 +42,8 @@ impl Broker {
                     .find_by_id(now, self.0.namespace, Kind::KeyRing, self.0.ring.id),
             )
             .await?;
-        let record = found.value.ok_or_else(|| Error::integrity("The key ring is gone."))?;
+        let record = found.value.filter(|record| record.key() == self.ring_key());
+        let record = record.ok_or_else(|| Error::integrity("The key ring is gone."))?;
         let broken = |error| self.broken(Kind::KeyRing, error);
         let keys = self.0.ring.keys.load();
         let newer = keys
@@ -65,9 +60,9 @@ impl Broker {
             action: Action::DataKeyRotate,
             path: String::new(),
             locks: vec![self.ring_key()],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: b"key.data_rotate".to_vec().into(),
-            any_of: vec![Access::DataKey],
+            needs: vec![vec![Access::DataKey]],
         };
         let epoch = self
             .change(request, asked, |attempt| async move {
@@ -79,7 +74,8 @@ impl Broker {
                             .find_by_id(attempt.now, self.0.namespace, Kind::KeyRing, self.0.ring.id),
                     )
                     .await?;
-                let old = found.value.ok_or_else(|| Error::integrity("The key ring is gone."))?;
+                let old = found.value.filter(|record| record.key() == self.ring_key());
+                let old = old.ok_or_else(|| Error::integrity("The key ring is gone."))?;
                 let broken = |error| self.broken(Kind::KeyRing, error);
                 let keys = self.0.ring.keys.load();
                 keys.check_record(&old).map_err(broken)?;
@@ -111,7 +107,6 @@ impl Broker {
                     writes: vec![Write::Replace(old.rev, Row::Record(record))],
                     effects: vec![effect],
                     answer: Epoch { epoch },
-                    id: self.new_id().to_string(),
                 }))
             })
             .await?;

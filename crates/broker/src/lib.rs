@@ -39,7 +39,7 @@ pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;
 pub use history::History;
-pub use initialise::{Initialised, initialise};
+pub use initialise::{Initialised, initialise, new_root_token};
 pub use list::{ListItem, ListPage};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;

@@ -3,7 +3,7 @@
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::secret::Head;
-use strongroom_domain::{Kind, Prefix, Result, Time};
+use strongroom_domain::{Error, Kind, Prefix, Result, Time};
 
 use crate::Broker;
 use crate::record::{Attempt, Served};
@@ -34,7 +34,7 @@ pub struct ListPage {
 }
 
 impl Broker {
-    /// The names below a prefix, after `after` (a path) in byte order.
+    /// The names below a prefix in byte order, after a cursor of an earlier page; empty: from the start.
     pub async fn list(
         &self,
         request: &Request,
@@ -44,6 +44,7 @@ impl Broker {
         limit: u16,
     ) -> Result<ListPage> {
         self.serve(request, Action::SecretList, prefix.as_str(), |attempt| async move {
+            let after = &self.open_cursor(after)?;
             let page = self.list_now(&attempt, prefix, recursive, after, limit).await?;
             if page.items.is_empty() && page.next.is_none() {
                 // Nothing to show: whoever may not list learns no more than that.
@@ -79,36 +80,54 @@ impl Broker {
                 if record.name.as_str() <= after.as_str() {
                     continue;
                 }
-                let secret: Checked<Head> = self.check(record)?;
-                let item = item(&start, recursive, &secret);
-                let (folder, path) = (
-                    format!("secret/{}", folder_of(&item.path)),
-                    format!("secret/{}", item.path),
-                );
-                let past = if item.folder {
-                    format!("{}/{}", item.path, char::MAX)
+                let shape = Shape::of(&start, recursive, &record.name);
+                let past = if shape.folder {
+                    format!("{}/{}", shape.path, char::MAX)
                 } else {
-                    item.path.clone()
+                    shape.path.clone()
                 };
+                let (folder, path) = (
+                    format!("secret/{}", folder_of(&shape.path)),
+                    format!("secret/{}", shape.path),
+                );
                 if attempt.session.shows(&folder, &path) {
                     if items.len() == usize::from(limit) {
-                        return Ok(ListPage {
-                            items,
-                            next: Some(after),
-                        });
+                        return self.page(items, Some(&after));
                     }
-                    items.push(item);
+                    items.push(shape.item(&self.check(record)?));
                 }
                 after = past;
             }
             if last_chunk {
-                return Ok(ListPage { items, next: None });
+                return self.page(items, None);
             }
         }
+        self.page(items, Some(&after))
+    }
+
+    /// The cursor is sealed: it may be a name that the caller must not see.
+    fn page(&self, items: Vec<ListItem>, after: Option<&str>) -> Result<ListPage> {
+        let seal = |name| {
+            let salt = self.0.entropy.bytes();
+            self.0
+                .ring
+                .keys
+                .load()
+                .seal_cursor(self.0.namespace, salt, name)
+                .map_err(Error::internal)
+        };
         Ok(ListPage {
             items,
-            next: Some(after),
+            next: after.map(seal).transpose()?,
         })
+    }
+
+    fn open_cursor(&self, cursor: &str) -> Result<String> {
+        if cursor.is_empty() {
+            return Ok(String::new());
+        }
+        let opened = self.0.ring.keys.load().open_cursor(self.0.namespace, cursor);
+        opened.map_err(|_| Error::invalid("'cursor' is not one of ours."))
     }
 }
 
@@ -116,23 +135,38 @@ fn folder_of(path: &str) -> &str {
     path.rfind('/').map_or("", |at| path.get(..=at).unwrap_or_default())
 }
 
-fn item(start: &str, recursive: bool, secret: &Checked<Head>) -> ListItem {
-    let path = secret.record.name.as_str();
-    let rest = path.strip_prefix(start).unwrap_or(path);
-    match rest.split_once('/') {
-        Some((folder, _)) if !recursive => ListItem {
-            name: folder.to_owned(),
-            path: format!("{start}{folder}"),
-            folder: true,
-            version: None,
-            updated_at: None,
-        },
-        _ => ListItem {
-            name: rest.to_owned(),
-            path: path.to_owned(),
-            folder: false,
-            version: Some(secret.body.current()),
-            updated_at: Some(secret.body.updated_at),
-        },
+/// What a listing shows of one stored name.
+struct Shape {
+    name: String,
+    path: String,
+    folder: bool,
+}
+
+impl Shape {
+    fn of(start: &str, recursive: bool, path: &str) -> Self {
+        let rest = path.strip_prefix(start).unwrap_or(path);
+        match rest.split_once('/') {
+            Some((folder, _)) if !recursive => Self {
+                name: folder.to_owned(),
+                path: format!("{start}{folder}"),
+                folder: true,
+            },
+            _ => Self {
+                name: rest.to_owned(),
+                path: path.to_owned(),
+                folder: false,
+            },
+        }
+    }
+
+    fn item(self, secret: &Checked<Head>) -> ListItem {
+        let own = (!self.folder).then_some(&secret.body);
+        ListItem {
+            name: self.name,
+            path: self.path,
+            folder: self.folder,
+            version: own.map(Head::current),
+            updated_at: own.map(|head| head.updated_at),
+        }
     }
 }

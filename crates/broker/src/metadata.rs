@@ -85,15 +85,17 @@ impl Broker {
             action,
             path: path.to_string(),
             locks: vec![self.key(Kind::Secret, path.as_str())],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new(action.name())
                 .text(path.as_str())
                 .bytes(fingerprint)
                 .done()
                 .into(),
-            any_of: [Capability::Create, Capability::Update, Capability::Patch]
-                .map(|capability| Access::Secret(path, capability))
-                .to_vec(),
+            needs: vec![
+                [Capability::Create, Capability::Update, Capability::Patch]
+                    .map(|capability| Access::Secret(path, capability))
+                    .to_vec(),
+            ],
         };
         let edit = &edit;
         self.change(request, asked, |attempt| async move {
@@ -122,7 +124,6 @@ impl Broker {
                     ..Effect::new(action, path.as_str())
                 }],
                 answer: view(path, &head),
-                id: self.new_id().to_string(),
             }))
         })
         .await

@@ -101,9 +101,9 @@ impl Broker {
             action: noun.action,
             path: noun.name.to_owned(),
             locks: vec![self.key(noun.kind, noun.name)],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new(noun.action.name()).text(noun.name).done().into(),
-            any_of: vec![noun.access],
+            needs: vec![vec![noun.access]],
         };
         self.change(request, asked, |attempt| async move {
             attempt.authorise(noun.access)?;
@@ -117,7 +117,6 @@ impl Broker {
                 touches: vec![touch(old.record.key(), noun.action, None)],
                 effects: vec![Effect::new(noun.action, noun.name)],
                 answer: (),
-                id: self.new_id().to_string(),
             }))
         })
         .await
@@ -141,13 +140,13 @@ impl Broker {
             action: noun.action,
             path: noun.name.to_owned(),
             locks: vec![self.key(noun.kind, noun.name)],
-            id: request.change_id.clone(),
+            id: self.change_id(request),
             fingerprint: Canon::new(noun.action.name())
                 .text(noun.name)
                 .bytes(fingerprint)
                 .done()
                 .into(),
-            any_of: vec![access(Capability::Create), access(Capability::Update)],
+            needs: vec![vec![access(Capability::Create), access(Capability::Update)]],
         };
         let (access, make) = (&access, &make);
         self.change(request, asked, |attempt| async move {
@@ -169,7 +168,6 @@ impl Broker {
                     ..Effect::new(noun.action, noun.name)
                 }],
                 answer,
-                id: self.new_id().to_string(),
             }))
         })
         .await

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::Broker;
-use crate::change::{Asked, Decided, Decision};
+use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::record::{Attempt, Effect};
 use crate::request::Request;
 use crate::rows::{Checked, touch};
@@ -67,15 +67,18 @@ enum Put {
 }
 
 impl Broker {
-    pub async fn put(&self, request: &Request, put: PutSecret) -> Result<Written> {
-        let id = put.id.clone();
+    pub async fn put(&self, request: &Request, mut put: PutSecret) -> Result<Written> {
+        let id = match &put.id {
+            Some(id) => ChangeId::Client(id.clone()),
+            None => ChangeId::Version(put.id.insert(self.new_id().to_string()).clone()),
+        };
         let mut done = self.put_all(request, Action::SecretWrite, vec![put], id).await?;
         done.pop().ok_or_else(|| Error::from(Code::Internal))
     }
 
     /// All of them, in one change, or none. An error names the path it is about.
     pub async fn put_many(&self, request: &Request, puts: Vec<PutSecret>) -> Result<Vec<Written>> {
-        self.put_all(request, Action::SecretImport, puts, request.change_id.clone())
+        self.put_all(request, Action::SecretImport, puts, self.change_id(request))
             .await
     }
 
@@ -84,16 +87,18 @@ impl Broker {
         request: &Request,
         action: Action,
         puts: Vec<PutSecret>,
-        id: Option<String>,
+        id: ChangeId,
     ) -> Result<Vec<Written>> {
         let one = match puts.as_slice() {
             [put] => put.path.to_string(),
             _ => String::new(),
         };
-        let any_of = puts
+        let needs = puts
             .iter()
-            .flat_map(|put| {
-                [Capability::Create, Capability::Update].map(|capability| Access::Secret(&put.path, capability))
+            .map(|put| {
+                [Capability::Create, Capability::Update]
+                    .map(|capability| Access::Secret(&put.path, capability))
+                    .to_vec()
             })
             .collect();
         let asked = Asked {
@@ -105,7 +110,7 @@ impl Broker {
                 .collect(),
             id,
             fingerprint: fingerprint(&puts),
-            any_of,
+            needs,
         };
         let puts = puts.as_slice();
         self.change(request, asked, |attempt| async move {
@@ -142,13 +147,11 @@ impl Broker {
         if writes.is_empty() {
             return Ok(Decided::Nothing(answer));
         }
-        let id = answer.first().map_or_else(String::new, |written| written.id.clone());
         Ok(Decided::Write(Decision {
             writes,
             touches,
             effects,
             answer,
-            id,
         }))
     }
 
@@ -160,6 +163,10 @@ impl Broker {
         };
         attempt.authorise(Access::Secret(&put.path, capability))?;
         put.check(self.0.settings.payload_bytes)?;
+        if put.unless_same {
+            // Whoever may not read a value may not learn whether a guess is right either.
+            attempt.authorise(Access::Secret(&put.path, Capability::Read))?;
+        }
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
         }
@@ -211,7 +218,8 @@ impl Broker {
         let Some(old) = old else { return Ok(None) };
         if let Some(entry) = put.id.as_deref().and_then(|id| old.body.entry_by_id(id)) {
             // Compared by opening: no digest of a plaintext is kept.
-            return if self.holds(attempt, old, entry, put).await? {
+            let own = entry.created_by == attempt.session.principal;
+            return if own && self.holds(attempt, old, entry, put).await? {
                 Ok(Some(written(put, entry, false)))
             } else {
                 Err(Error::from(Code::ChangeIdReused))

@@ -1,6 +1,5 @@
 //! A lane's task: one batch in flight, group commit, and settling of what was lost on the way.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,8 @@ use crate::stats::count;
 /// Entries of one batch, and changes of one group.
 const MAX_BATCH: usize = 2048;
 const MAX_GROUP: usize = 512;
+/// Rows after which a group is closed, so that no one writer takes the others past their deadline.
+const MAX_ROWS: usize = 2048;
 /// How long to wait before trying again to settle.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -68,8 +69,18 @@ impl Worker {
             if !plain.is_empty() {
                 self.record(plain, &mut queue).await;
             }
-            if !changing.is_empty() {
-                self.apply(changing, &mut queue).await;
+            let mut group = Vec::new();
+            let mut rows = 0;
+            for job in changing {
+                rows += job.change.as_ref().map_or(0, |change| change.writes.len());
+                group.push(job);
+                if rows >= MAX_ROWS {
+                    rows = 0;
+                    self.apply(std::mem::take(&mut group), &mut queue).await;
+                }
+            }
+            if !group.is_empty() {
+                self.apply(group, &mut queue).await;
             }
         }
     }
@@ -148,7 +159,8 @@ impl Worker {
             }
         }
         let keys = self.shop.keys.load_full();
-        let mut sealed: Option<SealedBatch> = None;
+        // What was sealed last, and which of the group it holds.
+        let mut sealed: Option<(SealedBatch, Vec<bool>)> = None;
         let mut seal = |fence: &Fence, outcomes: &[Option<Outcome>]| {
             touched.add(fence);
             let standing = |at: usize| outcomes.get(at) == Some(&Some(Outcome::Applied));
@@ -167,7 +179,10 @@ impl Worker {
                 .filter(|(at, _)| standing(*at))
                 .flat_map(|(_, waiting)| waiting.notes.iter().cloned());
             match self.chain.seal(&keys, now, notes) {
-                Ok(batch) => Verdict::Commit(sealed.insert(batch).clone()),
+                Ok(batch) => {
+                    let inside = (0..waiting.len()).map(standing).collect();
+                    Verdict::Commit(sealed.insert((batch, inside)).0.clone())
+                }
                 Err(_) => Verdict::Abandon,
             }
         };
@@ -175,7 +190,7 @@ impl Worker {
         let done = tokio::time::timeout(self.shop.deadline, commit).await;
         match (done, sealed) {
             (Ok(Ok(applied)), sealed) => {
-                if let Some(sealed) = &sealed {
+                if let Some((sealed, _)) = &sealed {
                     let fence = with_own_touches(&applied.fence, &group, &applied.outcomes);
                     self.committed(sealed, now, since, &fence);
                 }
@@ -188,7 +203,14 @@ impl Worker {
                     self.answer(waiting, recorded);
                 }
             }
-            (Ok(Err(StoreError::Unknown(_))) | Err(_), Some(sealed)) => self.find_out(sealed, waiting, queue).await,
+            (Ok(Err(StoreError::Unknown(_))) | Err(_), Some((sealed, inside))) => {
+                self.find_out(sealed, &inside, waiting, queue).await;
+            }
+            // The number is taken: ours was refused whole, and the lane must find a free one.
+            (Ok(Err(StoreError::BatchTaken)), Some((sealed, _))) => {
+                self.answer_all(waiting, Recorded::Failed(Code::StoreUnavailable));
+                self.settle(&sealed, queue, &mut Vec::new(), Recorded::Unknown).await;
+            }
             // Without a batch nothing can have been committed.
             (failed, _) => {
                 if let Ok(Err(error)) = &failed {
@@ -204,14 +226,21 @@ impl Worker {
     }
 
     /// Answers a group whose commit was sent and not confirmed.
-    async fn find_out(&mut self, sealed: SealedBatch, waiting: Vec<Waiting>, queue: &mut mpsc::Receiver<Job>) {
-        let sent: HashSet<_> = sealed.entries.iter().map(|stored| stored.entry.request).collect();
-        let (mut went_in, left_out): (Vec<Waiting>, Vec<Waiting>) = waiting.into_iter().partition(|waiting| {
-            waiting
-                .notes
-                .first()
-                .is_some_and(|note| sent.contains(&note.entry.request))
-        });
+    async fn find_out(
+        &mut self,
+        sealed: SealedBatch,
+        inside: &[bool],
+        waiting: Vec<Waiting>,
+        queue: &mut mpsc::Receiver<Job>,
+    ) {
+        let (mut went_in, mut left_out) = (Vec::new(), Vec::new());
+        for (waiting, inside) in waiting.into_iter().zip(inside) {
+            if *inside {
+                went_in.push(waiting);
+            } else {
+                left_out.push(waiting);
+            }
+        }
         self.answer_all(left_out, Recorded::Moved);
         let recorded = match self.settle(&sealed, queue, &mut went_in, Recorded::Unknown).await {
             Settled::Committed => Recorded::Committed,
@@ -295,18 +324,22 @@ impl Worker {
         settled
     }
 
-    /// What became of the batch, and which batch stands in its place.
+    /// What became of the batch, and which batch stands in its place. The void one is made once: each try must find its own.
     async fn settle_now(&self, lost: &SealedBatch) -> (Settled, Batch) {
+        let void = loop {
+            match self.chain.void(&self.shop.keys.load(), self.shop.clock.now()) {
+                Ok(void) => break void,
+                Err(error) => self.report(&error),
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+        };
         loop {
-            let now = self.shop.clock.now();
-            if let Ok(void) = self.chain.void(&self.shop.keys.load(), now) {
-                let settle = self.shop.store.settle(self.lane, now, &void);
-                match tokio::time::timeout(self.shop.deadline, settle).await {
-                    Ok(Ok(Settled::Committed)) => return (Settled::Committed, lost.batch.clone()),
-                    Ok(Ok(Settled::Void)) => return (Settled::Void, void.batch),
-                    Ok(Err(error)) => self.report(&error),
-                    Err(_) => {}
-                }
+            let settle = self.shop.store.settle(self.lane, self.shop.clock.now(), &void);
+            match tokio::time::timeout(self.shop.deadline, settle).await {
+                Ok(Ok(Settled::Committed)) => return (Settled::Committed, lost.batch.clone()),
+                Ok(Ok(Settled::Void)) => return (Settled::Void, void.batch),
+                Ok(Err(error)) => self.report(&error),
+                Err(_) => {}
             }
             tokio::time::sleep(SETTLE_PAUSE).await;
         }

@@ -8,6 +8,8 @@ pub const RING: &str = "strongroom/v1/ring-body";
 pub const VERSION: &str = "strongroom/v1/version";
 /// Sealing the answer that a used change id keeps.
 pub const CHANGE_ANSWER: &str = "strongroom/v1/change-answer";
+/// A listing's cursor, which may hold a name the caller must not see.
+pub const CURSOR: &str = "strongroom/v1/list-cursor";
 /// Row MACs.
 pub const RECORD_MAC: &str = "strongroom/v1/record-mac";
 /// Batch MACs.
@@ -30,6 +32,7 @@ pub const ALL: &[&str] = &[
     RING,
     VERSION,
     CHANGE_ANSWER,
+    CURSOR,
     RECORD_MAC,
     BATCH_MAC,
     MONTH_SALT,

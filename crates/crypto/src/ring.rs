@@ -314,6 +314,39 @@ impl Keys {
     }
 }
 
+fn cursor_place(namespace: NamespaceId, epoch: i64) -> Place<'static> {
+    Place {
+        label: labels::CURSOR,
+        namespace,
+        kind: Kind::Secret,
+        row: ObjectId([0; 16]),
+        path: "",
+        version: 0,
+        payload: 0,
+        epoch,
+    }
+}
+
+impl Keys {
+    /// A listing's cursor: sealed, in hexadecimal. `salt` must be fresh.
+    pub fn seal_cursor(&self, namespace: NamespaceId, salt: [u8; 32], name: &str) -> Result<String, CryptoError> {
+        let (epoch, key) = self.newest(Purpose::Data, Some(namespace))?;
+        let sealed = seal::seal(key, salt, &cursor_place(namespace, epoch), name.as_bytes())?;
+        Ok(HEXLOWER.encode(&[epoch.to_be_bytes().as_slice(), &sealed.to_bytes()].concat()))
+    }
+
+    pub fn open_cursor(&self, namespace: NamespaceId, cursor: &str) -> Result<String, CryptoError> {
+        let bytes = HEXLOWER.decode(cursor.as_bytes()).map_err(|_| CryptoError::Unopened)?;
+        let (epoch, sealed) = bytes.split_first_chunk::<8>().ok_or(CryptoError::Unopened)?;
+        let epoch = i64::from_be_bytes(*epoch);
+        let key = self.named(epoch, Purpose::Data, Some(namespace))?;
+        let sealed = Sealed::from_bytes(sealed)?;
+        let place = cursor_place(namespace, epoch);
+        let name = seal::open(key, &place, &sealed.salt, &sealed.commitment, &sealed.sealed)?;
+        String::from_utf8(name.to_vec()).map_err(|_| CryptoError::Unopened)
+    }
+}
+
 fn push(stored: &mut Vec<RingKey>, purpose: Purpose, namespace: Option<NamespaceId>, now: Time, random: Random<'_>) {
     let id = stored.iter().map(|key| key.id).max().unwrap_or(0) + 1;
     let bytes = Zeroizing::new(random());

@@ -1,6 +1,8 @@
 //! A change as a value: the rows to write, each with the row revision it was computed from. The domain decides, the
 //! store compares and swaps.
 
+use std::collections::HashSet;
+
 use crate::row::{Key, RowKey};
 use crate::{Revision, Row, RowRev, Time};
 
@@ -65,4 +67,28 @@ pub struct Fence {
     /// The newest revision that is visible.
     pub top: Revision,
     pub moved: Moved,
+}
+
+/// The changes of a group, by place, that write a row or a name which an earlier one of the group writes too. A group is
+/// written by set statements, so it holds one write a row; these must wait for another group.
+pub fn overlapping<'a>(group: impl IntoIterator<Item = (usize, &'a Change)>) -> Vec<usize> {
+    let (mut rows, mut names) = (HashSet::new(), HashSet::new());
+    let mut overlapping = Vec::new();
+    for (place, change) in group {
+        let named = |write: &Write| match write {
+            Write::Insert(Row::Record(row)) => Some(row.key()),
+            _ => None,
+        };
+        let twice = change
+            .writes
+            .iter()
+            .any(|write| rows.contains(&write.key()) || named(write).is_some_and(|name| names.contains(&name)));
+        if twice {
+            overlapping.push(place);
+        } else {
+            rows.extend(change.writes.iter().map(Write::key));
+            names.extend(change.writes.iter().filter_map(named));
+        }
+    }
+    overlapping
 }

@@ -12,7 +12,7 @@ use crate::{Code, Error, Result};
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;
 /// Bytes of a pattern.
-pub const MAX_PATTERN: usize = 600;
+pub const MAX_PATTERN: usize = 512;
 
 /// What policy paths start with in the native layout.
 pub const ROOTS: &[&str] = &["secret", "flag", "target", "lease", "sys"];
@@ -114,6 +114,10 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
             return refuse(format!(
                 "Rule {at}: '{path}' names no kind of object; did you mean 'secret/{path}'?"
             ));
+        }
+        // Spelled as a secret's path is, or it would never match one.
+        if let Err(error) = crate::SecretPath::parse(path) {
+            return refuse(format!("Rule {at}: '{path}': {}", error.detail));
         }
         let segments: Vec<&str> = path.split('/').collect();
         for (place, segment) in segments.iter().enumerate() {

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::App;
@@ -52,13 +53,23 @@ pub async fn serve(listener: TcpListener, app: App, router: Router, limits: Limi
             app.metrics.refused_connections.inc();
             continue;
         };
-        let connection = graceful.watch(connection(&builder, stream, peer, app.clone(), router.clone()).into_owned());
-        let open = app.metrics.connections.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let connection = connection(&builder, stream, peer, app.clone(), router.clone(), asked.clone());
+        let connection = graceful.watch(connection.into_owned());
+        let (open, header_time) = (app.metrics.connections.clone(), limits.header_time);
         open.inc();
         tokio::spawn(async move {
             let _slot = slot;
-            // How a connection ends is its client's business.
-            let _ = connection.await;
+            tokio::pin!(connection);
+            // How a connection ends is its client's business, but one that never asks anything is closed.
+            tokio::select! {
+                _ = &mut connection => {}
+                () = tokio::time::sleep(header_time) => {
+                    if asked.load(Ordering::Relaxed) {
+                        let _ = connection.await;
+                    }
+                }
+            }
             open.dec();
         });
     }
@@ -91,6 +102,7 @@ fn connection(
     peer: SocketAddr,
     app: App,
     router: Routes,
+    asked: Arc<AtomicBool>,
 ) -> hyper_util::server::conn::auto::Connection<
     '_,
     TokioIo<TcpStream>,
@@ -104,6 +116,9 @@ fn connection(
 > {
     let _ = stream.set_nodelay(true);
     let source = Arc::<str>::from(peer.ip().to_canonical().to_string());
-    let service = service_fn(move |request| edge(app.clone(), router.clone(), source.clone(), request));
+    let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
+        edge(app.clone(), router.clone(), source.clone(), request)
+    });
     builder.serve_connection(TokioIo::new(stream), service)
 }

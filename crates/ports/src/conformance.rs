@@ -78,6 +78,7 @@ behaviours! { $
     }
     groups {
         a_change_is_all_or_nothing_and_the_others_still_apply
+        of_two_changes_of_one_row_the_later_conflicts
         a_large_group_with_many_conflicts_keeps_its_order
         a_group_of_conflicts_asks_for_no_verdict_and_writes_nothing
         what_the_verdict_takes_out_leaves_nothing_behind

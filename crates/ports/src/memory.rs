@@ -6,6 +6,7 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
+use strongroom_domain::change::overlapping;
 use strongroom_domain::row::{Key, RowKey};
 use strongroom_domain::{
     Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Touch, Version, Write,
@@ -74,12 +75,20 @@ impl State {
         let before = self.clone();
         let fence = before.fence(now, since);
         let mut taken_out = BTreeSet::new();
+        let waiting = overlapping(group.iter().enumerate());
+        let decide = |state: &mut Self, index, change| {
+            if waiting.contains(&index) {
+                Outcome::Conflict
+            } else {
+                state.change(now, change)
+            }
+        };
         loop {
             *self = before.clone();
             let outcomes: Vec<Option<Outcome>> = group
                 .iter()
                 .enumerate()
-                .map(|(index, change)| (!taken_out.contains(&index)).then(|| self.change(now, change)))
+                .map(|(index, change)| (!taken_out.contains(&index)).then(|| decide(self, index, change)))
                 .collect();
             if !outcomes.contains(&Some(Outcome::Applied)) {
                 return Ok(Applied { outcomes, fence });

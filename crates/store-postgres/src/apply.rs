@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use strongroom_domain::audit::Lane;
+use strongroom_domain::change::overlapping;
 use strongroom_domain::row::RowKey;
 use strongroom_domain::{
     Change, Fence, Kind, NamespaceId, ObjectId, Outcome, Record, Revision, Row, RowRev, Time, Touch, Version, Write,
@@ -71,6 +72,10 @@ async fn attempt(
         .collect();
     if standing.is_empty() {
         return Ok(Try::Empty(fence(connection, since, None, FENCE_LIMIT).await?));
+    }
+    let twice = overlapping(standing.iter().copied());
+    if !twice.is_empty() {
+        return Ok(Try::Refused(twice, Some(Outcome::Conflict)));
     }
     let mut transaction = connection.begin().await.map_err(store_error)?;
     let written = write_rows(&mut transaction, &standing).await?;

@@ -68,7 +68,7 @@ impl PostgresStore {
         let settings = sqlx::query!(
             "SELECT current_setting('fsync') AS \"fsync!\", current_setting('full_page_writes') AS \"full_page_writes!\", \
              current_setting('synchronous_commit') AS \"synchronous_commit!\", pg_is_in_recovery() AS \"standby!\", \
-             current_setting('plan_cache_mode') AS \"plan!\", \
+             current_setting('plan_cache_mode') AS \"plan!\", current_setting('search_path') AS \"search_path!\", \
              (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS \"statement!\", \
              (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout') AS \"lock!\", \
              (SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS \"idle!\""
@@ -94,6 +94,9 @@ impl PostgresStore {
             faults.push(
                 "this role has no statement, lock and idle limits here: run 'strongroom migrate up' with this role",
             );
+        }
+        if settings.search_path != "pg_catalog" {
+            faults.push("this role's search_path is not pg_catalog alone: run 'strongroom migrate up' with this role");
         }
         if settings.plan != "force_generic_plan" {
             faults.push("this role does not force generic plans: run 'strongroom migrate up' with this role");

@@ -13,7 +13,9 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 /// Limits stand with the role in this database, so that they hold behind a pooler too; the program checks them at start.
 /// A generic plan keeps the record statement from being planned anew for each revision it asks about; it may be made while
 /// a table is still empty, so it goes by index whatever the statistics say.
-const ROLE_SETTINGS: [(&str, &str); 9] = [
+const ROLE_SETTINGS: [(&str, &str); 10] = [
+    // Nobody's operators or functions before the system's own.
+    ("search_path", "pg_catalog"),
     ("statement_timeout", "1s"),
     ("lock_timeout", "200ms"),
     ("idle_in_transaction_session_timeout", "1s"),

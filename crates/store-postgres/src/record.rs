@@ -149,7 +149,8 @@ fn fence_of(rows: Vec<FenceRow>, since: Revision) -> Result<Fence, StoreError> {
     })
 }
 
-/// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned.
+/// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned, and a newest revision
+/// below `since` that the database fell back.
 pub(crate) fn moved(
     rows: impl Iterator<Item = TouchRow>,
     since: Revision,
@@ -159,7 +160,7 @@ pub(crate) fn moved(
     let touches = rows
         .filter_map(|row| row.touch().transpose())
         .collect::<Result<Vec<_>, _>>()?;
-    let whole = i64::try_from(touches.len()) == Ok(top.0.saturating_sub(since.0).max(0));
+    let whole = i64::try_from(touches.len()) == Ok(top.0.saturating_sub(since.0));
     Ok(if whole && touches.len() <= limit {
         Moved::Touches(touches)
     } else {

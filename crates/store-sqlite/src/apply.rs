@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use strongroom_domain::change::overlapping;
 use strongroom_domain::row::RowKey;
 use strongroom_domain::{
     Change, Fence, NamespaceId, ObjectId, Outcome, Record, Revision, Row, RowRev, Time, Touch, Version, Write,
@@ -68,6 +69,10 @@ async fn attempt(
         .collect();
     if standing.is_empty() {
         return Ok(Try::Empty(fence(connection, since, time).await?));
+    }
+    let twice = overlapping(standing.iter().copied());
+    if !twice.is_empty() {
+        return Ok(Try::Refused(twice, Some(Outcome::Conflict)));
     }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(store_error)?;
     let written = write_rows(&mut transaction, &standing).await?;

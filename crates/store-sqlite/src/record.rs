@@ -87,15 +87,16 @@ pub(crate) async fn top(connection: &mut SqliteConnection) -> Result<Revision, S
     value.map(Revision).map_err(store_error)
 }
 
-/// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned.
+/// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned, and a newest revision
+/// below `since` that the database fell back.
 pub(crate) async fn moved(
     connection: &mut SqliteConnection,
     since: Revision,
     top: Revision,
     limit: i64,
 ) -> Result<Moved, StoreError> {
-    let expected = top.0.saturating_sub(since.0).max(0);
-    if expected > limit {
+    let expected = top.0.saturating_sub(since.0);
+    if expected < 0 || expected > limit {
         return Ok(Moved::TooMany);
     }
     let rows = sqlx::query_as!(
@@ -118,7 +119,7 @@ pub(crate) async fn moved(
 pub(crate) async fn fence(connection: &mut SqliteConnection, since: Revision, time: Time) -> Result<Fence, StoreError> {
     let top = top(&mut *connection).await?;
     // The usual case costs no query.
-    let moved = if since >= top {
+    let moved = if since == top {
         Moved::Touches(Vec::new())
     } else {
         moved(connection, since, top, FENCE_LIMIT).await?

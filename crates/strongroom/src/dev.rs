@@ -2,12 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::ExposeSecret;
-use strongroom_broker::{Initialised, initialise};
-
 use crate::config::{Config, RootKeySource, StoreChoice};
 use crate::serve::{Running, start};
-use crate::system::{SystemClock, SystemEntropy};
 use crate::wiring::{open_broker, open_store};
 use crate::{files, migrate, operator};
 
@@ -39,14 +35,11 @@ pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) 
         operator::make_root_key(&paths.root_key)?
     };
     let store = open_store(store).await?;
-    match initialise(&store, &SystemClock::start(), &SystemEntropy, &root_key)
-        .await
-        .map_err(|error| error.detail)?
-    {
-        Initialised::Before => {}
-        Initialised::Now(token) => files::write_new(&paths.root_token, token.expose_secret())
-            .map_err(|error| format!("{} cannot be made: {error}.", paths.root_token.display()))?,
+    if !operator::initialised(&store).await? {
+        // Left by a start that was cut off before its token held.
+        let _ = std::fs::remove_file(&paths.root_token);
     }
+    operator::initialise_once(&store, &root_key, Some(&paths.root_token)).await?;
     start(config, open_broker(config, store, &root_key).await?).await
 }
 

@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use strongroom_broker::{Initialised, initialise};
+use strongroom_broker::{Initialised, initialise, new_root_token};
 use strongroom_crypto::RootKey;
 use strongroom_domain::Kind;
-use strongroom_ports::{Clock as _, Entropy as _};
+use strongroom_ports::{Clock as _, Entropy as _, Store};
 
 use crate::config::{Config, RootKeySource};
 use crate::files;
@@ -36,12 +37,7 @@ pub(crate) fn make_root_key(path: &Path) -> Result<RootKey, String> {
 /// store never gets a second key. The token goes to a file or a terminal, nowhere else.
 pub(crate) async fn init(config: &Config, token_file: Option<&Path>) -> Result<Done, String> {
     let store = open_store(&config.store).await?;
-    let clock = SystemClock::start();
-    let slots = store
-        .of_kind(clock.now(), Kind::KeySlot)
-        .await
-        .map_err(|error| format!("{error:?}"))?;
-    if !slots.value.is_empty() {
+    if initialised(&store).await? {
         return Ok(Done::Before);
     }
     if token_file.is_none() && !stdout().is_terminal() {
@@ -52,21 +48,39 @@ pub(crate) async fn init(config: &Config, token_file: Option<&Path>) -> Result<D
         Some(RootKeySource::File(path)) if !path.exists() => make_root_key(path)?,
         Some(source) => source.read()?,
     };
-    if let Some(path) = token_file
-        && path.exists()
-    {
-        return Err(format!("{} is there already; name a new file.", path.display()));
+    initialise_once(&store, &root_key, token_file).await
+}
+
+pub(crate) async fn initialised(store: &Arc<dyn Store>) -> Result<bool, String> {
+    let slots = store.of_kind(SystemClock::start().now(), Kind::KeySlot).await;
+    Ok(!slots.map_err(|error| format!("{error:?}"))?.value.is_empty())
+}
+
+/// Initialises unless that was done before. The token's file is written first: a crash in between leaves a token that holds
+/// nothing, never an installation without one.
+pub(crate) async fn initialise_once(
+    store: &Arc<dyn Store>,
+    root_key: &RootKey,
+    token_file: Option<&Path>,
+) -> Result<Done, String> {
+    if initialised(store).await? {
+        return Ok(Done::Before);
     }
-    match initialise(&store, &clock, &SystemEntropy, &root_key)
-        .await
-        .map_err(|error| error.detail)?
-    {
-        Initialised::Before => Ok(Done::Before),
-        Initialised::Now(token) => match token_file {
-            None => Ok(Done::Show(token)),
-            Some(path) => files::write_new(path, token.expose_secret())
-                .map(|()| Done::Written)
-                .map_err(|error| format!("The token file {} cannot be made: {error}.", path.display())),
-        },
+    let token = new_root_token(&SystemEntropy);
+    if let Some(path) = token_file {
+        files::write_new(path, token.expose_secret())
+            .map_err(|error| format!("The token file {} cannot be made: {error}.", path.display()))?;
+    }
+    let done = initialise(store, &SystemClock::start(), &SystemEntropy, root_key, &token).await;
+    match (done, token_file) {
+        (Ok(Initialised::Now), None) => Ok(Done::Show(token)),
+        (Ok(Initialised::Now), Some(_)) => Ok(Done::Written),
+        (Ok(Initialised::Before), path) => {
+            if let Some(path) = path {
+                let _ = std::fs::remove_file(path);
+            }
+            Ok(Done::Before)
+        }
+        (Err(error), _) => Err(error.detail),
     }
 }

@@ -1,4 +1,4 @@
-//! The project's own checks and generators: `cargo xtask tidy`, `cargo xtask sqlx [--check]`.
+//! The project's own checks and generators: `cargo xtask tidy`, `cargo xtask sqlx [--check]`, `cargo xtask bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -20,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   tidy            checks the rules of the house: imports, sizes, conformance, migrations, docs, dependencies
   sqlx            regenerates the .sqlx folders of both stores from throw-away databases
   sqlx --check    only compares, and fails where they are out of date
+  bench           prints the figures of docs/PERFORMANCE.md; needs `wrk` and PostgreSQL's binaries
 
 sqlx needs `psql` and STRONGROOM_TEST_POSTGRES_URL, a PostgreSQL where databases may be created.";
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["tidy"] => Ok(tidy::run()),
         ["sqlx"] => sqlx::regenerate(sqlx::Mode::Write),
         ["sqlx", "--check"] => sqlx::regenerate(sqlx::Mode::Check),
+        ["bench"] => bench(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(1);
@@ -43,4 +45,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A release build in a process of its own, beside a bare handler, `wrk` and a throw-away PostgreSQL.
+fn bench() -> Result<bool, Box<dyn std::error::Error>> {
+    let status = std::process::Command::new("cargo")
+        .args(["bench", "-p", "strongroom", "--bench", "figures"])
+        .status()?;
+    Ok(status.success())
 }

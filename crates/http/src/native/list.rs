@@ -5,7 +5,6 @@ use crate::App;
 use crate::answer::{Answer, ok};
 use crate::call::{Asked, Call, Folder, page_limit};
 
-/// The cursor is the last name that was looked at.
 pub(crate) async fn list(
     State(app): State<App>,
     Call(request): Call,

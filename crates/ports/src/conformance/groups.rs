@@ -88,6 +88,26 @@ pub(super) async fn a_change_is_all_or_nothing_and_the_others_still_apply(store:
     assert_eq!(told, [(1, "first"), (2, "last")], "what was left out took no number");
 }
 
+/// The same row replaced, the same version inserted, the same name taken: a set statement would write one of the two and
+/// say that both are written.
+pub(super) async fn of_two_changes_of_one_row_the_later_conflicts(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Changes);
+    let head = secret(1, "head");
+    writer.given(std::slice::from_ref(&head)).await;
+    let put = |body: &str| quiet([replace(&head, body), Write::Insert(Row::Version(version(1, 1)))]);
+    let group = [
+        put("first"),
+        put("second"),
+        quiet([insert(&secret(2, "name"))]),
+        quiet([insert(&secret(3, "name"))]),
+    ];
+    let (applied, _) = play(store, &group, vec![commit(&mut writer)]).await;
+    assert_eq!(applied.unwrap().outcomes, [APPLIED, CONFLICT, APPLIED, CONFLICT]);
+    let found = store.find(START, &[head.key()]).await.unwrap().value;
+    assert_eq!(found[0].body, b"first");
+    assert_eq!(names(store).await, ["head", "name"]);
+}
+
 pub(super) async fn a_large_group_with_many_conflicts_keeps_its_order(store: &dyn Store) {
     let mut writer = Writer::new(store, Lane::Changes);
     let taken: Vec<_> = (0..60).step_by(3).map(|id| secret(id, &format!("s{id:02}"))).collect();
