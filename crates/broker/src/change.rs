@@ -1,5 +1,6 @@
 //! How a change is made: decided from rows that were read, committed if they are still the same, else decided again.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
@@ -9,13 +10,14 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::grant::UsedChangeId;
 use strongroom_domain::row::Key;
-use strongroom_domain::{Change, Code, Error, Kind, Result, Row, Touch, Write};
+use strongroom_domain::{Change, Code, Error, Kind, Result, Revision, Row, Touch, Write};
 use zeroize::Zeroizing;
 
 use crate::Broker;
 use crate::lanes::{Ground, Recorded};
 use crate::record::{Attempt, Effect, is_recorded};
 use crate::request::Request;
+use crate::session::Session;
 
 /// How often a change that did not compare is decided again.
 const ATTEMPTS: usize = 8;
@@ -113,19 +115,8 @@ impl Broker {
             }
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
-            let session = match self.authenticate(request).await {
-                Ok(session) => session,
-                Err(error) if !is_recorded(error.code) => return Err(error),
-                Err(error) => {
-                    let effect = Effect::new(asked.action, "");
-                    match self
-                        .record_event(request, None, decided_at, effect, Some(&error))
-                        .await?
-                    {
-                        Recorded::Committed => return Err(error),
-                        _ => continue,
-                    }
-                }
+            let Some(session) = self.caller(request, asked.action, decided_at).await? else {
+                continue;
             };
             let attempt = Attempt {
                 session: session.clone(),
@@ -171,6 +162,25 @@ impl Broker {
             Recorded::Busy => Error::new(Code::StoreUnavailable, "The database cannot take the change now."),
             _ => Error::new(Code::Unsettled, "The rows kept changing while the change was decided."),
         })
+    }
+
+    /// Who asks. A refusal is recorded before it is told; `None`: its ground moved meanwhile.
+    async fn caller(&self, request: &Request, action: Action, decided_at: Revision) -> Result<Option<Arc<Session>>> {
+        match self.authenticate(request).await {
+            Ok(session) => Ok(Some(session)),
+            Err(error) if !is_recorded(error.code) => Err(error),
+            Err(error) => {
+                let effect = Effect::new(action, "");
+                let recorded = self
+                    .record_event(request, None, decided_at, effect, Some(&error))
+                    .await?;
+                if recorded == Recorded::Committed {
+                    Err(error)
+                } else {
+                    Ok(None)
+                }
+            }
+        }
     }
 
     /// The answer, or why the change is to be decided again.

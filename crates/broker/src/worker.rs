@@ -146,18 +146,10 @@ impl Worker {
     async fn apply(&mut self, jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let (since, mut touched) = self.known(&jobs);
         let now = self.shop.clock.now();
-        let mut group = Vec::with_capacity(jobs.len());
-        let mut waiting = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            if let Some(change) = job.change {
-                group.push(change);
-                waiting.push(Waiting {
-                    notes: job.notes,
-                    ground: job.ground,
-                    reply: job.reply,
-                });
-            }
-        }
+        let (group, waiting): (Vec<Change>, Vec<Waiting>) = jobs
+            .into_iter()
+            .filter_map(|mut job| Some((job.change.take()?, Waiting::from(job))))
+            .unzip();
         let keys = self.shop.keys.load_full();
         // What was sealed last, and which of the group it holds.
         let mut sealed: Option<(SealedBatch, Vec<bool>)> = None;
@@ -194,14 +186,7 @@ impl Worker {
                     let fence = with_own_touches(&applied.fence, &group, &applied.outcomes);
                     self.committed(sealed, now, since, &fence);
                 }
-                for (waiting, outcome) in waiting.into_iter().zip(applied.outcomes) {
-                    let recorded = match outcome {
-                        Some(Outcome::Applied) => Recorded::Committed,
-                        Some(Outcome::Conflict) => Recorded::Conflict,
-                        None => Recorded::Moved,
-                    };
-                    self.answer(waiting, recorded);
-                }
+                self.answer_each(waiting, applied.outcomes);
             }
             (Ok(Err(StoreError::Unknown(_))) | Err(_), Some((sealed, inside))) => {
                 self.find_out(sealed, &inside, waiting, queue).await;
@@ -222,6 +207,17 @@ impl Worker {
                 };
                 self.answer_all(waiting, recorded);
             }
+        }
+    }
+
+    fn answer_each(&self, waiting: Vec<Waiting>, outcomes: Vec<Option<Outcome>>) {
+        for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
+            let recorded = match outcome {
+                Some(Outcome::Applied) => Recorded::Committed,
+                Some(Outcome::Conflict) => Recorded::Conflict,
+                None => Recorded::Moved,
+            };
+            self.answer(waiting, recorded);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{Code, Error, Result};
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;
 /// Bytes of a pattern.
-pub const MAX_PATTERN: usize = 512;
+pub const MAX_PATTERN: usize = 600;
 
 /// What policy paths start with in the native layout.
 pub const ROOTS: &[&str] = &["secret", "flag", "target", "lease", "sys"];
@@ -116,7 +116,8 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
             ));
         }
         // Spelled as a secret's path is, or it would never match one.
-        if let Err(error) = crate::SecretPath::parse(path) {
+        let below = path.split_once('/').map_or("", |(_, below)| below);
+        if let Err(error) = crate::SecretPath::parse(below) {
             return refuse(format!("Rule {at}: '{path}': {}", error.detail));
         }
         let segments: Vec<&str> = path.split('/').collect();

@@ -85,7 +85,12 @@ async fn figures() {
         }
         bulk(&root).await;
         writes(&root).await;
-        println!("resident memory: {} kB", resident(&server));
+        fill(&root).await;
+        tokio::time::sleep(Duration::from_secs_f64(5.0 * scale())).await;
+        println!(
+            "=> resident memory with more than 10,000 secrets: {} kB",
+            resident(&server)
+        );
         drop(server);
         start_up(&store);
     }
@@ -261,6 +266,18 @@ async fn writes(root: &Api) {
         println!(
             "=> writes, {writers} writers: {rate:.0}/s, {:.1} × one writer",
             rate / alone
+        );
+    }
+}
+
+async fn fill(root: &Api) {
+    for at in 0..20 {
+        let writes: Vec<_> = (0..500)
+            .map(|name| json!({"path": format!("bench/more/{at:02}/name-{name:03}"), "value": "0123456789abcdef0123456789abcdef"}))
+            .collect();
+        assert_eq!(
+            root.post("batch", json!({"writes": writes, "atomic": true})).await.0,
+            200
         );
     }
 }

@@ -191,7 +191,7 @@ fn read_config(args: &ConfigArgs) -> Result<Config, Failure> {
             Some((name, _)) if secret(name) => {
                 wrong.push(format!("'{name}' is a secret: others can see a command line."));
             }
-            Some((name, value)) => sources.set(name, value),
+            Some((name, value)) => sources.known(name, value, &mut wrong),
             None => wrong.push(format!("'--set {pair}' is not NAME=VALUE.")),
         }
     }

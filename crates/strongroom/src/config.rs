@@ -186,7 +186,8 @@ impl Sources {
         }
     }
 
-    fn known(&mut self, name: &str, value: &str, mistakes: &mut Vec<String>) {
+    /// Sets what is a setting; anything else is a mistake.
+    pub fn known(&mut self, name: &str, value: &str, mistakes: &mut Vec<String>) {
         let known = SETTINGS.iter().any(|setting| {
             setting.name == name || (setting.secret && name.strip_suffix("_file") == Some(setting.name))
         });

@@ -29,16 +29,17 @@ pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) 
     }
     migrate::up(store, false).await?;
     let paths = paths(directory);
+    let store = open_store(store).await?;
     let root_key = if paths.root_key.exists() {
         RootKeySource::File(paths.root_key).read()?
+    } else if operator::initialised(&store).await? {
+        return Err(format!(
+            "The store is initialised, and {} is not there: put the root key that it was initialised with in its place.",
+            paths.root_key.display()
+        ));
     } else {
         operator::make_root_key(&paths.root_key)?
     };
-    let store = open_store(store).await?;
-    if !operator::initialised(&store).await? {
-        // Left by a start that was cut off before its token held.
-        let _ = std::fs::remove_file(&paths.root_token);
-    }
     operator::initialise_once(&store, &root_key, Some(&paths.root_token)).await?;
     start(config, open_broker(config, store, &root_key).await?).await
 }

@@ -56,8 +56,8 @@ pub(crate) async fn initialised(store: &Arc<dyn Store>) -> Result<bool, String> 
     Ok(!slots.map_err(|error| format!("{error:?}"))?.value.is_empty())
 }
 
-/// Initialises unless that was done before. The token's file is written first: a crash in between leaves a token that holds
-/// nothing, never an installation without one.
+/// Initialises unless that was done before. The token's file is written first, and a token that is in it already is taken:
+/// a crash in between leaves a token that holds nothing yet, never an installation without one.
 pub(crate) async fn initialise_once(
     store: &Arc<dyn Store>,
     root_key: &RootKey,
@@ -66,21 +66,38 @@ pub(crate) async fn initialise_once(
     if initialised(store).await? {
         return Ok(Done::Before);
     }
-    let token = new_root_token(&SystemEntropy);
+    let mut token = new_root_token(&SystemEntropy);
+    let mut written = false;
     if let Some(path) = token_file {
-        files::write_new(path, token.expose_secret())
-            .map_err(|error| format!("The token file {} cannot be made: {error}.", path.display()))?;
+        if path.exists() {
+            token = read_token(path)?;
+        } else {
+            files::write_new(path, token.expose_secret())
+                .map_err(|error| format!("The token file {} cannot be made: {error}.", path.display()))?;
+            written = true;
+        }
     }
     let done = initialise(store, &SystemClock::start(), &SystemEntropy, root_key, &token).await;
     match (done, token_file) {
         (Ok(Initialised::Now), None) => Ok(Done::Show(token)),
         (Ok(Initialised::Now), Some(_)) => Ok(Done::Written),
         (Ok(Initialised::Before), path) => {
-            if let Some(path) = path {
+            if let (Some(path), true) = (path, written) {
                 let _ = std::fs::remove_file(path);
             }
             Ok(Done::Before)
         }
         (Err(error), _) => Err(error.detail),
+    }
+}
+
+fn read_token(path: &Path) -> Result<SecretString, String> {
+    let text = files::read_secret(path)
+        .map_err(|error| format!("The token file {} cannot be read: {error}.", path.display()))?;
+    let ours = text.len() == new_root_token(&SystemEntropy).expose_secret().len() && text.starts_with("srs_");
+    if ours {
+        Ok(SecretString::from(text.as_str()))
+    } else {
+        Err(format!("{} holds no token of ours; name a new file.", path.display()))
     }
 }

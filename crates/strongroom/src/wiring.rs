@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use strongroom_broker::Broker;
 use strongroom_crypto::RootKey;
-use strongroom_domain::Error;
+use strongroom_domain::{Code, Error};
 use strongroom_ports::{Store, StoreError};
 use strongroom_store_postgres::PostgresStore;
 use strongroom_store_sqlite::SqliteStore;
@@ -38,5 +38,8 @@ pub async fn open_broker(config: &Config, store: Arc<dyn Store>, root_key: &Root
     let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
     Broker::open(store, clock, entropy, root_key, config.settings.clone())
         .await
-        .map_err(|error: Error| format!("{} {}", error.detail, error.code.help()))
+        .map_err(|error: Error| match error.code {
+            Code::Uninitialised => format!("{}. {}", error.detail, error.code.help()),
+            _ => error.detail,
+        })
 }

@@ -203,7 +203,7 @@ impl Server {
 
     fn signal(&self, name: &str) {
         let done = Command::new("kill")
-            .args([name, &self.child.id().to_string()])
+            .args([name, &self.pid().to_string()])
             .status()
             .unwrap();
         assert!(done.success());
