@@ -42,11 +42,19 @@ async fn writers_that_leave_break_nothing(on: On) {
     }
     for (version, value) in &acknowledged {
         let (status, read) = root.get(&format!("secrets/cut/by/clients?version={version}")).await;
-        assert_eq!((status, read["value"].as_str()), (200, Some(value.as_str())), "version {version}: {read}");
+        assert_eq!(
+            (status, read["value"].as_str()),
+            (200, Some(value.as_str())),
+            "version {version}: {read}"
+        );
     }
     let (_, history) = root.get("versions/cut/by/clients").await;
     let versions = history["versions"].as_array().unwrap();
-    println!("{} acknowledged, {} versions in all", acknowledged.len(), versions.len());
+    println!(
+        "{} acknowledged, {} versions in all",
+        acknowledged.len(),
+        versions.len()
+    );
     for version in versions {
         let number = &version["version"];
         let (status, read) = root.get(&format!("secrets/cut/by/clients?version={number}")).await;

@@ -211,7 +211,27 @@ async fn every_answer_has_its_headers(on: On) {
     );
 }
 
+/// Nothing at all, and only the start of what HTTP/2 begins with: neither may hold a connection for ever.
+async fn a_silent_socket_is_closed(on: On) {
+    let store = Store::fresh(on);
+    let server = store.dev(&[("STRONGROOM_LIMITS_HEADER_SECONDS", "1")]);
+    for said in [&b""[..], b"PRI * HT"] {
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        std::io::Write::write_all(&mut socket, said).unwrap();
+        socket
+            .set_read_timeout(Some(std::time::Duration::from_secs(5)))
+            .unwrap();
+        let read = std::io::Read::read(&mut socket, &mut [0; 100]);
+        let closed = match &read {
+            Ok(bytes) => *bytes == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        };
+        assert!(closed, "{said:?}: {read:?}");
+    }
+}
+
 on_both_stores!(
+    a_silent_socket_is_closed,
     a_slow_client_is_not_waited_for,
     a_body_has_a_size_and_a_form,
     connections_are_bounded,

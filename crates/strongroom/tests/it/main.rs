@@ -16,6 +16,8 @@ mod canaries;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cut;
+#[cfg(test)]
 mod fence;
 #[cfg(test)]
 mod input;
