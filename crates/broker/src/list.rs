@@ -1,5 +1,7 @@
 //! Listing names. A listing shows what the caller may see.
 
+use std::time::Instant;
+
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::secret::Head;
@@ -10,9 +12,8 @@ use crate::record::{Attempt, Served};
 use crate::request::Request;
 use crate::rows::Checked;
 
-/// Records read at a time, and how often, for one page: what is hidden from the caller costs reads too.
+/// Records read at a time: what is hidden from the caller costs reads too.
 const CHUNK: u16 = 1000;
-const MAX_CHUNKS: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListItem {
@@ -66,7 +67,9 @@ impl Broker {
         let start = prefix.start();
         let mut after = after.to_owned();
         let mut items: Vec<ListItem> = Vec::new();
-        for _ in 0..MAX_CHUNKS {
+        let began = Instant::now();
+        // A page that takes long to fill is given as far as it came.
+        while began.elapsed() < self.0.settings.audit_deadline {
             let found = self
                 .ask(
                     self.0

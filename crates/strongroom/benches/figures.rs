@@ -26,6 +26,8 @@ use strongroom_testkit::{Cluster, scale};
 
 const SECRETS: usize = 1000;
 const BARE: &str = "bare";
+/// One read of the 1,000 secrets in rotation, as wrk's Lua has it.
+const READ: &str = "return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n % 1000), h)";
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -84,7 +86,7 @@ async fn figures() {
             one_connection(&server.address(), &token, store.dir.path(), &cluster);
         }
         bulk(&root).await;
-        writes(&root).await;
+        writes(&server.address(), &store.root_token(), store.dir.path());
         fill(&root).await;
         tokio::time::sleep(Duration::from_secs_f64(5.0 * scale())).await;
         println!(
@@ -102,13 +104,12 @@ struct Wrk {
     p99: Duration,
 }
 
-/// One second-long run of `wrk` over all paths in rotation, with the token's header.
-fn wrk(address: &str, token: &str, scripts: &Path, connections: usize, seconds: u32) -> Wrk {
+/// One run of `wrk`, with the token's header; `request` is the Lua that makes the n-th request.
+fn wrk(address: &str, token: &str, scripts: &Path, request: &str, connections: usize, seconds: u32) -> Wrk {
     let script = scripts.join("paths.lua");
     let lua = format!(
         "local n = 0\nlocal h = {{ [\"Authorization\"] = \"Bearer {token}\" }}\n\
-         request = function()\n  n = (n + 1) % {SECRETS}\n\
-         return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n), h)\nend\n\
+         request = function()\n  n = n + 1\n  {request}\nend\n\
          done = function(summary, latency, requests)\n\
          io.write(string.format(\"RESULT %f %f %f %d\\n\", summary.requests / (summary.duration / 1e6), \
          latency:percentile(50), latency:percentile(99), summary.errors.status + summary.errors.connect + summary.errors.timeout))\nend\n"
@@ -149,11 +150,11 @@ fn reads(address: &str, token: &str, scripts: &Path) {
     .unwrap();
     let bare = format!("http://{}", line.trim());
     for (connections, pairs) in [(1000, 9), (64, 5)] {
-        wrk(address, token, scripts, connections, 1);
+        wrk(address, token, scripts, READ, connections, 1);
         let mut ratios = Vec::new();
         for _ in 0..pairs {
-            let ours = wrk(address, token, scripts, connections, 2);
-            let theirs = wrk(&bare, token, scripts, connections, 2);
+            let ours = wrk(address, token, scripts, READ, connections, 2);
+            let theirs = wrk(&bare, token, scripts, READ, connections, 2);
             println!(
                 "read, {connections} connections: {:.0}/s (p50 {:?}, p99 {:?}), bare {:.0}/s, ratio {:.3}",
                 ours.per_second,
@@ -183,7 +184,7 @@ fn one_connection(address: &str, token: &str, scripts: &Path, cluster: &Cluster)
     strongroom_testkit::run_sql(&url, "CREATE TABLE yardstick (n bigint)");
     let mut ratios = Vec::new();
     for _ in 0..5 {
-        let ours = wrk(address, token, scripts, 1, 2).p50;
+        let ours = wrk(address, token, scripts, READ, 1, 2).p50;
         let log = scripts.join("pgbench");
         let status = Command::new("pgbench")
             .args(["-n", "-M", "prepared", "-c1", "-T2", "-l", "--log-prefix"])
@@ -236,36 +237,20 @@ async fn bulk(root: &Api) {
     println!("=> bulk read of 1,000 secrets: median {:?}", took[took.len() / 2]);
 }
 
-async fn writes(root: &Api) {
+/// New versions of 5,000 secrets in rotation. One writer's rate is one transaction a change.
+fn writes(address: &str, token: &str, scripts: &Path) {
+    let request =
+        "return wrk.format(\"PUT\", \"/api/v1/secrets/write/\" .. (n % 5000), h, '{\"value\":\"0123456789abcdef\"}')";
     let mut alone = 0.0;
-    for writers in [1_usize, 32, 256] {
-        let until = Instant::now() + Duration::from_secs(3);
-        let tasks: Vec<_> = (0..writers)
-            .map(|writer| {
-                let root = root.clone();
-                tokio::spawn(async move {
-                    let mut done = 0_u32;
-                    while Instant::now() < until {
-                        let path = format!("secrets/write/{writers}/{writer}-{}", done / 500);
-                        let (status, answer) = root.put(&path, json!({"value": "0123456789abcdef"})).await;
-                        assert_eq!(status, 201, "{answer}");
-                        done += 1;
-                    }
-                    done
-                })
-            })
-            .collect();
-        let mut total = 0;
-        for task in tasks {
-            total += task.await.unwrap();
-        }
-        let rate = f64::from(total) / 3.0;
+    for writers in [1, 32, 256] {
+        let done = wrk(address, token, scripts, request, writers, 3);
         if writers == 1 {
-            alone = rate;
+            alone = done.per_second;
         }
+        let (rate, times) = (done.per_second, done.per_second / alone);
         println!(
-            "=> writes, {writers} writers: {rate:.0}/s, {:.1} × one writer",
-            rate / alone
+            "=> writes, {writers} writers: {rate:.0}/s (p50 {:?}), {times:.1} × one writer",
+            done.p50
         );
     }
 }
