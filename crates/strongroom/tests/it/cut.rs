@@ -1,22 +1,23 @@
 //! Clients that go away in the middle of a write: what they left behind must not break what others were told.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::harness::{Api, On, Store};
 
 /// Sends a write and closes at once, so that the server drops the request while its change is still on its way.
-fn put_and_leave(port: u16, token: &str, path: &str, value: &str) {
+async fn put_and_leave(port: u16, token: String, path: &str, length: usize) {
+    let value = "x".repeat(length);
     let body = json!({ "value": value }).to_string();
     let head = format!(
         "PUT /api/v1/secrets/{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let mut socket = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_micros(u64::from(value.len() as u8) * 37 % 1500));
+    let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_micros(u64::try_from(length).unwrap() * 37 % 1500)).await;
 }
 
 /// Every write that was acknowledged is there whole, under its own number, however many clients left in between.
@@ -29,16 +30,17 @@ async fn writers_that_leave_break_nothing(on: On) {
     for round in 0..60 {
         let leaving: Vec<_> = (0..4)
             .map(|who| {
-                let (token, port) = (token.clone(), server.port);
-                let value = "x".repeat(1 + (round * 7 + who * 31) % 200);
-                std::thread::spawn(move || put_and_leave(port, &token, "cut/by/clients", &value))
+                let length = 1 + (round * 7 + who * 31) % 200;
+                tokio::spawn(put_and_leave(server.port, token.clone(), "cut/by/clients", length))
             })
             .collect();
         let value = format!("kept-{round}");
         let (status, written) = root.put("secrets/cut/by/clients", json!({ "value": value })).await;
         assert_eq!(status, 201, "{written}");
         acknowledged.push((written["version"].as_i64().unwrap(), value));
-        leaving.into_iter().for_each(|thread| thread.join().unwrap());
+        for left in leaving {
+            left.await.unwrap();
+        }
     }
     for (version, value) in &acknowledged {
         let (status, read) = root.get(&format!("secrets/cut/by/clients?version={version}")).await;
