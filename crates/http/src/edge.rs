@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderName, HeaderValue, Request, header};
 use hyper::body::Incoming;
 use strongroom_domain::{Code, Error};
 use tokio::time::timeout;
@@ -47,15 +47,8 @@ pub(crate) async fn edge(
     });
     request.extensions_mut().insert(Origin { id, source });
     let id = id.to_string();
-    let waits = request.method() != Method::GET;
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
-    // A GET waits for the store and for its lane alone, which have deadlines of their own: a timer would cost it a thirtieth.
-    let answered = if waits {
-        timeout(app.request_deadline, answering).await
-    } else {
-        Ok(answering.await)
-    };
-    let mut response = match answered {
+    let mut response = match timeout(app.request_deadline, answering).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(_)) => {
             app.metrics.panics.inc();
