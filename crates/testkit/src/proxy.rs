@@ -16,7 +16,7 @@ pub enum Direction {
     ToClient,
 }
 
-/// One chunk that was forwarded.
+/// One chunk that was let through.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     pub at: Instant,
@@ -234,8 +234,9 @@ async fn pump(
         } else {
             (read, false)
         };
-        to.write_all(buffer.get(..bytes).unwrap_or_default()).await?;
+        // Before the write: whoever holds a byte that passed finds its event.
         shared.record(direction, bytes);
+        to.write_all(buffer.get(..bytes).unwrap_or_default()).await?;
         if cut {
             shared.cut();
         }
