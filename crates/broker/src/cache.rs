@@ -9,16 +9,19 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Head;
-use strongroom_domain::{Fence, Kind, Moved, ObjectId, Revision, Touch, Version};
+use strongroom_domain::{Fence, Kind, Moved, Revision, Touch, Version};
 
+use crate::rows::Checked;
 use crate::session::Session;
 
 /// A secret as it is cached: its checked head and, sealed, its current version.
 pub(crate) struct CachedSecret {
-    pub(crate) id: ObjectId,
-    pub(crate) head: Head,
+    pub(crate) head: Checked<Head>,
     pub(crate) current: Option<Version>,
 }
+
+/// A secret as a change of this node left it.
+pub(crate) type Fresh = (Key, Arc<CachedSecret>);
 
 #[derive(Clone)]
 struct Bytes;
@@ -26,7 +29,7 @@ struct Bytes;
 impl Weighter<Key, Arc<CachedSecret>> for Bytes {
     fn weight(&self, key: &Key, secret: &Arc<CachedSecret>) -> u64 {
         let version = secret.current.as_ref().map_or(0, |version| version.sealed.len() + 256);
-        (key.name.len() + 256 * secret.head.versions.len() + version + 512) as u64
+        (key.name.len() + 256 * secret.head.body.versions.len() + version + 512) as u64
     }
 }
 
@@ -148,8 +151,8 @@ impl Node {
         )
     }
 
-    /// Learns what changed after `since`, up to `fence.top`.
-    pub(crate) fn learn(&self, since: Revision, fence: &Fence) {
+    /// Learns what changed after `since`, up to `fence.top`, and keeps secrets that are `fresh` as of that.
+    pub(crate) fn learn(&self, since: Revision, fence: &Fence, fresh: impl IntoIterator<Item = Fresh>) {
         if fence.top < since {
             return self.fall_back(fence.top);
         }
@@ -181,6 +184,9 @@ impl Node {
                     }
                 }
             }
+        }
+        for (key, secret) in fresh {
+            self.secrets.insert(key, secret);
         }
         self.revision.store(fence.top.0, Ordering::Release);
     }

@@ -14,6 +14,7 @@ use strongroom_domain::{Change, Code, Error, Kind, Result, Revision, Row, Touch,
 use zeroize::Zeroizing;
 
 use crate::Broker;
+use crate::cache::Fresh;
 use crate::lanes::{Ground, Recorded};
 use crate::record::{Attempt, Effect, is_recorded};
 use crate::request::Request;
@@ -78,6 +79,8 @@ pub(crate) enum Decided<T> {
 }
 
 pub(crate) struct Decision<T> {
+    /// What this node may keep of it.
+    pub(crate) fresh: Vec<Fresh>,
     pub(crate) writes: Vec<Write>,
     pub(crate) touches: Vec<Touch>,
     /// At least one: nothing is written without an entry.
@@ -109,7 +112,7 @@ impl Broker {
         let mut held = None;
         let mut began = Instant::now();
         let mut last = Recorded::Moved;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             if began.elapsed() > self.0.settings.audit_deadline {
                 break;
             }
@@ -119,6 +122,7 @@ impl Broker {
                 continue;
             };
             let attempt = Attempt {
+                first: attempt == 0,
                 session: session.clone(),
                 decided_at,
                 now: self.0.clock.now(),
@@ -210,7 +214,7 @@ impl Broker {
             session: Some(attempt.session.clone()),
             objects: Vec::new(),
         };
-        match self.0.lanes.change(notes, change, ground).await? {
+        match self.0.lanes.change(notes, change, decision.fresh, ground).await? {
             Recorded::Committed => Ok(Ok(decision.answer)),
             again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(

@@ -159,6 +159,7 @@ impl Broker {
                     digest: Some(record.digest()),
                     ..Effect::new(Action::ClientCreate, record.id.to_string())
                 }],
+                fresh: Vec::new(),
                 writes: vec![Write::Insert(Row::Record(record)), Write::Insert(Row::Record(person))],
                 answer,
             }))
@@ -201,6 +202,7 @@ impl Broker {
             attempt.authorise(access)?;
             let old = self.load_client(parse_id(id)?).await?.value.ok_or_else(absent)?;
             Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
                 writes: vec![remove(&old.record)],
                 touches: vec![touch(old.record.key(), Action::ClientDelete, None)],
                 effects: vec![Effect::new(Action::ClientDelete, id)],
@@ -247,6 +249,7 @@ impl Broker {
             let answer = edit(&attempt, &old, &mut client)?;
             let (record, write) = self.upsert(Some(&old.record), Kind::Client, &old.record.name, &client)?;
             Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
                 writes: vec![write],
                 touches: vec![touch(record.key(), action, None)],
                 effects: vec![Effect {

@@ -85,6 +85,7 @@ impl Broker {
             let (version, answer) = edit(&mut head, attempt.now)?;
             let (record, write) = self.upsert(Some(&old.record), Kind::Secret, path.as_str(), &head)?;
             Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
                 writes: vec![write],
                 touches: vec![touch(record.key(), action, version)],
                 effects: vec![Effect {

@@ -47,6 +47,7 @@ impl Broker {
                 };
                 let (record, write) = self.upsert(Some(&old.record), Kind::Principal, id, &body)?;
                 Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
                     writes: vec![write],
                     touches: vec![touch(record.key(), Action::PrincipalErase, None)],
                     effects: vec![Effect {

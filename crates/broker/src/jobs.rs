@@ -38,6 +38,7 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
                     top: found.revision,
                     moved: found.value,
                 },
+                [],
             );
         }
     }

@@ -104,6 +104,7 @@ impl Broker {
                 };
                 Ok(Decided::Write(Decision {
                     touches: vec![touch(record.key(), Action::DataKeyRotate, None)],
+                    fresh: Vec::new(),
                     writes: vec![Write::Replace(old.rev, Row::Record(record))],
                     effects: vec![effect],
                     answer: Epoch { epoch },

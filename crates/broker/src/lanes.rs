@@ -12,7 +12,7 @@ use strongroom_domain::{Change, Code, Error, Result, Revision, Time};
 use strongroom_ports::Store;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cache::{Node, Touched};
+use crate::cache::{Fresh, Node, Touched};
 use crate::clock::NodeClock;
 use crate::session::Session;
 use crate::stats::{Stats, count};
@@ -72,6 +72,8 @@ pub(crate) enum Recorded {
 pub(crate) struct Job {
     pub(crate) notes: Vec<Noted>,
     pub(crate) change: Option<Change>,
+    /// What the change makes of secrets, for the cache.
+    pub(crate) fresh: Vec<Fresh>,
     pub(crate) ground: Ground,
     /// When it began to wait.
     pub(crate) since: Instant,
@@ -109,17 +111,23 @@ impl Lanes {
 
     /// Makes an entry durable, and says whether what the answer rests on still holds.
     pub(crate) async fn record(&self, lane: Lane, note: Noted, ground: Ground) -> Result<Recorded> {
-        self.submit(lane, vec![note], None, ground).await
+        self.submit(lane, vec![note], None, Vec::new(), ground).await
     }
 
     /// Commits a change with its entries.
-    pub(crate) async fn change(&self, notes: Vec<Noted>, change: Change, ground: Ground) -> Result<Recorded> {
+    pub(crate) async fn change(
+        &self,
+        notes: Vec<Noted>,
+        change: Change,
+        fresh: Vec<Fresh>,
+        ground: Ground,
+    ) -> Result<Recorded> {
         let lane = if change.touches.is_empty() {
             Lane::Events
         } else {
             Lane::Changes
         };
-        self.submit(lane, notes, Some(change), ground).await
+        self.submit(lane, notes, Some(change), fresh, ground).await
     }
 
     /// How many wait for a batch of this lane.
@@ -138,13 +146,21 @@ impl Lanes {
     }
 
     /// The lane answers within its deadline: no timer of the request's own is needed.
-    async fn submit(&self, lane: Lane, notes: Vec<Noted>, change: Option<Change>, ground: Ground) -> Result<Recorded> {
+    async fn submit(
+        &self,
+        lane: Lane,
+        notes: Vec<Noted>,
+        change: Option<Change>,
+        fresh: Vec<Fresh>,
+        ground: Ground,
+    ) -> Result<Recorded> {
         let (reply, answer) = oneshot::channel();
         let stats = self.stats.lane(lane);
         self.sender(lane)
             .try_send(Job {
                 notes,
                 change,
+                fresh,
                 ground,
                 since: Instant::now(),
                 reply,

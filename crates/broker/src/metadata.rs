@@ -117,6 +117,7 @@ impl Broker {
             let (record, write) =
                 self.upsert(old.as_ref().map(|old| &old.record), Kind::Secret, path.as_str(), &head)?;
             Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
                 writes: vec![write],
                 touches: vec![touch(record.key(), action, None)],
                 effects: vec![Effect {

@@ -113,6 +113,7 @@ impl Broker {
                 .value
                 .ok_or_else(|| absent(noun.kind))?;
             Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
                 writes: vec![remove(&old.record)],
                 touches: vec![touch(old.record.key(), noun.action, None)],
                 effects: vec![Effect::new(noun.action, noun.name)],
@@ -161,6 +162,7 @@ impl Broker {
             let (body, answer) = make(body, attempt.now).await?;
             let (record, write) = self.upsert(record.as_ref(), noun.kind, noun.name, &body)?;
             Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
                 writes: vec![write],
                 touches: vec![touch(record.key(), noun.action, None)],
                 effects: vec![Effect {

@@ -1,5 +1,8 @@
 //! Writing secrets, one or several in one change.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use strongroom_crypto::Keys;
 use strongroom_domain::access::Access;
@@ -12,6 +15,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::Broker;
+use crate::cache::CachedSecret;
 use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::record::{Attempt, Effect};
 use crate::request::Request;
@@ -58,6 +62,8 @@ pub struct Written {
 /// What one put comes to.
 enum Put {
     Write {
+        /// As it will be.
+        secret: Option<Arc<CachedSecret>>,
         writes: Vec<Write>,
         touch: Touch,
         effect: Effect,
@@ -124,19 +130,44 @@ impl Broker {
             .iter()
             .map(|put| self.key(Kind::Secret, put.path.as_str()))
             .collect();
+        // What the node remembers may be old. It will do where all is written, since a write compares the row's counter.
+        if attempt.first {
+            let remembered: Vec<_> = keys.iter().map_while(|key| self.0.node.secret(key)).collect();
+            if remembered.len() == keys.len() {
+                let heads = remembered.iter().map(|secret| &secret.head);
+                if let Ok(Decided::Write(decision)) = self.decide_from(attempt, puts, heads).await
+                    && decision.touches.len() == puts.len()
+                {
+                    return Ok(Decided::Write(decision));
+                }
+            }
+        }
         let heads = self.load_keys::<Head>(&keys).await?.value;
-        let (mut writes, mut touches, mut effects) = (Vec::new(), Vec::new(), Vec::new());
+        self.decide_from(attempt, puts, heads.iter()).await
+    }
+
+    async fn decide_from(
+        &self,
+        attempt: &Attempt,
+        puts: &[PutSecret],
+        heads: impl Iterator<Item = &Checked<Head>>,
+    ) -> Result<Decided<Vec<Written>>> {
+        let heads: HashMap<&str, &Checked<Head>> = heads.map(|head| (head.record.name.as_str(), head)).collect();
+        let (mut fresh, mut writes) = (Vec::new(), Vec::new());
+        let (mut touches, mut effects) = (Vec::new(), Vec::new());
         let mut answer = Vec::with_capacity(puts.len());
         for put in puts {
-            let head = heads.iter().find(|head| head.record.name == put.path.as_str());
+            let head = heads.get(put.path.as_str()).copied();
             match self.decide_put(attempt, put, head).await? {
                 Put::Same(written) => answer.push(written),
                 Put::Write {
+                    secret,
                     writes: rows,
                     touch,
                     effect,
                     written,
                 } => {
+                    fresh.extend(secret.map(|secret| (touch.key.clone(), secret)));
                     writes.extend(rows);
                     touches.push(touch);
                     effects.push(effect);
@@ -148,6 +179,7 @@ impl Broker {
             return Ok(Decided::Nothing(answer));
         }
         Ok(Decided::Write(Decision {
+            fresh,
             writes,
             touches,
             effects,
@@ -193,13 +225,21 @@ impl Broker {
                 (record.clone(), Write::Insert(Row::Record(record)))
             }
         };
+        let digest = record.digest();
+        let secret = (head.current() == number).then(|| {
+            Arc::new(CachedSecret {
+                head: Checked::new(record.clone(), head),
+                current: Some(version.clone()),
+            })
+        });
         Ok(Put::Write {
+            secret,
             touch: touch(record.key(), Action::SecretWrite, Some(number)),
             effect: Effect {
                 action: Action::SecretWrite,
                 path: put.path.to_string(),
                 version: Some(number),
-                digest: Some(record.digest()),
+                digest: Some(digest),
             },
             writes: vec![write, Write::Insert(Row::Version(version))],
             written: Written {

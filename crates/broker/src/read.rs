@@ -67,11 +67,13 @@ impl Broker {
         selector: &Selector,
         secret: &CachedSecret,
     ) -> Result<SecretView> {
-        let entry = secret.head.select(selector)?;
+        let entry = secret.head.body.select(selector)?;
         let payload = match &secret.current {
             Some(current) if current.number == entry.number => self.open_payload(current, path.as_str()).await?,
             _ => {
-                let row = Box::pin(self.load_version(attempt.now, secret.id, entry)).await?.0;
+                let row = Box::pin(self.load_version(attempt.now, secret.head.record.id, entry))
+                    .await?
+                    .0;
                 self.open_payload(&row, path.as_str()).await?
             }
         };
@@ -79,7 +81,7 @@ impl Broker {
             path: path.clone(),
             version: entry.number,
             id: entry.id.clone(),
-            labels: secret.head.labels_of(entry.number),
+            labels: secret.head.body.labels_of(entry.number),
             created_at: entry.created_at,
             payload,
         })
@@ -104,11 +106,7 @@ impl Broker {
                     Err(error) => return Err(error),
                 },
             };
-            let secret = Arc::new(CachedSecret {
-                id: head.record.id,
-                head: head.body,
-                current,
-            });
+            let secret = Arc::new(CachedSecret { head, current });
             self.0
                 .node
                 .keep_secret(self.key(Kind::Secret, path.as_str()), secret.clone(), read_at);

@@ -20,6 +20,8 @@ const ATTEMPTS: usize = 3;
 /// One go at a request: who asks, and the revision its decisions rest on.
 #[derive(Clone)]
 pub(crate) struct Attempt {
+    /// Whether nothing was tried before.
+    pub(crate) first: bool,
     pub(crate) session: Arc<Session>,
     pub(crate) decided_at: Revision,
     pub(crate) now: Time,
@@ -94,13 +96,14 @@ impl Broker {
         path: &str,
         work: impl Fn(Attempt) -> F,
     ) -> Result<T> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
             let (session, done) = match self.authenticate(request).await {
                 Err(error) => (None, Err(error)),
                 Ok(session) => {
                     let attempt = Attempt {
+                        first: attempt == 0,
                         session: session.clone(),
                         decided_at,
                         now: self.0.clock.now(),

@@ -10,10 +10,22 @@ use strongroom_ports::{Fut, StoreError};
 use crate::Broker;
 use crate::stats::count;
 
-/// A record whose MAC holds, with its body parsed.
+/// A record whose MAC held, with its body parsed: the record's own copy of it, and the MAC, are let go.
+#[derive(Clone)]
 pub(crate) struct Checked<T> {
     pub(crate) record: Record,
     pub(crate) body: T,
+}
+
+impl<T> Checked<T> {
+    pub(crate) fn new(record: Record, body: T) -> Self {
+        let record = Record {
+            body: Vec::new(),
+            mac: Vec::new(),
+            ..record
+        };
+        Self { record, body }
+    }
 }
 
 pub(crate) fn store_failed(error: StoreError) -> Error {
@@ -51,7 +63,7 @@ impl Broker {
         self.0.ring.keys.load().check_record(&record).map_err(broken)?;
         let body =
             serde_json::from_slice(&record.body).map_err(|_| self.broken(record.kind, CryptoError::UnknownFormat))?;
-        Ok(Checked { record, body })
+        Ok(Checked::new(record, body))
     }
 
     fn sign<T: Serialize>(&self, mut record: Record, body: &T) -> Result<Record> {

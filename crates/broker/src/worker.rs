@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use strongroom_domain::audit::{Batch, Lane, SealedBatch};
 use strongroom_domain::{Change, Code, Fence, Moved, Outcome, Revision, Time, Touch};
-use strongroom_ports::{Settled, StoreError, Verdict};
+use strongroom_ports::{StoreError, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::cache::Touched;
+use crate::cache::{Fresh, Touched};
 use crate::chain::Chain;
 use crate::lanes::{Ground, Job, Noted, Recorded, Workshop};
 use crate::stats::count;
@@ -25,6 +25,7 @@ impl From<Job> for Waiting {
     fn from(job: Job) -> Self {
         Self {
             notes: job.notes,
+            fresh: job.fresh,
             ground: job.ground,
             reply: job.reply,
         }
@@ -37,9 +38,18 @@ pub(crate) struct Worker {
     chain: Chain,
 }
 
+/// What became of a batch whose commit was not confirmed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    Committed,
+    /// It was not and never will be: another stands in its place.
+    Void,
+}
+
 /// A change's requester, while its group is under way.
 struct Waiting {
     notes: Vec<Noted>,
+    fresh: Vec<Fresh>,
     ground: Ground,
     reply: oneshot::Sender<Recorded>,
 }
@@ -120,7 +130,7 @@ impl Worker {
         let commit = self.shop.store.record(self.lane, now, &sealed, since);
         match tokio::time::timeout(self.shop.deadline, commit).await {
             Ok(Ok(fence)) => {
-                self.committed(&sealed, now, since, &fence);
+                self.committed(&sealed, now, since, &fence, Vec::new());
                 touched.add(&fence);
                 for job in jobs {
                     let recorded = self.judge(&job.ground, &touched, fence.db_now);
@@ -146,7 +156,7 @@ impl Worker {
     async fn apply(&mut self, jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let (since, mut touched) = self.known(&jobs);
         let now = self.shop.clock.now();
-        let (group, waiting): (Vec<Change>, Vec<Waiting>) = jobs
+        let (group, mut waiting): (Vec<Change>, Vec<Waiting>) = jobs
             .into_iter()
             .filter_map(|mut job| Some((job.change.take()?, Waiting::from(job))))
             .unzip();
@@ -184,7 +194,13 @@ impl Worker {
             (Ok(Ok(applied)), sealed) => {
                 if let Some((sealed, _)) = &sealed {
                     let fence = with_own_touches(&applied.fence, &group, &applied.outcomes);
-                    self.committed(sealed, now, since, &fence);
+                    let fresh = waiting
+                        .iter_mut()
+                        .zip(&applied.outcomes)
+                        .filter(|(_, outcome)| **outcome == Some(Outcome::Applied))
+                        .flat_map(|(waiting, _)| std::mem::take(&mut waiting.fresh))
+                        .collect();
+                    self.committed(sealed, now, since, &fence, fresh);
                 }
                 self.answer_each(waiting, applied.outcomes);
             }
@@ -271,10 +287,10 @@ impl Worker {
         }
     }
 
-    fn committed(&mut self, sealed: &SealedBatch, sent: Time, since: Revision, fence: &Fence) {
+    fn committed(&mut self, sealed: &SealedBatch, sent: Time, since: Revision, fence: &Fence, fresh: Vec<Fresh>) {
         self.chain.advance(&sealed.batch);
         self.shop.clock.observe(sent, fence.db_now);
-        self.shop.node.learn(since, fence);
+        self.shop.node.learn(since, fence, fresh);
         let stats = self.shop.stats.lane(self.lane);
         count(&stats.batches);
         stats.entries.fetch_add(sealed.entries.len() as u64, Ordering::Relaxed);
@@ -332,8 +348,17 @@ impl Worker {
         loop {
             let settle = self.shop.store.settle(self.lane, self.shop.clock.now(), &void);
             match tokio::time::timeout(self.shop.deadline, settle).await {
-                Ok(Ok(Settled::Committed)) => return (Settled::Committed, lost.batch.clone()),
-                Ok(Ok(Settled::Void)) => return (Settled::Void, void.batch),
+                Ok(Ok(mac)) if mac == lost.batch.mac => return (Settled::Committed, lost.batch.clone()),
+                Ok(Ok(mac)) => {
+                    if mac != void.batch.mac {
+                        count(&self.shop.stats.integrity_failures);
+                        tracing::error!(
+                            batch = lost.batch.id.0,
+                            "a batch that this node never made stands under its number"
+                        );
+                    }
+                    return (Settled::Void, void.batch);
+                }
                 Ok(Err(error)) => self.report(&error),
                 Err(_) => {}
             }

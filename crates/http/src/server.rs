@@ -63,6 +63,7 @@ pub async fn serve(listener: TcpListener, app: App, router: Router, limits: Limi
             tokio::pin!(connection);
             // How a connection ends is its client's business, but one that never asks anything is closed.
             tokio::select! {
+                biased;
                 _ = &mut connection => {}
                 () = tokio::time::sleep(header_time) => {
                     if asked.load(Ordering::Relaxed) {

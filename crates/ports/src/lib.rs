@@ -6,9 +6,7 @@ pub mod conformance;
 pub mod memory;
 mod store;
 
-pub use store::{
-    Applied, At, AuditFilter, BootRow, Fut, Settled, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict,
-};
+pub use store::{Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
 use strongroom_domain::Time;
 
 /// The time of day. Time is an argument everywhere below the program, and this is where it comes from.

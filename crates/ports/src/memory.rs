@@ -9,10 +9,11 @@ use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::change::overlapping;
 use strongroom_domain::row::{Key, RowKey};
 use strongroom_domain::{
-    Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Touch, Version, Write,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Touch, Version,
+    Write,
 };
 
-use crate::{Applied, At, AuditFilter, BootRow, Fut, Settled, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
+use crate::{Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
 
 /// How many changes a fence tells at most.
 const FENCE_LIMIT: u16 = 100;
@@ -161,12 +162,10 @@ impl State {
         Ok(())
     }
 
-    fn settle(&mut self, void: &SealedBatch) -> Result<Settled, StoreError> {
+    fn settle(&mut self, void: &SealedBatch) -> Result<Digest, StoreError> {
         match self.batches.get(&void.batch.id) {
-            Some(batch) if batch.count > 0 => Ok(Settled::Committed),
-            // Settled before, by a call whose own commit was not confirmed: the answer stays what it was.
-            Some(_) => Ok(Settled::Void),
-            None => self.log(void).map(|()| Settled::Void),
+            Some(batch) => Ok(batch.mac),
+            None => self.log(void).map(|()| void.batch.mac),
         }
     }
 
@@ -315,7 +314,7 @@ impl Store for MemoryStore {
         Box::pin(async move { self.write(|state| state.log(batch).map(|()| state.fence(now, since))) })
     }
 
-    fn settle<'a>(&'a self, _lane: Lane, _now: Time, void: &'a SealedBatch) -> Fut<'a, Settled> {
+    fn settle<'a>(&'a self, _lane: Lane, _now: Time, void: &'a SealedBatch) -> Fut<'a, Digest> {
         Box::pin(async move { self.write(|state| state.settle(void)) })
     }
 

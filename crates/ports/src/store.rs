@@ -41,14 +41,6 @@ pub struct Applied {
     pub fence: Fence,
 }
 
-/// What became of a batch whose commit was not confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    Committed,
-    /// It was not and never will be: a void batch stands in its place.
-    Void,
-}
-
 /// One start of one node. Its number is unique among all nodes and part of every batch id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootRow {
@@ -161,8 +153,9 @@ pub trait Store: Send + Sync {
     /// Commits a batch in one statement, which also returns the database's time and the changes above `since`.
     fn record<'a>(&'a self, lane: Lane, now: Time, batch: &'a SealedBatch, since: Revision) -> Fut<'a, Fence>;
 
-    /// Settles a batch whose commit was not confirmed, by putting `void` in its place if that is still free.
-    fn settle<'a>(&'a self, lane: Lane, now: Time, void: &'a SealedBatch) -> Fut<'a, Settled>;
+    /// Settles a batch whose commit was not confirmed, by putting `void` in its place if that is still free. Gives the MAC
+    /// of the batch that stands there from now on.
+    fn settle<'a>(&'a self, lane: Lane, now: Time, void: &'a SealedBatch) -> Fut<'a, Digest>;
 
     fn upkeep(&self, now: Time, work: Upkeep) -> Fut<'_, UpkeepDone>;
 

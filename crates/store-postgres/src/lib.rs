@@ -16,8 +16,10 @@ pub use migrate::{MigrationStatus, Migrations};
 
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Change, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version};
-use strongroom_ports::{Applied, At, AuditFilter, Fut, Settled, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+use strongroom_domain::{
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version,
+};
+use strongroom_ports::{Applied, At, AuditFilter, Fut, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for PostgresStore {
     fn apply<'a>(
@@ -35,7 +37,7 @@ impl Store for PostgresStore {
         Box::pin(self.record_batch(lane, batch, since))
     }
 
-    fn settle<'a>(&'a self, lane: Lane, _now: Time, void: &'a SealedBatch) -> Fut<'a, Settled> {
+    fn settle<'a>(&'a self, lane: Lane, _now: Time, void: &'a SealedBatch) -> Fut<'a, Digest> {
         Box::pin(self.settle_batch(lane, void))
     }
 

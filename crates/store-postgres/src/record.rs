@@ -1,9 +1,9 @@
 //! The statement a read waits for: batch, entries and the fence in one.
 
 use sqlx::postgres::PgConnection;
-use strongroom_domain::audit::{Class, Lane, SealedBatch};
-use strongroom_domain::{Fence, Moved, Revision, Time};
-use strongroom_ports::{Settled, StoreError};
+use strongroom_domain::audit::{BatchId, Class, Lane, SealedBatch};
+use strongroom_domain::{Digest, Fence, Moved, Revision, Time};
+use strongroom_ports::StoreError;
 
 use crate::PostgresStore;
 use crate::columns::{EntryColumns, TouchRow};
@@ -93,10 +93,10 @@ impl PostgresStore {
     }
 
     /// A unique batch id means this insert waits for a commit still under way, and then either fails or stands alone.
-    pub(crate) async fn settle_batch(&self, lane: Lane, void: &SealedBatch) -> Result<Settled, StoreError> {
+    pub(crate) async fn settle_batch(&self, lane: Lane, void: &SealedBatch) -> Result<Digest, StoreError> {
         match self.record_batch(lane, void, Revision(i64::MAX)).await {
-            Ok(_) => Ok(Settled::Void),
-            Err(StoreError::BatchTaken) => self.standing(void).await,
+            Ok(_) => Ok(void.batch.mac),
+            Err(StoreError::BatchTaken) => self.standing(void.batch.id).await,
             Err(StoreError::Unknown(source)) => Err(StoreError::Unavailable(source)),
             Err(other) => Err(other),
         }
@@ -104,16 +104,12 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    /// A void batch that stands already is an earlier settling's, whose own answer was lost.
-    async fn standing(&self, void: &SealedBatch) -> Result<Settled, StoreError> {
-        let count = sqlx::query_scalar!(
-            "SELECT count FROM strongroom.audit_batch WHERE id = $1",
-            void.batch.id.0
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(store_error)?;
-        Ok(if count == 0 { Settled::Void } else { Settled::Committed })
+    async fn standing(&self, id: BatchId) -> Result<Digest, StoreError> {
+        let mac = sqlx::query_scalar!("SELECT mac FROM strongroom.audit_batch WHERE id = $1", id.0)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)?;
+        Digest::from_slice(&mac).ok_or(StoreError::Malformed("audit_batch.mac"))
     }
 }
 

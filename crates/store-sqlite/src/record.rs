@@ -1,9 +1,9 @@
 //! Batch and entries in one transaction, with the fence.
 
 use sqlx::sqlite::SqliteConnection;
-use strongroom_domain::audit::{Class, SealedBatch};
-use strongroom_domain::{Fence, Moved, Revision, Time, Touch};
-use strongroom_ports::{Settled, StoreError};
+use strongroom_domain::audit::{BatchId, Class, SealedBatch};
+use strongroom_domain::{Digest, Fence, Moved, Revision, Time, Touch};
+use strongroom_ports::StoreError;
 
 use crate::SqliteStore;
 use crate::columns::{TouchRow, entries};
@@ -151,21 +151,20 @@ impl SqliteStore {
         .await
     }
 
-    pub(crate) async fn settle_batch(&self, now: Time, void: &SealedBatch) -> Result<Settled, StoreError> {
+    pub(crate) async fn settle_batch(&self, now: Time, void: &SealedBatch) -> Result<Digest, StoreError> {
         match self.record_batch(now, void, Revision(i64::MAX)).await {
-            Ok(_) => Ok(Settled::Void),
-            Err(StoreError::BatchTaken) => self.standing(void).await,
+            Ok(_) => Ok(void.batch.mac),
+            Err(StoreError::BatchTaken) => self.standing(void.batch.id).await,
             Err(StoreError::Unknown(source)) => Err(StoreError::Unavailable(source)),
             Err(other) => Err(other),
         }
     }
 
-    /// A void batch that stands already is an earlier settling's, whose own answer was lost.
-    async fn standing(&self, void: &SealedBatch) -> Result<Settled, StoreError> {
-        let count = sqlx::query_scalar!("SELECT count FROM audit_batch WHERE id = ?", void.batch.id.0)
+    async fn standing(&self, id: BatchId) -> Result<Digest, StoreError> {
+        let mac = sqlx::query_scalar!("SELECT mac FROM audit_batch WHERE id = ?", id.0)
             .fetch_one(&self.readers)
             .await
             .map_err(store_error)?;
-        Ok(if count == 0 { Settled::Void } else { Settled::Committed })
+        Digest::from_slice(&mac).ok_or(StoreError::Malformed("audit_batch.mac"))
     }
 }

@@ -63,15 +63,7 @@ async fn figures() {
         };
         let server = store.dev(&[]);
         let root = Api::new(&server, store.root_token());
-        for at in 0..SECRETS / 500 {
-            let writes: Vec<_> = (0..500)
-                .map(|name| json!({"path": format!("bench/prod/name-{:04}", at * 500 + name), "value": "0123456789abcdef0123456789abcdef"}))
-                .collect();
-            assert_eq!(
-                root.post("batch", json!({"writes": writes, "atomic": true})).await.0,
-                200
-            );
-        }
+        fill(&root, "bench/prod", SECRETS).await;
         let rules: Vec<_> = (0..10)
             .map(|at| json!({"path": format!("secret/other-{at}/*"), "capabilities": ["read"]}))
             .collect();
@@ -86,8 +78,9 @@ async fn figures() {
             one_connection(&server.address(), &token, store.dir.path(), &cluster);
         }
         bulk(&root).await;
+        fill(&root, "write", 5_000).await;
         writes(&server.address(), &store.root_token(), store.dir.path());
-        fill(&root).await;
+        fill(&root, "more", 10_000).await;
         tokio::time::sleep(Duration::from_secs_f64(5.0 * scale())).await;
         println!(
             "=> resident memory with more than 10,000 secrets: {} kB",
@@ -239,8 +232,7 @@ async fn bulk(root: &Api) {
 
 /// New versions of 5,000 secrets in rotation. One writer's rate is one transaction a change.
 fn writes(address: &str, token: &str, scripts: &Path) {
-    let request =
-        "return wrk.format(\"PUT\", \"/api/v1/secrets/write/\" .. (n % 5000), h, '{\"value\":\"0123456789abcdef\"}')";
+    let request = "return wrk.format(\"PUT\", string.format(\"/api/v1/secrets/write/name-%04d\", n % 5000), h, '{\"value\":\"0123456789abcdef\"}')";
     let mut alone = 0.0;
     for writers in [1, 32, 256] {
         let done = wrk(address, token, scripts, request, writers, 3);
@@ -255,10 +247,13 @@ fn writes(address: &str, token: &str, scripts: &Path) {
     }
 }
 
-async fn fill(root: &Api) {
-    for at in 0..20 {
-        let writes: Vec<_> = (0..500)
-            .map(|name| json!({"path": format!("bench/more/{at:02}/name-{name:03}"), "value": "0123456789abcdef0123456789abcdef"}))
+/// Writes secrets `<prefix>/name-0000` and on.
+async fn fill(root: &Api, prefix: &str, secrets: usize) {
+    for from in (0..secrets).step_by(500) {
+        let writes: Vec<_> = (from..from + 500)
+            .map(
+                |name| json!({"path": format!("{prefix}/name-{name:04}"), "value": "0123456789abcdef0123456789abcdef"}),
+            )
             .collect();
         assert_eq!(
             root.post("batch", json!({"writes": writes, "atomic": true})).await.0,

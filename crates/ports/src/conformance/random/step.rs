@@ -8,7 +8,7 @@ use strongroom_domain::{Change, Fence, Kind, NamespaceId, Outcome, Record, Revis
 
 use crate::conformance::contents::show_record;
 use crate::conformance::writer::keep_up;
-use crate::{Applied, At, AuditFilter, Settled, Store, StoreError, Upkeep, Verdict};
+use crate::{Applied, At, AuditFilter, Store, StoreError, Upkeep, Verdict};
 
 #[derive(Debug)]
 pub(super) struct Step {
@@ -83,10 +83,7 @@ impl Step {
                 show((seen, result))
             }
             Call::Record { lane, batch, since } => show(store.record(*lane, now, batch, *since).await.map(timeless)),
-            Call::Settle { lane, void } => {
-                let settled: Result<Settled, StoreError> = store.settle(*lane, now, void).await;
-                show(settled)
-            }
+            Call::Settle { lane, void } => show(store.settle(*lane, now, void).await),
             Call::Upkeep(work) => show(keep_up(store, now, work.clone()).await),
             Call::Find(keys) => {
                 let mut at = store.find(now, keys).await.unwrap();
