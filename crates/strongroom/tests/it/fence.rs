@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use strongroom_testkit::scale;
 use tokio::task::JoinHandle;
 
@@ -280,4 +281,56 @@ async fn nor_does_the_one_node_of_the_embedded_store() {
         .await
         .run("one node on SQLite", rounds)
         .await;
+}
+
+/// A node decides a write from what it remembers. What another node wrote meanwhile is neither lost nor overlooked.
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_from_old_memory() {
+    let store = Store::fresh(On::Postgres);
+    let first = store.dev(ALONE);
+    let second = store.node("second", ALONE);
+    let nodes = [&first, &second].map(|server| Api::new(server, store.root_token()));
+    let mut dice = Dice(42);
+    let mut current = 0;
+    let mut refused = 0;
+    for round in 0..200 {
+        let api = &nodes[usize::from(dice.below(2) == 0)];
+        let cas = match dice.below(4) {
+            0 => Some(current),
+            1 => Some(current - 1),
+            _ => None,
+        };
+        let value = format!("value {round}");
+        let (status, answer) = api.put("secrets/memory/a", json!({ "value": value, "cas": cas })).await;
+        if cas.is_none_or(|cas| cas == current) {
+            assert_eq!(
+                (status, answer["version"].as_i64()),
+                (201, Some(current + 1)),
+                "round {round}: {answer}"
+            );
+            current += 1;
+        } else {
+            assert_eq!(
+                (status, answer["code"].as_str()),
+                (409, Some("cas_mismatch")),
+                "round {round}: {answer}"
+            );
+            refused += 1;
+        }
+        if dice.below(8) == 0 {
+            let (status, answer) = nodes[1].delete("secrets/memory/a").await;
+            assert_eq!((status, answer["version"].as_i64()), (200, Some(current)), "{answer}");
+            let (status, answer) = nodes[0].get("secrets/memory/a").await;
+            assert_eq!((status, answer["code"].as_str()), (404, Some("deleted")), "{answer}");
+        } else if dice.below(2) == 0 {
+            for api in &nodes {
+                let (_, answer) = api.get("secrets/memory/a").await;
+                assert!(
+                    answer["version"].as_i64() == Some(current) || answer["code"] == "deleted",
+                    "round {round}: {answer}"
+                );
+            }
+        }
+    }
+    assert!(current > 100 && refused > 10, "{current} written, {refused} refused");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use strongroom_testkit::{Direction, Proxy};
+use strongroom_testkit::{Direction, Proxy, run_sql};
 
 use super::ledger::{Dice, Outcome, Stored, Write, repeat, send};
 use crate::harness::{Api, On, Store};
@@ -15,15 +15,15 @@ const AROUND_THE_END: u64 = 24;
 /// Answers that promise that nothing was changed.
 const NOTHING_CHANGED: [&str; 3] = ["audit_unavailable", "store_unavailable", "unsettled"];
 
-/// A store on PostgreSQL behind a proxy.
-fn behind_proxy() -> (Store, Proxy) {
+/// A store on PostgreSQL behind a proxy, and the way past it.
+fn behind_proxy() -> (Store, Proxy, String) {
     let mut store = Store::fresh(On::Postgres);
     let url = store.url.take().unwrap();
     let (server, database) = url.rsplit_once('/').unwrap();
     let (user, address) = server.rsplit_once('@').unwrap();
     let proxy = Proxy::start(address.parse::<SocketAddr>().unwrap());
     store.url = Some(format!("{user}@{}/{database}", proxy.addr()));
-    (store, proxy)
+    (store, proxy, url)
 }
 
 fn bytes_to_server(proxy: &Proxy) -> u64 {
@@ -37,7 +37,7 @@ fn bytes_to_server(proxy: &Proxy) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn commit_cut() {
     let mut dice = Dice::seeded();
-    let (store, proxy) = behind_proxy();
+    let (store, proxy, _) = behind_proxy();
     let server = store.dev(&[
         ("STRONGROOM_CACHE_POLL_MS", "0"),
         ("STRONGROOM_AUDIT_DEADLINE_MS", "400"),
@@ -116,4 +116,65 @@ async fn one_cut(api: &Api, proxy: &Proxy, dice: &mut Dice, offset: u64, heals_a
     );
     assert!(stored.is_whole(&write.path, version, &write.value), "{what}");
     name
+}
+
+/// Whoever can write to the database puts a row where a batch goes whose commit is lost: it is not taken for ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn anothers_batch_confirms_nothing() {
+    let mut dice = Dice::seeded();
+    let (store, proxy, direct) = behind_proxy();
+    let server = store.dev(&[
+        ("STRONGROOM_CACHE_POLL_MS", "0"),
+        ("STRONGROOM_AUDIT_DEADLINE_MS", "1500"),
+    ]);
+    let api = Api::new(&server, store.root_token());
+    for _ in 0..8 {
+        repeat(&api, &Write::random("cut/warm", &mut dice)).await;
+    }
+    let mut length = u64::MAX;
+    for sample in 0..5 {
+        let before = bytes_to_server(&proxy);
+        repeat(&api, &Write::random(&folder(sample, true), &mut dice)).await;
+        length = length.min(bytes_to_server(&proxy) - before);
+    }
+    let (mut planted, mut unconfirmed) = (0, 0);
+    for offset in length - AROUND_THE_END..length + 4 {
+        repeat(&api, &Write::random("cut/warm", &mut dice)).await;
+        let folder = folder(offset, false);
+        let write = Write::random(&folder, &mut dice);
+        proxy.cut_after(offset);
+        let intruder = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let plant = "WITH newest AS (SELECT batch FROM strongroom.entry_kept WHERE path LIKE 'cut/%' ORDER BY at DESC LIMIT 1) \
+                 INSERT INTO strongroom.audit_batch (id, class, at, count, root, previous, key, mac) \
+                 SELECT b.id + 1, b.class, b.at, b.count, b.root, b.previous, b.key, b.mac FROM strongroom.audit_batch b, newest \
+                 WHERE b.id = newest.batch RETURNING id";
+            let id = run_sql(&direct, plant);
+            proxy.heal();
+            id
+        };
+        let (outcome, id) = tokio::join!(send(&api, &write), intruder);
+        assert!(!id.is_empty());
+        planted += 1;
+        let found = Stored::below(&api, &folder)
+            .await
+            .ids
+            .remove(&(write.path.clone(), write.id.clone()));
+        match outcome {
+            Outcome::Acknowledged(version) => assert_eq!(found, Some(vec![version]), "cut behind {offset} bytes"),
+            _ => unconfirmed += usize::from(found.is_none()),
+        }
+    }
+    println!("{planted} planted, {unconfirmed} writes that were neither made nor acknowledged");
+    assert!(unconfirmed > 4, "no cut met a commit");
+    let metrics = reqwest::get(server.url("/metrics"))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let failures = metrics
+        .lines()
+        .find(|line| line.starts_with("strongroom_integrity_failures_total"));
+    assert!(failures.is_some_and(|line| !line.ends_with(" 0")), "{failures:?}");
 }
