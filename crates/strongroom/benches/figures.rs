@@ -80,15 +80,54 @@ async fn figures() {
         bulk(&root).await;
         fill(&root, "write", 5_000).await;
         writes(&server.address(), &store.root_token(), store.dir.path());
-        fill(&root, "more", 10_000).await;
-        tokio::time::sleep(Duration::from_secs_f64(5.0 * scale())).await;
-        println!(
-            "=> resident memory with more than 10,000 secrets: {} kB",
-            resident(&server)
-        );
         drop(server);
-        start_up(&store);
+        at_rest(match on {
+            On::Postgres => Store::at(cluster.create_database("rest")),
+            On::Sqlite => Store::fresh(On::Sqlite),
+        })
+        .await;
     }
+}
+
+/// What a server holds on to, and how it starts, on a store that is full: 1,000,000 secrets at scale 50.
+async fn at_rest(store: Store) {
+    let server = store.dev(&[]);
+    let root = Api::new(&server, store.root_token());
+    println!("=> resident memory, nothing stored: {} kB", resident(&server));
+    fill(&root, "bench/prod", SECRETS).await;
+    fill(&root, "rest", 10_000 - SECRETS).await;
+    wrk(&server.address(), &store.root_token(), store.dir.path(), READ, 1000, 5);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    println!(
+        "=> resident memory with 10,000 secrets, 60 s after load: {} kB",
+        resident(&server)
+    );
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of secrets"
+    )]
+    let more = (20.0 * scale()) as usize;
+    for folder in 0..more {
+        fill(&root, &format!("full/{folder:03}"), 1000).await;
+    }
+    listing(&root, 1000 * more.min(100)).await;
+    drop(server);
+    start_up(&store, 10_000 + 1000 * more);
+}
+
+/// The first `names` of a recursive listing, by pages of 1,000.
+async fn listing(root: &Api, names: usize) {
+    let (started, mut seen, mut after) = (Instant::now(), 0, String::new());
+    while seen < names {
+        let (status, page) = root.get(&format!("list/full?recursive=true&limit=1000{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        seen += page["items"].as_array().unwrap().len();
+        after = page["next_cursor"]
+            .as_str()
+            .map_or(String::new(), |next| format!("&cursor={next}"));
+    }
+    println!("=> listing {names} names, by pages of 1,000: {:?}", started.elapsed());
 }
 
 struct Wrk {
@@ -268,7 +307,7 @@ fn resident(server: &harness::Server) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-fn start_up(store: &Store) {
+fn start_up(store: &Store, versions: usize) {
     let mut took = Vec::new();
     for _ in 0..5 {
         let started = Instant::now();
@@ -277,6 +316,6 @@ fn start_up(store: &Store) {
         drop(server);
     }
     took.sort();
-    println!("=> start to listening: median {:?} (scale {})", took[2], scale());
+    println!("=> start to serving with {versions} versions: median {:?}", took[2]);
     std::io::stdout().flush().unwrap();
 }
