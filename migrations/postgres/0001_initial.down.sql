@@ -1,2 +1,2 @@
 DROP TABLE strongroom.entry_kept, strongroom.entry_reads, strongroom.audit_batch, strongroom.boot, strongroom.change,
-    strongroom.revision, strongroom.version, strongroom.record, strongroom.meta;
+    strongroom.revision, strongroom.secret_use, strongroom.version, strongroom.record, strongroom.meta;

@@ -44,6 +44,14 @@ CREATE INDEX version_epoch ON strongroom.version (epoch, namespace);
 ALTER TABLE strongroom.record ALTER COLUMN body SET STORAGE EXTERNAL;
 ALTER TABLE strongroom.version ALTER COLUMN sealed SET STORAGE EXTERNAL;
 
+-- When secrets were last read, by minute. Nothing is decided by it.
+CREATE TABLE strongroom.secret_use (
+    namespace bytea NOT NULL,
+    secret bytea NOT NULL,
+    used_at bigint NOT NULL,
+    PRIMARY KEY (secret, namespace)
+);
+
 -- The one counter of the global order.
 CREATE TABLE strongroom.revision (
     id smallint PRIMARY KEY CHECK (id = 1),

@@ -4,6 +4,7 @@ DROP TABLE audit_batch;
 DROP TABLE boot;
 DROP TABLE change;
 DROP TABLE revision;
+DROP TABLE secret_use;
 DROP TABLE version;
 DROP TABLE record;
 DROP TABLE meta;

@@ -38,6 +38,14 @@ CREATE TABLE version (
 ) STRICT;
 CREATE INDEX version_epoch ON version (namespace, epoch);
 
+-- When secrets were last read, by minute. Nothing is decided by it.
+CREATE TABLE secret_use (
+    namespace BLOB NOT NULL,
+    secret BLOB NOT NULL,
+    used_at INTEGER NOT NULL,
+    PRIMARY KEY (namespace, secret)
+) STRICT;
+
 -- The one counter of the global order.
 CREATE TABLE revision (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),

@@ -19,6 +19,7 @@ pub mod payload;
 pub mod policies;
 pub mod principals;
 pub mod problem;
+pub mod reports;
 pub mod roles;
 pub mod secrets;
 pub mod versions;

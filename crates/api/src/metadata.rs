@@ -1,4 +1,4 @@
-//! `GET PUT PATCH metadata/{path}`
+//! `GET PUT PATCH POST DELETE metadata/{path}`
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,22 @@ pub struct Described {
     pub secret_type: SecretType,
     pub owner: Option<String>,
     pub tags: BTreeMap<String, String>,
+    /// Absent: as many as the server's setting `limits.versions` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_versions: Option<u32>,
+    #[serde(default)]
+    pub cas_required: bool,
+    /// In seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<u64>,
     /// 0: the secret has no current version.
     pub current_version: i64,
+    /// Pending deletion: until then it can be restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<Time>,
+    /// By minute, and up to two minutes late; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -31,6 +45,14 @@ pub struct Describe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     pub tags: BTreeMap<String, String>,
+    /// 1 to 1,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_versions: Option<u32>,
+    /// Writes must send `cas`.
+    pub cas_required: bool,
+    /// Seconds after which a version written from now on counts as deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<u64>,
 }
 
 impl From<Describe> for Metadata {
@@ -40,6 +62,9 @@ impl From<Describe> for Metadata {
             secret_type,
             owner,
             tags,
+            max_versions,
+            cas_required,
+            delete_after,
         }: Describe,
     ) -> Self {
         Self {
@@ -47,6 +72,9 @@ impl From<Describe> for Metadata {
             secret_type,
             owner,
             tags,
+            max_versions,
+            cas_required,
+            delete_after,
         }
     }
 }
@@ -63,6 +91,41 @@ pub struct Patch {
     pub owner: Option<Option<String>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Option<BTreeMap<String, Option<String>>>>,
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub max_versions: Option<Option<u32>>,
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub cas_required: Option<Option<bool>>,
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<Option<u64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeSecret {
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Takes back a pending deletion.
+    Restore,
+}
+
+/// How a secret goes: with a time to restore it, 7 days unless said, or at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeleteQuery {
+    /// 7 to 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_days: Option<u16>,
+    pub purge: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    pub path: String,
+    pub pending_until: Time,
 }
 
 /// Told apart from a field left out, which `default` makes `None`.
@@ -81,6 +144,15 @@ impl Patch {
         }
         if let Some(owner) = self.owner {
             metadata.owner = owner;
+        }
+        if let Some(max_versions) = self.max_versions {
+            metadata.max_versions = max_versions;
+        }
+        if let Some(cas_required) = self.cas_required {
+            metadata.cas_required = cas_required.unwrap_or_default();
+        }
+        if let Some(delete_after) = self.delete_after {
+            metadata.delete_after = delete_after;
         }
         match self.tags {
             None => {}

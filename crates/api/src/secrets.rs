@@ -1,4 +1,4 @@
-//! `GET PUT DELETE secrets/{path}`
+//! `GET PUT PATCH DELETE secrets/{path}`
 
 use serde::{Deserialize, Serialize};
 use strongroom_domain::Time;
@@ -42,6 +42,17 @@ pub struct WriteOptions {
     /// Where the new version's labels go; absent: `current`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+}
+
+/// A JSON merge patch (RFC 7396) in `data`.
+pub type PatchSecret = With<PatchOptions>;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchOptions {
+    /// The number under `current` that the writer has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cas: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,6 +25,9 @@ pub struct Version {
     pub created_by: PrincipalId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Time>,
+    /// It counts as deleted from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_at: Option<Time>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,7 @@ pub struct ChangeVersions {
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     Undelete,
+    Destroy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

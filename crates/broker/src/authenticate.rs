@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use strongroom_domain::grant::Token;
 use strongroom_domain::policy::PolicySet;
-use strongroom_domain::{Code, Error, Kind, Name, ObjectId, Result, Revision, Time};
+use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Revision, Time};
 
 use crate::Broker;
 use crate::grants::oldest;
@@ -24,6 +24,9 @@ fn refused() -> Error {
 
 impl Broker {
     pub(crate) async fn authenticate(&self, request: &Request) -> Result<Arc<Session>> {
+        if let Some(job) = request.job {
+            return self.job_session(job).map(Arc::new);
+        }
         let token = request.token.as_ref().ok_or_else(refused)?;
         let hash: [u8; 32] = Sha256::digest(token.expose_secret().as_bytes()).into();
         let now = self.0.clock.now();
@@ -44,6 +47,23 @@ impl Broker {
         let session = Arc::new(session);
         self.0.node.keep_session(hash, session.clone(), read_at);
         Ok(session)
+    }
+
+    /// A background job is a principal too, `system:<job>`: its id is made of its name.
+    fn job_session(&self, job: &str) -> Result<Session> {
+        let name: Arc<str> = format!("system:{job}").into();
+        let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
+        let id = digest.first_chunk().ok_or_else(|| Error::from(Code::Internal))?;
+        Ok(Session {
+            principal: PrincipalId(*id),
+            namespace: self.0.namespace,
+            accessor: name,
+            expires_at: None,
+            grants: Grants::Root,
+            salt: Digest::ZERO,
+            rests_on: Vec::new(),
+            identity: OnceLock::new(),
+        })
     }
 
     async fn verify(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {

@@ -9,7 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Head;
-use strongroom_domain::{Fence, Kind, Moved, Revision, Touch, Version};
+use strongroom_domain::{Fence, Kind, Moved, Revision, Time, Touch, Version};
 
 use crate::rows::Checked;
 use crate::session::Session;
@@ -18,6 +18,24 @@ use crate::session::Session;
 pub(crate) struct CachedSecret {
     pub(crate) head: Checked<Head>,
     pub(crate) current: Option<Version>,
+    /// The minute it was last read in.
+    used: AtomicI64,
+}
+
+impl CachedSecret {
+    pub(crate) fn new(head: Checked<Head>, current: Option<Version>) -> Self {
+        Self {
+            head,
+            current,
+            used: AtomicI64::new(0),
+        }
+    }
+
+    /// Whether this is the first read of its minute.
+    pub(crate) fn used_now(&self, now: Time) -> bool {
+        let minute = now.minute().0;
+        self.used.load(Ordering::Relaxed) < minute && self.used.fetch_max(minute, Ordering::Relaxed) < minute
+    }
 }
 
 /// A secret as a change of this node left it.

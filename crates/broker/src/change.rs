@@ -213,6 +213,7 @@ impl Broker {
             decided_at: attempt.decided_at,
             session: Some(attempt.session.clone()),
             objects: Vec::new(),
+            until: None,
         };
         match self.0.lanes.change(notes, change, decision.fresh, ground).await? {
             Recorded::Committed => Ok(Ok(decision.answer)),

@@ -1,12 +1,14 @@
-//! What changes a secret's head alone: deleting and undeleting versions, moving and removing labels.
+//! What changes a secret's head: deleting, undeleting and destroying versions, moving and removing labels.
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
-use strongroom_domain::secret::Head;
-use strongroom_domain::{Kind, Result, SecretPath, Time};
+use strongroom_domain::secret::{Head, VersionEntry};
+use strongroom_domain::{Kind, ObjectId, Result, Row, RowRev, SecretPath, Time, Version, Write};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
@@ -21,6 +23,23 @@ pub struct Deleted {
     pub version: i64,
 }
 
+/// What an edit of a head comes to: the version it is about, rows to write besides the head, the answer.
+pub(crate) struct Edit<T> {
+    pub(crate) version: Option<i64>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) answer: T,
+}
+
+impl<T> Edit<T> {
+    pub(crate) fn new(version: Option<i64>, answer: T) -> Self {
+        Self {
+            version,
+            writes: Vec::new(),
+            answer,
+        }
+    }
+}
+
 impl Broker {
     /// Deletes the current version, recoverably.
     pub async fn delete(&self, request: &Request, path: &SecretPath) -> Result<Deleted> {
@@ -30,9 +49,9 @@ impl Broker {
             Capability::Delete,
             path,
             b"",
-            |head, now| {
+            |head, _, now| {
                 let version = head.delete_current(now)?;
-                Ok((Some(version), Deleted { version }))
+                Ok(Edit::new(Some(version), Deleted { version }))
             },
         )
         .await
@@ -46,9 +65,36 @@ impl Broker {
             Capability::Update,
             path,
             &asked,
-            |head, now| {
+            |head, _, now| {
                 head.undelete(versions, now)?;
-                Ok((versions.first().copied(), ()))
+                Ok(Edit::new(versions.first().copied(), ()))
+            },
+        )
+        .await
+    }
+
+    /// Destroys versions: nothing opens them again.
+    pub async fn destroy(&self, request: &Request, path: &SecretPath, versions: &[i64]) -> Result<()> {
+        let asked: Vec<u8> = versions.iter().flat_map(|version| version.to_be_bytes()).collect();
+        self.edit_head(
+            request,
+            Action::SecretDestroy,
+            Capability::Destroy,
+            path,
+            &asked,
+            |head, owner, now| {
+                let before: HashMap<i64, RowRev> =
+                    head.versions.iter().map(|entry| (entry.number, entry.rev)).collect();
+                let blank =
+                    |entry: &VersionEntry| Version::destroyed(self.0.namespace, owner, entry.number, entry.rev.next());
+                let rows = head.destroy(versions, blank, now)?.into_iter();
+                Ok(Edit {
+                    version: versions.first().copied(),
+                    writes: rows
+                        .filter_map(|row| Some(Write::Replace(*before.get(&row.number)?, Row::Version(row))))
+                        .collect(),
+                    answer: (),
+                })
             },
         )
         .await
@@ -62,7 +108,7 @@ impl Broker {
         capability: Capability,
         path: &SecretPath,
         fingerprint: &[u8],
-        edit: impl Fn(&mut Head, Time) -> Result<(Option<i64>, T)> + Sync,
+        edit: impl Fn(&mut Head, ObjectId, Time) -> Result<Edit<T>> + Sync,
     ) -> Result<T> {
         let access = Access::Secret(path, capability);
         let asked = Asked {
@@ -82,11 +128,16 @@ impl Broker {
             attempt.authorise(access)?;
             let old = self.head(path).await?.ok_or_else(no_secret)?;
             let mut head = old.body.clone();
-            let (version, answer) = edit(&mut head, attempt.now)?;
-            let (record, write) = self.upsert(Some(&old.record), Kind::Secret, path.as_str(), &head)?;
+            let Edit {
+                version,
+                mut writes,
+                answer,
+            } = edit(&mut head, old.record.id, attempt.now)?;
+            let (record, write) = self.write_head(Some(&old.record), old.record.id, path, &head)?;
+            writes.push(write);
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
-                writes: vec![write],
+                writes,
                 touches: vec![touch(record.key(), action, version)],
                 effects: vec![Effect {
                     action,

@@ -50,6 +50,12 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = upkeep_once(&strong).await {
             tracing::warn!(?error, "upkeep was put off");
         }
+        let broker = Broker(strong.clone());
+        broker.flush().await;
+        if let Err(error) = broker.purge_due().await {
+            tracing::warn!(?error, "purging was put off");
+        }
+        drop(broker);
         drop(strong);
         tokio::time::sleep(UPKEEP_EVERY).await;
     }

@@ -5,6 +5,7 @@ use strongroom_domain::policy::Capability;
 use strongroom_domain::{Result, SecretPath, secret};
 
 use crate::Broker;
+use crate::delete::Edit;
 use crate::request::Request;
 
 impl Broker {
@@ -18,9 +19,9 @@ impl Broker {
             Capability::Update,
             path,
             asked.as_bytes(),
-            |head, now| {
+            |head, _, now| {
                 head.move_label(label, version, now)?;
-                Ok((Some(version), ()))
+                Ok(Edit::new(Some(version), ()))
             },
         )
         .await
@@ -34,9 +35,9 @@ impl Broker {
             Capability::Update,
             path,
             label.as_bytes(),
-            |head, now| {
+            |head, _, now| {
                 head.remove_label(label, now)?;
-                Ok((None, ()))
+                Ok(Edit::new(None, ()))
             },
         )
         .await

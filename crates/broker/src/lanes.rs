@@ -32,13 +32,15 @@ pub(crate) struct Ground {
     pub(crate) session: Option<Arc<Session>>,
     /// Cached objects besides the session's own.
     pub(crate) objects: Vec<Key>,
+    /// When what was decided stops being right by itself.
+    pub(crate) until: Option<Time>,
 }
 
 impl Ground {
     /// Whether a change after the decision, or an expiry, touches it.
     pub(crate) fn moved(&self, touched: &Touched, db_now: Time) -> bool {
         let session = self.session.as_deref();
-        if session.is_some_and(|session| session.expired(db_now)) {
+        if session.is_some_and(|session| session.expired(db_now)) || self.until.is_some_and(|until| until <= db_now) {
             return true;
         }
         if touched.nothing_after(self.decided_at) {

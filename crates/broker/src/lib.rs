@@ -23,16 +23,20 @@ mod locks;
 mod login;
 mod metadata;
 mod open;
+mod patch;
 mod policies;
+mod purge;
 mod put;
 mod read;
 mod record;
+mod reports;
 mod request;
 mod roles;
 mod rows;
 mod search_audit;
 mod session;
 mod stats;
+mod uses;
 mod worker;
 
 pub use batch::{BatchItem, BatchRead, BatchWrite};
@@ -40,13 +44,15 @@ pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;
 pub use history::History;
 pub use initialise::{Initialised, initialise, new_root_token};
-pub use list::{ListItem, ListPage};
+pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
 pub use open::{Health, Opened, Settings};
+pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};
 pub use read::SecretView as SecretValue;
+pub use reports::{Report, ReportPage, Reported};
 pub use request::Request;
 pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
@@ -64,6 +70,7 @@ use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::uses::Uses;
 
 /// The product. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +87,7 @@ struct Inner {
     node: Arc<Node>,
     lanes: Lanes,
     locks: Locks,
+    uses: Uses,
     stats: Arc<Stats>,
     /// The random half of this start's request ids, and the next count.
     start: [u8; 8],

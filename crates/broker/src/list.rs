@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
+use strongroom_domain::metadata::{Metadata, SecretType};
 use strongroom_domain::secret::Head;
 use strongroom_domain::{Error, Kind, Prefix, Result, Time};
 
@@ -11,6 +12,7 @@ use crate::Broker;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
 use crate::rows::Checked;
+use crate::session::Session;
 
 /// Records read at a time: what is hidden from the caller costs reads too.
 const CHUNK: u16 = 1000;
@@ -34,38 +36,74 @@ pub struct ListPage {
     pub next: Option<String>,
 }
 
+/// What a listing is asked for.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub prefix: Prefix,
+    pub recursive: bool,
+    pub filter: ListFilter,
+    /// The cursor of an earlier page; empty: from the start.
+    pub after: String,
+    pub limit: u16,
+}
+
+/// Which secrets to show; with any condition, no folders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListFilter {
+    /// Text within the path or the description, in any case.
+    pub text: Option<String>,
+    pub secret_type: Option<SecretType>,
+    pub owner: Option<String>,
+    pub tag: Option<(String, String)>,
+}
+
+impl ListFilter {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn matches(&self, path: &str, metadata: &Metadata) -> bool {
+        let holds = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
+        let described = |part: &str| metadata.description.as_deref().is_some_and(|text| holds(text, part));
+        self.text
+            .as_deref()
+            .is_none_or(|part| holds(path, part) || described(part))
+            && self.secret_type.is_none_or(|kind| metadata.secret_type == kind)
+            && (self.owner.is_none() || metadata.owner == self.owner)
+            && self
+                .tag
+                .as_ref()
+                .is_none_or(|(key, value)| metadata.tags.get(key) == Some(value))
+    }
+}
+
+/// Whether a listing shows this secret's name to whoever asks.
+pub(crate) fn shown_to(session: &Session, path: &str) -> bool {
+    session.shows(&format!("secret/{}", folder_of(path)), &format!("secret/{path}"))
+}
+
 impl Broker {
-    /// The names below a prefix in byte order, after a cursor of an earlier page; empty: from the start.
-    pub async fn list(
-        &self,
-        request: &Request,
-        prefix: &Prefix,
-        recursive: bool,
-        after: &str,
-        limit: u16,
-    ) -> Result<ListPage> {
-        self.serve(request, Action::SecretList, prefix.as_str(), |attempt| async move {
-            let after = &self.open_cursor(after)?;
-            let page = self.list_now(&attempt, prefix, recursive, after, limit).await?;
-            if page.items.is_empty() && page.next.is_none() {
-                // Nothing to show: whoever may not list learns no more than that.
-                attempt.authorise(Access::Folder(prefix))?;
-            }
-            Ok(Served::fresh(page))
-        })
+    /// The names below a prefix in byte order.
+    pub async fn list(&self, request: &Request, asked: &Listing) -> Result<ListPage> {
+        self.serve(
+            request,
+            Action::SecretList,
+            asked.prefix.as_str(),
+            |attempt| async move {
+                let after = self.open_cursor(&asked.after)?;
+                let page = self.list_now(&attempt, asked, after).await?;
+                if page.items.is_empty() && page.next.is_none() {
+                    // Nothing to show: whoever may not list learns no more than that.
+                    attempt.authorise(Access::Folder(&asked.prefix))?;
+                }
+                Ok(Served::fresh(page))
+            },
+        )
         .await
     }
 
-    async fn list_now(
-        &self,
-        attempt: &Attempt,
-        prefix: &Prefix,
-        recursive: bool,
-        after: &str,
-        limit: u16,
-    ) -> Result<ListPage> {
-        let start = prefix.start();
-        let mut after = after.to_owned();
+    async fn list_now(&self, attempt: &Attempt, asked: &Listing, mut after: String) -> Result<ListPage> {
+        let start = asked.prefix.start();
         let mut items: Vec<ListItem> = Vec::new();
         let began = Instant::now();
         // A page that takes long to fill is given as far as it came.
@@ -83,21 +121,21 @@ impl Broker {
                 if record.name.as_str() <= after.as_str() {
                     continue;
                 }
-                let shape = Shape::of(&start, recursive, &record.name);
+                let shape = Shape::of(&start, asked.recursive, &record.name);
                 let past = if shape.folder {
                     format!("{}/{}", shape.path, char::MAX)
                 } else {
                     shape.path.clone()
                 };
-                let (folder, path) = (
-                    format!("secret/{}", folder_of(&shape.path)),
-                    format!("secret/{}", shape.path),
-                );
-                if attempt.session.shows(&folder, &path) {
-                    if items.len() == usize::from(limit) {
+                let wanted = !shape.folder || asked.filter.is_empty();
+                if wanted && shown_to(&attempt.session, &shape.path) {
+                    if items.len() == usize::from(asked.limit) {
                         return self.page(items, Some(&after));
                     }
-                    items.push(shape.item(&self.check(record)?));
+                    let secret = self.check::<Head>(record)?;
+                    if shape.folder || asked.filter.matches(&shape.path, &secret.body.metadata) {
+                        items.push(shape.item(&secret));
+                    }
                 }
                 after = past;
             }
@@ -110,22 +148,16 @@ impl Broker {
 
     /// The cursor is sealed: it may be a name that the caller must not see.
     fn page(&self, items: Vec<ListItem>, after: Option<&str>) -> Result<ListPage> {
-        let seal = |name| {
-            let salt = self.0.entropy.bytes();
-            self.0
-                .ring
-                .keys
-                .load()
-                .seal_cursor(self.0.namespace, salt, name)
-                .map_err(Error::internal)
-        };
-        Ok(ListPage {
-            items,
-            next: after.map(seal).transpose()?,
-        })
+        let next = after.map(|after| self.seal_cursor(after)).transpose()?;
+        Ok(ListPage { items, next })
     }
 
-    fn open_cursor(&self, cursor: &str) -> Result<String> {
+    pub(crate) fn seal_cursor(&self, after: &str) -> Result<String> {
+        let (keys, salt) = (self.0.ring.keys.load(), self.0.entropy.bytes());
+        keys.seal_cursor(self.0.namespace, salt, after).map_err(Error::internal)
+    }
+
+    pub(crate) fn open_cursor(&self, cursor: &str) -> Result<String> {
         if cursor.is_empty() {
             return Ok(String::new());
         }

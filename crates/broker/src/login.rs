@@ -65,6 +65,7 @@ impl Broker {
                         decided_at,
                         session: None,
                         objects,
+                        until: None,
                     };
                     let lane = strongroom_domain::audit::Lane::Events;
                     if self.0.lanes.record(lane, note, ground).await? == Recorded::Committed {

@@ -1,5 +1,7 @@
 //! What an operator says about a secret.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
@@ -21,15 +23,20 @@ pub struct MetadataView {
     pub path: String,
     pub metadata: Metadata,
     pub current_version: i64,
+    pub pending_until: Option<Time>,
+    /// The minute a value was last read in, as far as it is written down.
+    pub last_used_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
-fn view(path: &SecretPath, head: &Head) -> MetadataView {
+fn view(path: &SecretPath, head: &Head, last_used_at: Option<Time>) -> MetadataView {
     MetadataView {
         path: path.to_string(),
         metadata: head.metadata.clone(),
         current_version: head.current(),
+        pending_until: head.pending_until,
+        last_used_at,
         created_at: head.created_at,
         updated_at: head.updated_at,
     }
@@ -40,7 +47,8 @@ impl Broker {
         self.serve(request, Action::MetadataRead, path.as_str(), |attempt| async move {
             attempt.authorise(Access::Secret(path, Capability::List))?;
             let head = self.head(path).await?.ok_or_else(no_secret)?;
-            Ok(Served::fresh(view(path, &head.body)))
+            let used = self.last_used(attempt.now, &[head.record.id]).await?;
+            Ok(Served::fresh(view(path, &head.body, used.values().next().copied())))
         })
         .await
     }
@@ -100,6 +108,10 @@ impl Broker {
         let edit = &edit;
         self.change(request, asked, |attempt| async move {
             let old = self.head(path).await?;
+            let used = match &old {
+                Some(old) => self.last_used(attempt.now, &[old.record.id]).await?,
+                None => HashMap::new(),
+            };
             let (capability, metadata) = match edit(old.as_ref().map(|old| &old.body.metadata)) {
                 Ok(edited) => edited,
                 // Whether something is there is told only to who may change it.
@@ -114,8 +126,9 @@ impl Broker {
                 .map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
             head.metadata = metadata;
             head.updated_at = attempt.now;
-            let (record, write) =
-                self.upsert(old.as_ref().map(|old| &old.record), Kind::Secret, path.as_str(), &head)?;
+            head.check_present()?;
+            let id = old.as_ref().map_or_else(|| self.new_id(), |old| old.record.id);
+            let (record, write) = self.write_head(old.as_ref().map(|old| &old.record), id, path, &head)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![write],
@@ -124,7 +137,7 @@ impl Broker {
                     digest: Some(record.digest()),
                     ..Effect::new(action, path.as_str())
                 }],
-                answer: view(path, &head),
+                answer: view(path, &head, used.values().next().copied()),
             }))
         })
         .await

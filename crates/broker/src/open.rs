@@ -20,6 +20,7 @@ use crate::lanes::{Lanes, Workshop};
 use crate::locks::Locks;
 use crate::rows::store_failed;
 use crate::stats::Stats;
+use crate::uses::Uses;
 use crate::{Broker, Inner, Ring, jobs};
 
 /// What a node is told by its configuration.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub audit_queue: usize,
     /// The largest payload taken.
     pub payload_bytes: usize,
+    /// Versions kept of a secret that does not say so itself.
+    pub max_versions: u32,
     /// Bound of the cache of sealed secrets.
     pub secret_cache_bytes: u64,
     /// Bound of the cache of verified tokens.
@@ -110,6 +113,7 @@ impl Broker {
             namespace,
             node,
             locks: Locks::default(),
+            uses: Uses::default(),
             stats,
             settings,
         }));

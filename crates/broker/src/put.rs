@@ -9,8 +9,9 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
+use strongroom_domain::row::RowKey;
 use strongroom_domain::secret::{Head, NewVersion, Selector, VersionEntry};
-use strongroom_domain::{Code, Error, Kind, Payload, Result, Row, SecretPath, Time, Touch, Write, secret};
+use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Row, SecretPath, Time, Write, secret};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -36,7 +37,7 @@ pub struct PutSecret {
 }
 
 impl PutSecret {
-    fn check(&self, payload_bytes: usize) -> Result<()> {
+    pub(crate) fn check(&self, payload_bytes: usize) -> Result<()> {
         self.payload.check_size(payload_bytes)?;
         self.id.as_deref().map(secret::check_version_id).transpose()?;
         self.labels
@@ -60,15 +61,8 @@ pub struct Written {
 }
 
 /// What one put comes to.
-enum Put {
-    Write {
-        /// As it will be.
-        secret: Option<Arc<CachedSecret>>,
-        writes: Vec<Write>,
-        touch: Touch,
-        effect: Effect,
-        written: Written,
-    },
+pub(crate) enum Put {
+    Write(Decision<Written>),
     Same(Written),
 }
 
@@ -146,6 +140,11 @@ impl Broker {
         self.decide_from(attempt, puts, heads.iter()).await
     }
 
+    /// The removal of a version's row.
+    pub(crate) fn forget(&self, owner: ObjectId, entry: &VersionEntry) -> Write {
+        Write::Remove(RowKey::Version(self.0.namespace, owner, entry.number), entry.rev)
+    }
+
     async fn decide_from(
         &self,
         attempt: &Attempt,
@@ -160,18 +159,12 @@ impl Broker {
             let head = heads.get(put.path.as_str()).copied();
             match self.decide_put(attempt, put, head).await? {
                 Put::Same(written) => answer.push(written),
-                Put::Write {
-                    secret,
-                    writes: rows,
-                    touch,
-                    effect,
-                    written,
-                } => {
-                    fresh.extend(secret.map(|secret| (touch.key.clone(), secret)));
-                    writes.extend(rows);
-                    touches.push(touch);
-                    effects.push(effect);
-                    answer.push(written);
+                Put::Write(one) => {
+                    fresh.extend(one.fresh);
+                    writes.extend(one.writes);
+                    touches.extend(one.touches);
+                    effects.extend(one.effects);
+                    answer.push(one.answer);
                 }
             }
         }
@@ -202,6 +195,11 @@ impl Broker {
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
         }
+        self.add_version(attempt, put, old)
+    }
+
+    /// What a put writes, once it is allowed and needed.
+    pub(crate) fn add_version(&self, attempt: &Attempt, put: &PutSecret, old: Option<&Checked<Head>>) -> Result<Put> {
         let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
         let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
         let blank = Keys::blank_version(self.0.namespace, owner, head.next);
@@ -217,32 +215,31 @@ impl Broker {
             cas: put.cas,
             labels: put.labels.clone(),
         };
-        let number = head.put(new, attempt.now).map_err(|error| about(&put.path, error))?;
-        let (record, write) = match old {
-            Some(old) => self.upsert(Some(&old.record), Kind::Secret, put.path.as_str(), &head)?,
-            None => {
-                let record = self.new_record(Kind::Secret, owner, put.path.as_str(), None, &head)?;
-                (record.clone(), Write::Insert(Row::Record(record)))
-            }
-        };
-        let digest = record.digest();
-        let secret = (head.current() == number).then(|| {
-            Arc::new(CachedSecret {
-                head: Checked::new(record.clone(), head),
-                current: Some(version.clone()),
-            })
+        let (number, forgotten) = head
+            .put(new, self.0.settings.max_versions, attempt.now)
+            .map_err(|error| about(&put.path, error))?;
+        let (record, write) = self.write_head(old.map(|old| &old.record), owner, &put.path, &head)?;
+        let forgotten = forgotten.iter().map(|entry| self.forget(owner, entry));
+        let writes = [write, Write::Insert(Row::Version(version.clone()))]
+            .into_iter()
+            .chain(forgotten)
+            .collect();
+        let (key, digest) = (record.key(), record.digest());
+        let fresh = (head.current() == number).then(|| {
+            let head = Checked::new(record, head);
+            (key.clone(), Arc::new(CachedSecret::new(head, Some(version))))
         });
-        Ok(Put::Write {
-            secret,
-            touch: touch(record.key(), Action::SecretWrite, Some(number)),
-            effect: Effect {
+        Ok(Put::Write(Decision {
+            fresh: fresh.into_iter().collect(),
+            writes,
+            touches: vec![touch(key, Action::SecretWrite, Some(number))],
+            effects: vec![Effect {
                 action: Action::SecretWrite,
                 path: put.path.to_string(),
                 version: Some(number),
                 digest: Some(digest),
-            },
-            writes: vec![write, Write::Insert(Row::Version(version))],
-            written: Written {
+            }],
+            answer: Written {
                 path: put.path.to_string(),
                 version: number,
                 id,
@@ -250,7 +247,7 @@ impl Broker {
                 unchanged: false,
                 fresh: true,
             },
-        })
+        }))
     }
 
     /// A version that makes this put unnecessary: one with its id, or, if asked, a current one with its value.
@@ -266,7 +263,7 @@ impl Broker {
             };
         }
         if put.unless_same
-            && let Ok(entry) = old.body.select(&Selector::default())
+            && let Ok(entry) = old.body.select(&Selector::default(), attempt.now)
             && self.holds(attempt, old, entry, put).await?
         {
             old.body.check_cas(put.cas).map_err(|error| about(&put.path, error))?;

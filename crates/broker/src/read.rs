@@ -52,22 +52,27 @@ impl Broker {
             }
         };
         let answer = self.view(attempt, path, selector, &secret).await;
-        let version = answer.as_ref().ok().map(|view| view.version);
+        let (version, until) = match &answer {
+            Ok((view, until)) => (Some(view.version), *until),
+            Err(_) => (None, None),
+        };
         Ok(Served {
-            answer,
+            answer: answer.map(|(view, _)| view),
             version,
             objects,
+            until,
         })
     }
 
+    /// The value, and until when its version lives.
     async fn view(
         &self,
         attempt: &Attempt,
         path: &SecretPath,
         selector: &Selector,
         secret: &CachedSecret,
-    ) -> Result<SecretView> {
-        let entry = secret.head.body.select(selector)?;
+    ) -> Result<(SecretView, Option<Time>)> {
+        let entry = secret.head.body.select(selector, attempt.now)?;
         let payload = match &secret.current {
             Some(current) if current.number == entry.number => self.open_payload(current, path.as_str()).await?,
             _ => {
@@ -77,14 +82,18 @@ impl Broker {
                 self.open_payload(&row, path.as_str()).await?
             }
         };
-        Ok(SecretView {
+        if secret.used_now(attempt.now) {
+            self.0.uses.note(secret.head.record.id, attempt.now);
+        }
+        let view = SecretView {
             path: path.clone(),
             version: entry.number,
             id: entry.id.clone(),
             labels: secret.head.body.labels_of(entry.number),
             created_at: entry.created_at,
             payload,
-        })
+        };
+        Ok((view, entry.delete_at))
     }
 
     /// Reads and checks a secret's head and current version, and keeps them.
@@ -93,7 +102,7 @@ impl Broker {
         for _ in 0..ATTEMPTS {
             let found = self.load::<Head>(Kind::Secret, path.as_str()).await?;
             let head = found.value.ok_or_else(no_secret)?;
-            let current = head.body.select(&Selector::default()).ok();
+            let current = head.body.select(&Selector::default(), attempt.now).ok();
             let (current, read_at) = match current {
                 None => (None, found.revision),
                 Some(entry) => match self.load_version(attempt.now, head.record.id, entry).await {
@@ -106,7 +115,7 @@ impl Broker {
                     Err(error) => return Err(error),
                 },
             };
-            let secret = Arc::new(CachedSecret { head, current });
+            let secret = Arc::new(CachedSecret::new(head, current));
             self.0
                 .node
                 .keep_secret(self.key(Kind::Secret, path.as_str()), secret.clone(), read_at);

@@ -40,6 +40,8 @@ pub(crate) struct Served<T> {
     pub(crate) version: Option<i64>,
     /// The cached objects the answer rests on.
     pub(crate) objects: Vec<Key>,
+    /// When the answer stops being right by itself.
+    pub(crate) until: Option<Time>,
 }
 
 impl<T> Served<T> {
@@ -49,6 +51,7 @@ impl<T> Served<T> {
             answer: Ok(answer),
             version: None,
             objects: Vec::new(),
+            until: None,
         }
     }
 }
@@ -111,9 +114,9 @@ impl Broker {
                     (Some(session), work(attempt).await)
                 }
             };
-            let (version, objects, done) = match done {
-                Ok(served) => (served.version, served.objects, served.answer),
-                Err(error) => (None, Vec::new(), Err(error)),
+            let (version, objects, until, done) = match done {
+                Ok(served) => (served.version, served.objects, served.until, served.answer),
+                Err(error) => (None, Vec::new(), None, Err(error)),
             };
             if let Err(error) = &done
                 && !is_recorded(error.code)
@@ -134,6 +137,7 @@ impl Broker {
                 decided_at,
                 session,
                 objects,
+                until,
             };
             if self.0.lanes.record(lane, note, ground).await? == Recorded::Committed {
                 return done;
@@ -220,6 +224,7 @@ impl Broker {
                     decided_at,
                     session,
                     objects: Vec::new(),
+                    until: None,
                 },
             )
             .await?;

@@ -16,4 +16,26 @@ pub struct Request {
     pub token: Option<SecretString>,
     /// The client's change id, which makes a change that has no version id idempotent.
     pub change_id: Option<String>,
+    /// Work of our own, which needs no token. No request from outside can say so.
+    pub(crate) job: Option<&'static str>,
+}
+
+impl Request {
+    pub fn new(id: RequestId, dialect: Dialect, source: Arc<str>) -> Self {
+        Self {
+            id,
+            dialect,
+            source,
+            token: None,
+            change_id: None,
+            job: None,
+        }
+    }
+
+    pub(crate) fn of_job(job: &'static str, id: RequestId) -> Self {
+        Self {
+            job: Some(job),
+            ..Self::new(id, Dialect::Internal, "".into())
+        }
+    }
 }

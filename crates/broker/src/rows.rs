@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
 use strongroom_domain::row::{FORMAT, Key, RowKey};
-use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, Row, RowRev, Time, Touch, Write};
+use strongroom_domain::secret::Head;
+use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, Row, RowRev, SecretPath, Time, Touch, Write};
 use strongroom_ports::{Fut, StoreError};
 
 use crate::Broker;
@@ -106,6 +107,36 @@ impl Broker {
             },
             body,
         )
+    }
+
+    /// A secret's head, new or in the place of an old one. Upkeep finds it once it is due to be purged.
+    pub(crate) fn write_head(
+        &self,
+        old: Option<&Record>,
+        id: ObjectId,
+        path: &SecretPath,
+        head: &Head,
+    ) -> Result<(Record, Write)> {
+        let rev = old.map_or(RowRev::FIRST, |old| old.rev.next());
+        let record = self.sign(
+            Record {
+                namespace: self.0.namespace,
+                kind: Kind::Secret,
+                id,
+                name: path.to_string(),
+                rev,
+                due: head.pending_until,
+                format: FORMAT,
+                body: Vec::new(),
+                mac: Vec::new(),
+            },
+            head,
+        )?;
+        let row = Row::Record(record.clone());
+        Ok((
+            record,
+            old.map_or(Write::Insert(row.clone()), |old| Write::Replace(old.rev, row)),
+        ))
     }
 
     /// Inserts a new record or replaces the one there is.

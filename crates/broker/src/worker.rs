@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use strongroom_domain::audit::{Batch, Lane, SealedBatch};
-use strongroom_domain::{Change, Code, Fence, Moved, Outcome, Revision, Time, Touch};
+use strongroom_domain::{Change, Code, Fence, Outcome, Revision, Time};
 use strongroom_ports::{StoreError, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
@@ -193,13 +193,8 @@ impl Worker {
         match (done, sealed) {
             (Ok(Ok(applied)), sealed) => {
                 if let Some((sealed, _)) = &sealed {
-                    let fence = with_own_touches(&applied.fence, &group, &applied.outcomes);
-                    let fresh = waiting
-                        .iter_mut()
-                        .zip(&applied.outcomes)
-                        .filter(|(_, outcome)| **outcome == Some(Outcome::Applied))
-                        .flat_map(|(waiting, _)| std::mem::take(&mut waiting.fresh))
-                        .collect();
+                    let fence = applied.fence.after(&group, &applied.outcomes);
+                    let fresh = fresh_of(&mut waiting, &applied.outcomes);
                     self.committed(sealed, now, since, &fence, fresh);
                 }
                 self.answer_each(waiting, applied.outcomes);
@@ -379,28 +374,10 @@ impl Worker {
     }
 }
 
-/// The fence after a commit of ours: what moved before it, and what it moved itself.
-fn with_own_touches(fence: &Fence, group: &[Change], outcomes: &[Option<Outcome>]) -> Fence {
-    let mut top = fence.top;
-    let mut own = Vec::new();
-    for (change, outcome) in group.iter().zip(outcomes) {
-        if *outcome == Some(Outcome::Applied) {
-            for touch in &change.touches {
-                top = Revision(top.0 + 1);
-                own.push(Touch {
-                    revision: top,
-                    ..touch.clone()
-                });
-            }
-        }
-    }
-    let moved = match &fence.moved {
-        Moved::TooMany => Moved::TooMany,
-        Moved::Touches(touches) => Moved::Touches(touches.iter().cloned().chain(own).collect()),
-    };
-    Fence {
-        db_now: fence.db_now,
-        top,
-        moved,
-    }
+/// What the changes that went in make of secrets.
+fn fresh_of(waiting: &mut [Waiting], outcomes: &[Option<Outcome>]) -> Vec<Fresh> {
+    let each = waiting.iter_mut().zip(outcomes);
+    each.filter(|(_, outcome)| **outcome == Some(Outcome::Applied))
+        .flat_map(|(waiting, _)| std::mem::take(&mut waiting.fresh))
+        .collect()
 }

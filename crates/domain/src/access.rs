@@ -18,6 +18,7 @@ pub enum Access<'a> {
     Client(&'a str, Capability),
     Clients,
     Audit,
+    Reports,
     Principal(&'a str, Capability),
     DataKey,
 }
@@ -35,6 +36,7 @@ impl Access<'_> {
             Self::Client(id, _) => format!("sys/clients/{id}"),
             Self::Clients => "sys/clients/".into(),
             Self::Audit => "sys/audit".into(),
+            Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
         }
@@ -48,7 +50,7 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Principal(_, capability) => *capability,
             Self::Folder(_) | Self::Policies | Self::Roles | Self::Clients => Capability::List,
-            Self::Audit => Capability::Read,
+            Self::Audit | Self::Reports => Capability::Read,
             Self::DataKey => Capability::Rotate,
         }
     }

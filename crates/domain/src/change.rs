@@ -69,6 +69,34 @@ pub struct Fence {
     pub moved: Moved,
 }
 
+impl Fence {
+    /// The same once a group was committed under it: what moved before, and what the group moved itself.
+    pub fn after(&self, group: &[Change], outcomes: &[Option<Outcome>]) -> Self {
+        let mut top = self.top;
+        let mut own = Vec::new();
+        for (change, outcome) in group.iter().zip(outcomes) {
+            if *outcome == Some(Outcome::Applied) {
+                for touch in &change.touches {
+                    top = Revision(top.0 + 1);
+                    own.push(Touch {
+                        revision: top,
+                        ..touch.clone()
+                    });
+                }
+            }
+        }
+        let moved = match &self.moved {
+            Moved::TooMany => Moved::TooMany,
+            Moved::Touches(touches) => Moved::Touches(touches.iter().cloned().chain(own).collect()),
+        };
+        Self {
+            db_now: self.db_now,
+            top,
+            moved,
+        }
+    }
+}
+
 /// The changes of a group, by place, that write a row or a name which an earlier one of the group writes too. A group is
 /// written by set statements, so it holds one write a row; these must wait for another group.
 pub fn overlapping<'a>(group: impl IntoIterator<Item = (usize, &'a Change)>) -> Vec<usize> {

@@ -51,6 +51,7 @@ codes! {
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";
+    PendingDeletion = 23, "pending_deletion", "The secret is pending deletion", "POST /api/v1/metadata/{path} with {\"action\":\"restore\"} brings it back until its time is over.";
     CasMismatch = 30, "cas_mismatch", "The current version is another one", "Read the secret again, and send the number of its current version as 'cas' (0 when it has none).";
     Conflict = 31, "conflict", "The request conflicts with what is stored", "Read the object again and repeat the request.";
     ChangeIdReused = 32, "change_id_reused", "This change id was used for another request", "Use a fresh id for each change; repeat an id only with the same request.";

@@ -24,8 +24,12 @@ pub enum SecretType {
     Config,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+/// The most versions a secret may be told to keep.
+pub const MAX_VERSIONS: u32 = 1000;
+/// The longest a version may be told to live: ten years, in seconds.
+const MAX_DELETE_AFTER: u64 = 10 * 366 * 86_400;
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -35,10 +39,20 @@ pub struct Metadata {
     pub owner: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// How many versions are kept; absent: as many as the server's setting says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_versions: Option<u32>,
+    /// Whether a write must say which version it has seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cas_required: bool,
+    /// Seconds after which a version written from now on counts as deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<u64>,
 }
 
 impl Metadata {
-    /// Bounds: description 2,048 bytes, owner 256, 50 tags with keys of 128 and values of 256 bytes.
+    /// Bounds: description 2,048 bytes, owner 256, 50 tags with keys of 128 and values of 256 bytes, 1 to 1,000 versions
+    /// kept, each for 1 second to 10 years.
     pub fn check(&self) -> Result<()> {
         let within = |text: &Option<String>, limit| text.as_ref().is_none_or(|text| text.len() <= limit);
         if !within(&self.description, 2048) {
@@ -52,6 +66,15 @@ impl Metadata {
             return Err(Error::invalid(
                 "At most 50 tags, with keys of 1 to 128 and values of at most 256 bytes.",
             ));
+        }
+        if !self.max_versions.is_none_or(|kept| (1..=MAX_VERSIONS).contains(&kept)) {
+            return Err(Error::invalid("'max_versions' is 1 to 1,000."));
+        }
+        if !self
+            .delete_after
+            .is_none_or(|seconds| (1..=MAX_DELETE_AFTER).contains(&seconds))
+        {
+            return Err(Error::invalid("'delete_after' is 1 second to 10 years, in seconds."));
         }
         Ok(())
     }

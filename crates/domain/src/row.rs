@@ -137,6 +137,22 @@ pub struct Version {
 }
 
 impl Version {
+    /// What stands in a destroyed version's place: without salt, commitment or ciphertext, under no data key.
+    pub fn destroyed(namespace: NamespaceId, owner: ObjectId, number: i64, rev: RowRev) -> Self {
+        Self {
+            namespace,
+            owner,
+            number,
+            rev,
+            format: FORMAT,
+            payload: PayloadKind::Bytes,
+            epoch: 0,
+            salt: Vec::new(),
+            commitment: Vec::new(),
+            sealed: Vec::new(),
+        }
+    }
+
     /// Over every column; the owner's body keeps it.
     pub fn digest(&self) -> Digest {
         let bytes = Canon::new("strongroom version")

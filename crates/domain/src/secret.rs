@@ -1,12 +1,15 @@
 //! A secret's head and what may become of it. Pure: rows in, a new head out.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metadata::Metadata;
-use crate::{Code, Digest, Error, PrincipalId, Result, Time};
+use crate::metadata::{MAX_VERSIONS, Metadata};
+use crate::{Code, Digest, Error, PrincipalId, Result, RowRev, Time};
+
+mod lifecycle;
 
 pub const CURRENT: &str = "current";
 pub const PREVIOUS: &str = "previous";
@@ -14,8 +17,8 @@ pub const PENDING: &str = "pending";
 
 /// Labels a secret may carry besides the three of ours.
 pub const MAX_USER_LABELS: usize = 16;
-/// Versions a head keeps. Pruning comes with `max_versions`; until then this bounds the row.
-pub const MAX_VERSIONS: usize = 1000;
+/// How long a secret that is pending deletion can be restored, in days; the first is what is meant when nothing is said.
+pub const RECOVERY_DAYS: std::ops::RangeInclusive<u16> = 7..=30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,11 +35,35 @@ pub struct VersionEntry {
     pub id: String,
     /// Of the version's row.
     pub digest: Digest,
+    /// The row's.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub rev: RowRev,
     pub state: State,
     pub created_at: Time,
     pub created_by: PrincipalId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Time>,
+    /// It counts as deleted from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_at: Option<Time>,
+}
+
+fn first() -> RowRev {
+    RowRev::FIRST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(rev: &RowRev) -> bool {
+    *rev == RowRev::FIRST
+}
+
+impl VersionEntry {
+    pub fn state_at(&self, now: Time) -> State {
+        match self.state {
+            State::Live if self.delete_at.is_some_and(|at| at <= now) => State::Deleted,
+            state => state,
+        }
+    }
 }
 
 /// The body of a secret's record.
@@ -49,6 +76,9 @@ pub struct Head {
     pub versions: Vec<VersionEntry>,
     #[serde(default)]
     pub metadata: Metadata,
+    /// Pending deletion: until then it can be restored, after that it is purged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_until: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -85,6 +115,7 @@ impl Head {
             labels: BTreeMap::new(),
             versions: Vec::new(),
             metadata: Metadata::default(),
+            pending_until: None,
             created_at: now,
             updated_at: now,
         }
@@ -114,8 +145,20 @@ impl Head {
         self.versions.iter().find(|entry| entry.id == id)
     }
 
-    /// The live version that `selector` names.
-    pub fn select(&self, selector: &Selector) -> Result<&VersionEntry> {
+    /// Refuses all but a restore while the secret is pending deletion.
+    pub fn check_present(&self) -> Result<()> {
+        match self.pending_until {
+            None => Ok(()),
+            Some(until) => Err(Error::new(
+                Code::PendingDeletion,
+                format!("The secret is pending deletion until {until}."),
+            )),
+        }
+    }
+
+    /// The version that `selector` names, if it is live at `now`.
+    pub fn select(&self, selector: &Selector, now: Time) -> Result<&VersionEntry> {
+        self.check_present()?;
         let number = match selector {
             Selector::Version(number) => *number,
             Selector::Label(label) => *self.labels.get(label.as_ref()).ok_or_else(|| {
@@ -132,7 +175,7 @@ impl Head {
         let entry = self
             .entry(number)
             .ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
-        match entry.state {
+        match entry.state_at(now) {
             State::Live => Ok(entry),
             State::Deleted => Err(Error::new(
                 Code::Deleted,
@@ -155,15 +198,14 @@ impl Head {
         }
     }
 
-    /// Adds a version under the next number and moves its labels there.
-    pub fn put(&mut self, new: NewVersion, now: Time) -> Result<i64> {
-        self.check_cas(new.cas)?;
-        if self.versions.len() >= MAX_VERSIONS {
-            return Err(Error::new(
-                Code::LimitReached,
-                format!("The secret has {MAX_VERSIONS} versions already."),
-            ));
+    /// Adds a version under the next number, moves its labels there and forgets the oldest above `kept`; gives the number
+    /// and what was forgotten. `previous` does not protect a version from that, any other label does.
+    pub fn put(&mut self, new: NewVersion, kept: u32, now: Time) -> Result<(i64, Vec<VersionEntry>)> {
+        self.check_present()?;
+        if self.metadata.cas_required && new.cas.is_none() {
+            return Err(Error::invalid("The secret takes no write without 'cas'."));
         }
+        self.check_cas(new.cas)?;
         let number = self.next;
         self.next += 1;
         self.versions.push(VersionEntry {
@@ -174,16 +216,45 @@ impl Head {
             created_at: now,
             created_by: new.by,
             deleted_at: None,
+            rev: RowRev::FIRST,
+            delete_at: self
+                .metadata
+                .delete_after
+                .map(|seconds| now + Duration::from_secs(seconds)),
         });
         for label in new.labels.unwrap_or_else(|| vec![CURRENT.into()]) {
             self.set_label(&label, number)?;
         }
         self.updated_at = now;
-        Ok(number)
+        Ok((number, self.prune(number, kept)))
+    }
+
+    fn prune(&mut self, newest: i64, kept: u32) -> Vec<VersionEntry> {
+        let kept = self.metadata.max_versions.unwrap_or(kept).min(MAX_VERSIONS) as usize;
+        let protected: BTreeSet<i64> = self
+            .labels
+            .iter()
+            .filter(|(label, _)| *label != PREVIOUS)
+            .map(|(_, number)| *number)
+            .chain([newest])
+            .collect();
+        let mut surplus = self.versions.len().saturating_sub(kept);
+        let forgotten: Vec<VersionEntry> = self
+            .versions
+            .extract_if(.., |entry| {
+                let goes = surplus > 0 && !protected.contains(&entry.number);
+                surplus -= usize::from(goes);
+                goes
+            })
+            .collect();
+        self.labels
+            .retain(|_, number| !forgotten.iter().any(|entry| entry.number == *number));
+        forgotten
     }
 
     /// Moves a label; `previous` goes where `current` was.
     pub fn move_label(&mut self, label: &str, number: i64, now: Time) -> Result<()> {
+        self.check_present()?;
         let entry = self
             .entry(number)
             .ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
@@ -217,6 +288,7 @@ impl Head {
     }
 
     pub fn remove_label(&mut self, label: &str, now: Time) -> Result<()> {
+        self.check_present()?;
         if label == CURRENT {
             return Err(Error::new(
                 Code::Conflict,
@@ -228,37 +300,6 @@ impl Head {
             .ok_or_else(|| Error::new(Code::NotFound, "No version has this label."))?;
         self.updated_at = now;
         Ok(())
-    }
-
-    /// Deletes the current version, recoverably; it keeps its label.
-    pub fn delete_current(&mut self, now: Time) -> Result<i64> {
-        let number = self.select(&Selector::default())?.number;
-        self.set_state(number, State::Deleted, Some(now));
-        self.updated_at = now;
-        Ok(number)
-    }
-
-    /// Undeletes the versions named. One that is live already stays so; one destroyed refuses the whole.
-    pub fn undelete(&mut self, numbers: &[i64], now: Time) -> Result<()> {
-        for number in numbers {
-            match self.entry(*number).map(|entry| entry.state) {
-                None => return Err(Error::new(Code::NotFound, format!("There is no version {number}."))),
-                Some(State::Destroyed) => {
-                    return Err(Error::new(Code::Destroyed, format!("Version {number} is destroyed.")));
-                }
-                Some(State::Live) => {}
-                Some(State::Deleted) => self.set_state(*number, State::Live, None),
-            }
-        }
-        self.updated_at = now;
-        Ok(())
-    }
-
-    fn set_state(&mut self, number: i64, state: State, deleted_at: Option<Time>) {
-        if let Some(entry) = self.versions.iter_mut().find(|entry| entry.number == number) {
-            entry.state = state;
-            entry.deleted_at = deleted_at;
-        }
     }
 }
 
@@ -305,6 +346,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{NamespaceId, ObjectId};
 
     fn new(id: &str) -> NewVersion {
         NewVersion {
@@ -320,7 +362,7 @@ mod tests {
     fn current_and_previous_follow_writes_and_moves() {
         let mut head = Head::new(Time(1));
         for id in ["a", "b", "c"] {
-            head.put(new(id), Time(2)).unwrap();
+            head.put(new(id), 10, Time(2)).unwrap();
         }
         assert_eq!((head.current(), head.labels[PREVIOUS]), (3, 2));
         head.move_label(CURRENT, 1, Time(3)).unwrap();
@@ -330,6 +372,7 @@ mod tests {
                 labels: Some(vec![PENDING.into()]),
                 ..new("d")
             },
+            10,
             Time(4),
         )
         .unwrap();
@@ -340,23 +383,100 @@ mod tests {
         }
     }
 
+    fn blank(entry: &VersionEntry) -> Version {
+        Version::destroyed(NamespaceId([0; 16]), ObjectId([0; 16]), entry.number, entry.rev.next())
+    }
+
+    #[test]
+    fn the_oldest_go_unless_a_label_holds_them() {
+        let mut head = Head::new(Time(1));
+        for at in 1..=3 {
+            assert!(head.put(new(&format!("{at}")), 3, Time(2)).unwrap().1.is_empty());
+        }
+        head.move_label("mine", 1, Time(3)).unwrap();
+        let (number, gone) = head.put(new("4"), 3, Time(4)).unwrap();
+        assert_eq!((number, gone.len(), gone[0].number), (4, 1, 2));
+        head.metadata.max_versions = Some(1);
+        let (_, gone) = head.put(new("5"), 3, Time(5)).unwrap();
+        assert_eq!(gone.iter().map(|entry| entry.number).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(head.labels, BTreeMap::from([("current".into(), 5), ("mine".into(), 1)]));
+    }
+
+    #[test]
+    fn a_version_lives_as_long_as_it_was_told_to() {
+        let mut head = Head::new(Time(0));
+        head.metadata.delete_after = Some(2);
+        head.put(new("a"), 10, Time(0)).unwrap();
+        assert!(head.select(&Selector::default(), Time(1_999_999)).is_ok());
+        assert_eq!(
+            head.select(&Selector::default(), Time(2_000_000)).unwrap_err().code,
+            Code::Deleted
+        );
+        head.undelete(&[1], Time(2_000_001)).unwrap();
+        assert!(head.select(&Selector::default(), Time(i64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn what_is_pending_deletion_takes_nothing_but_a_restore() {
+        let mut head = Head::new(Time(0));
+        head.put(new("a"), 10, Time(0)).unwrap();
+        head.retire(Time(10), Time(1)).unwrap();
+        let refused = |result: Result<()>| assert_eq!(result.unwrap_err().code, Code::PendingDeletion);
+        refused(head.select(&Selector::default(), Time(2)).map(|_| ()));
+        refused(head.put(new("b"), 10, Time(2)).map(|_| ()));
+        refused(head.delete_current(Time(2)).map(|_| ()));
+        refused(head.undelete(&[1], Time(2)));
+        refused(head.destroy(&[1], blank, Time(2)).map(|_| ()));
+        refused(head.move_label("mine", 1, Time(2)));
+        refused(head.remove_label(PREVIOUS, Time(2)));
+        refused(head.retire(Time(20), Time(2)));
+        assert_eq!(head.restore(Time(10)).unwrap_err().code, Code::NotFound);
+        head.restore(Time(9)).unwrap();
+        assert!(head.select(&Selector::default(), Time(9)).is_ok());
+    }
+
+    #[test]
+    fn a_write_without_cas_is_refused_where_it_is_required() {
+        let mut head = Head::new(Time(0));
+        head.metadata.cas_required = true;
+        assert_eq!(head.put(new("a"), 10, Time(0)).unwrap_err().code, Code::InvalidRequest);
+        let with_cas = NewVersion {
+            cas: Some(0),
+            ..new("a")
+        };
+        assert!(head.put(with_cas, 10, Time(0)).is_ok());
+    }
+
     proptest! {
-        /// Whatever is done, numbers never repeat, every label names a kept version, and a stored head reads back the same.
+        /// Whatever is done, numbers never repeat, every label names a kept version, labelled versions are kept, what is
+        /// destroyed stays so, and a stored head reads back the same.
         #[test]
-        fn a_head_stays_sound(steps in proptest::collection::vec((0..5_u8, 0..8_i64), 1..40)) {
+        fn a_head_stays_sound(kept in 1..6_u32, steps in proptest::collection::vec((0..8_u8, 0..12_i64), 1..60)) {
             let mut head = Head::new(Time(0));
+            let mut destroyed = BTreeSet::new();
             for (at, (step, number)) in steps.into_iter().enumerate() {
                 let now = Time(i64::try_from(at).unwrap());
-                let _ = match step {
-                    0 => head.put(new(&format!("id-{at}")), now).map(|_| ()),
-                    1 => head.delete_current(now).map(|_| ()),
-                    2 => head.undelete(&[number], now),
-                    3 => head.move_label(CURRENT, number, now),
-                    _ => head.move_label("mine", number, now),
+                let before = head.clone();
+                let done = match step {
+                    0 | 1 => head.put(new(&format!("id-{at}")), kept, now).map(|_| ()),
+                    2 => head.delete_current(now).map(|_| ()),
+                    3 => head.undelete(&[number], now),
+                    4 => head.move_label(CURRENT, number, now),
+                    5 => head.move_label("mine", number, now),
+                    6 => head.destroy(&[number], blank, now).map(|rows| {
+                        destroyed.extend(rows.iter().map(|row| row.number));
+                    }),
+                    _ => if number % 2 == 0 { head.retire(Time(1000), now) } else { head.restore(now) },
                 };
+                prop_assert!(done.is_ok() || head == before || step == 3 || step == 6);
                 prop_assert!(head.versions.windows(2).all(|pair| pair[0].number < pair[1].number));
                 prop_assert!(head.labels.values().all(|number| head.entry(*number).is_some()));
                 prop_assert!(head.versions.iter().all(|entry| entry.number < head.next));
+                prop_assert!(head.versions.len() <= kept as usize + 3);
+                for number in &destroyed {
+                    prop_assert!(head.entry(*number).is_none_or(|entry| entry.state == State::Destroyed));
+                    prop_assert!(head.select(&Selector::Version(*number), now).is_err());
+                }
             }
             let text = serde_json::to_vec(&head).unwrap();
             prop_assert_eq!(serde_json::from_slice::<Head>(&text).unwrap(), head);

@@ -34,6 +34,11 @@ impl Time {
         self.zoned().strftime("%Y_%m").to_string()
     }
 
+    /// The start of its minute.
+    pub fn minute(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(60_000_000))
+    }
+
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }

@@ -14,7 +14,9 @@ pub(crate) fn status(code: Code) -> StatusCode {
         Code::InvalidRequest | Code::InvalidPath | Code::InvalidPolicy => StatusCode::BAD_REQUEST,
         Code::Unauthenticated | Code::LoginFailed => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
-        Code::NotFound | Code::Deleted | Code::Destroyed | Code::RouteNotFound => StatusCode::NOT_FOUND,
+        Code::NotFound | Code::Deleted | Code::Destroyed | Code::PendingDeletion | Code::RouteNotFound => {
+            StatusCode::NOT_FOUND
+        }
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::CasMismatch | Code::Conflict | Code::ChangeIdReused | Code::LimitReached => StatusCode::CONFLICT,

@@ -50,13 +50,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
                     .to_owned(),
             ),
         };
-        Ok(Self(Request {
-            id: origin.id,
-            dialect: Dialect::Native,
-            source: origin.source.clone(),
-            token: bearer(&parts.headers),
-            change_id,
-        }))
+        let mut request = Request::new(origin.id, Dialect::Native, origin.source.clone());
+        request.token = bearer(&parts.headers);
+        request.change_id = change_id;
+        Ok(Self(request))
     }
 }
 

@@ -15,7 +15,7 @@ use strongroom_broker::Broker;
 use strongroom_domain::audit::Lane;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 17] = [
+const ROUTES: [&str; 18] = [
     "secrets",
     "batch",
     "auth",
@@ -29,6 +29,7 @@ const ROUTES: [&str; 17] = [
     "principals",
     "keys",
     "audit",
+    "reports",
     "health",
     "ready",
     "metrics",

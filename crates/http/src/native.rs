@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod metadata;
 pub(crate) mod policies;
 pub(crate) mod principals;
+pub(crate) mod reports;
 pub(crate) mod roles;
 pub(crate) mod secrets;
 pub(crate) mod versions;

@@ -29,6 +29,7 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
             "/api/v1/secrets/{*path}",
             get(native::secrets::read)
                 .put(native::secrets::write)
+                .patch(native::secrets::patch)
                 .delete(native::secrets::delete),
         ),
         (
@@ -39,7 +40,9 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
             "/api/v1/metadata/{*path}",
             get(native::metadata::read)
                 .put(native::metadata::replace)
-                .patch(native::metadata::patch),
+                .patch(native::metadata::patch)
+                .post(native::metadata::change)
+                .delete(native::metadata::delete),
         ),
         (
             "/api/v1/labels/{*path}",
@@ -49,6 +52,8 @@ fn native() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/api/v1/list/", get(native::list::list)),
         ("/api/v1/list/{*prefix}", get(native::list::list)),
         ("/api/v1/batch", post(native::batch::batch)),
+        ("/api/v1/reports/unused", get(native::reports::unused)),
+        ("/api/v1/reports/stale", get(native::reports::stale)),
         ("/api/v1/policies", get(native::policies::list)),
         (
             "/api/v1/policies/{name}",

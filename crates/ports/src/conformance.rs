@@ -119,6 +119,7 @@ behaviours! { $
         a_listing_holds_to_its_prefix_byte_for_byte
         a_listing_goes_on_after_a_name
         records_of_a_kind_are_found_in_every_namespace
+        records_that_fell_due_come_oldest_first
         a_boot_number_is_taken_once
         sizes_count_rows
     }
@@ -138,6 +139,7 @@ behaviours! { $
         dropping_entries_keeps_the_young_and_the_other_class
         erasing_a_principal_empties_its_clear_columns_alone
         making_partitions_again_changes_nothing
+        the_newest_use_of_a_secret_is_kept
     }
     random {
         random_sequence_1

@@ -63,6 +63,13 @@ pub enum Upkeep {
     Prune { before: Time },
     /// Empties the columns of entries that name a person.
     ErasePrincipal(PrincipalId),
+    /// When secrets were last read; an older time changes nothing.
+    Used {
+        namespace: NamespaceId,
+        secrets: Vec<(ObjectId, Time)>,
+    },
+    /// Forgets when a secret was last read.
+    ForgetUse { namespace: NamespaceId, secret: ObjectId },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +186,17 @@ pub trait Store: Send + Sync {
     fn of_kind(&self, now: Time, kind: Kind) -> Fut<'_, At<Vec<Record>>>;
 
     fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>>;
+
+    /// Records of a kind, in every namespace, that fell due by `now`, oldest first.
+    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>>;
+
+    /// When these secrets were last read; those that never were are left out.
+    fn last_used<'a>(
+        &'a self,
+        now: Time,
+        namespace: NamespaceId,
+        secrets: &'a [ObjectId],
+    ) -> Fut<'a, At<Vec<(ObjectId, Time)>>>;
 
     /// The changes above `since`, at most `limit`.
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>>;

@@ -69,6 +69,19 @@ impl Store for PostgresStore {
         Box::pin(self.records_of_kind(kind))
     }
 
+    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.due_records(now, kind, limit))
+    }
+
+    fn last_used<'a>(
+        &'a self,
+        _now: Time,
+        namespace: NamespaceId,
+        secrets: &'a [ObjectId],
+    ) -> Fut<'a, At<Vec<(ObjectId, Time)>>> {
+        Box::pin(self.find_last_used(namespace, secrets))
+    }
+
     fn version(
         &self,
         _now: Time,

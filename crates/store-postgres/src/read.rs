@@ -167,6 +167,48 @@ impl PostgresStore {
         })
     }
 
+    pub(crate) async fn due_records(&self, now: Time, kind: Kind, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
+        snapshot!(self, transaction, {
+            let rows = sqlx::query_as!(
+                RecordRow,
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record \
+                 WHERE kind = $1 AND due <= $2 ORDER BY due, id LIMIT $3",
+                kind.number(),
+                now.0,
+                i64::from(limit),
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Record::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn find_last_used(
+        &self,
+        namespace: NamespaceId,
+        secrets: &[ObjectId],
+    ) -> Result<At<Vec<(ObjectId, Time)>>, StoreError> {
+        let ids: Vec<&[u8]> = secrets.iter().map(ObjectId::as_slice).collect();
+        snapshot!(self, transaction, {
+            let rows = sqlx::query!(
+                "SELECT secret, used_at FROM strongroom.secret_use WHERE secret = ANY($1::bytea[]) AND namespace = $2",
+                ids as _,
+                namespace.as_slice(),
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            let used = |secret: &[u8], at| {
+                let secret = ObjectId::from_slice(secret).ok_or(StoreError::Malformed("secret_use.secret"))?;
+                Ok((secret, Time(at)))
+            };
+            rows.iter()
+                .map(|row| used(&row.secret, row.used_at))
+                .collect::<Result<_, StoreError>>()?
+        })
+    }
+
     pub(crate) async fn find_version(
         &self,
         namespace: NamespaceId,

@@ -2,7 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 use strongroom_domain::audit::Class;
-use strongroom_domain::{Kind, PrincipalId, Time};
+use strongroom_domain::{Kind, NamespaceId, ObjectId, PrincipalId, Time};
 use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone};
 
 use crate::PostgresStore;
@@ -35,6 +35,8 @@ impl PostgresStore {
             Upkeep::DropEntries { class, before } => self.drop_entries(class, before).await,
             Upkeep::Prune { before } => self.prune(now, before).await,
             Upkeep::ErasePrincipal(principal) => self.erase(principal).await,
+            Upkeep::Used { namespace, secrets } => self.note_uses(namespace, &secrets).await,
+            Upkeep::ForgetUse { namespace, secret } => self.forget_use(namespace, secret).await,
         }
     }
 
@@ -165,6 +167,36 @@ impl PostgresStore {
         .map_err(store_error)?
         .rows_affected();
         Ok(more(ids.max(changes)))
+    }
+
+    async fn note_uses(&self, namespace: NamespaceId, secrets: &[(ObjectId, Time)]) -> Result<UpkeepDone, StoreError> {
+        let ids: Vec<&[u8]> = secrets.iter().map(|(secret, _)| secret.as_slice()).collect();
+        let times: Vec<i64> = secrets.iter().map(|(_, at)| at.0).collect();
+        // In one order, so that two nodes cannot wait for each other.
+        sqlx::query!(
+            "INSERT INTO strongroom.secret_use AS s (namespace, secret, used_at) \
+             SELECT $1, u.secret, u.used_at FROM UNNEST($2::bytea[], $3::bigint[]) AS u(secret, used_at) ORDER BY u.secret \
+             ON CONFLICT (secret, namespace) DO UPDATE SET used_at = GREATEST(s.used_at, excluded.used_at)",
+            namespace.as_slice(),
+            ids as _,
+            &times,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(UpkeepDone::Done)
+    }
+
+    async fn forget_use(&self, namespace: NamespaceId, secret: ObjectId) -> Result<UpkeepDone, StoreError> {
+        sqlx::query!(
+            "DELETE FROM strongroom.secret_use WHERE secret = $1 AND namespace = $2",
+            secret.as_slice(),
+            namespace.as_slice(),
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(UpkeepDone::Done)
     }
 
     async fn erase(&self, principal: PrincipalId) -> Result<UpkeepDone, StoreError> {

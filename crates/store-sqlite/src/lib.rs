@@ -69,6 +69,19 @@ impl Store for SqliteStore {
         Box::pin(self.records_of_kind(now, kind))
     }
 
+    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.due_records(now, kind, limit))
+    }
+
+    fn last_used<'a>(
+        &'a self,
+        now: Time,
+        namespace: NamespaceId,
+        secrets: &'a [ObjectId],
+    ) -> Fut<'a, At<Vec<(ObjectId, Time)>>> {
+        Box::pin(self.find_last_used(now, namespace, secrets))
+    }
+
     fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>> {
         Box::pin(self.find_version(now, namespace, owner, number))
     }

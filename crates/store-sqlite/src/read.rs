@@ -116,6 +116,52 @@ impl SqliteStore {
         })
     }
 
+    pub(crate) async fn due_records(&self, now: Time, kind: Kind, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
+        let kind = kind.number();
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query_as!(
+                RecordRow,
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record \
+                 WHERE kind = ? AND due <= ? ORDER BY due, id LIMIT ?",
+                kind,
+                now.0,
+                limit,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Record::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn find_last_used(
+        &self,
+        now: Time,
+        namespace: NamespaceId,
+        secrets: &[ObjectId],
+    ) -> Result<At<Vec<(ObjectId, Time)>>, StoreError> {
+        let namespace = namespace.as_slice();
+        let ids: Vec<String> = secrets.iter().map(ToString::to_string).collect();
+        let ids = serde_json::to_string(&ids).map_err(|error| StoreError::Unavailable(error.into()))?;
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query!(
+                "SELECT secret, used_at FROM secret_use WHERE namespace = ? AND secret IN (SELECT unhex(value) FROM json_each(?))",
+                namespace,
+                ids,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            let used = |secret: &[u8], at| {
+                let secret = ObjectId::from_slice(secret).ok_or(StoreError::Malformed("secret_use.secret"))?;
+                Ok((secret, Time(at)))
+            };
+            rows.iter()
+                .map(|row| used(&row.secret, row.used_at))
+                .collect::<Result<_, StoreError>>()?
+        })
+    }
+
     pub(crate) async fn find_version(
         &self,
         now: Time,

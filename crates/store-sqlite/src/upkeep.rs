@@ -1,7 +1,7 @@
 //! Upkeep, in transactions small enough that no request waits long behind them.
 
 use strongroom_domain::audit::Class;
-use strongroom_domain::{Kind, PrincipalId, Time};
+use strongroom_domain::{Kind, NamespaceId, ObjectId, PrincipalId, Time};
 use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone};
 
 use crate::SqliteStore;
@@ -27,6 +27,8 @@ impl SqliteStore {
             Upkeep::DropEntries { class, before } => self.drop_entries(class, before).await,
             Upkeep::Prune { before } => self.prune(self.time(now), before).await,
             Upkeep::ErasePrincipal(principal) => self.erase(principal).await,
+            Upkeep::Used { namespace, secrets } => self.note_uses(namespace, &secrets).await,
+            Upkeep::ForgetUse { namespace, secret } => self.forget_use(namespace, secret).await,
         }
     }
 
@@ -102,6 +104,42 @@ impl SqliteStore {
             .map_err(store_error)?
             .rows_affected();
             Ok(more(ids.max(changes)))
+        })
+        .await
+    }
+
+    async fn note_uses(&self, namespace: NamespaceId, secrets: &[(ObjectId, Time)]) -> Result<UpkeepDone, StoreError> {
+        let namespace = namespace.as_slice();
+        let rows: Vec<(String, i64)> = secrets.iter().map(|(secret, at)| (secret.to_string(), at.0)).collect();
+        let rows = serde_json::to_string(&rows).map_err(|error| StoreError::Unavailable(error.into()))?;
+        self.on_writer(async |connection| {
+            sqlx::query!(
+                "INSERT INTO secret_use (namespace, secret, used_at) \
+                 SELECT ?, unhex(value ->> 0), value ->> 1 FROM json_each(?) WHERE true \
+                 ON CONFLICT DO UPDATE SET used_at = max(used_at, excluded.used_at)",
+                namespace,
+                rows,
+            )
+            .execute(connection)
+            .await
+            .map_err(store_error)?;
+            Ok(UpkeepDone::Done)
+        })
+        .await
+    }
+
+    async fn forget_use(&self, namespace: NamespaceId, secret: ObjectId) -> Result<UpkeepDone, StoreError> {
+        let (namespace, secret) = (namespace.as_slice(), secret.as_slice());
+        self.on_writer(async |connection| {
+            sqlx::query!(
+                "DELETE FROM secret_use WHERE namespace = ? AND secret = ?",
+                namespace,
+                secret,
+            )
+            .execute(connection)
+            .await
+            .map_err(store_error)?;
+            Ok(UpkeepDone::Done)
         })
         .await
     }

@@ -97,6 +97,11 @@ pub const SETTINGS: &[Setting] = &[
         Some("65536"),
         "The largest value taken: up to 1048576 bytes.",
     ),
+    setting(
+        "limits.versions",
+        Some("10"),
+        "Versions kept of a secret whose metadata do not say how many: 1 to 1000.",
+    ),
     setting("limits.connections", Some("10000"), "Open connections."),
     setting(
         "limits.header_seconds",
@@ -354,6 +359,7 @@ impl Config {
             audit_deadline: reader.millis("audit.deadline_ms", 50..=10_000),
             audit_queue: reader.size("audit.queue", 16..=1_000_000),
             payload_bytes: reader.size("limits.payload_bytes", 1..=1_048_576),
+            max_versions: u32::try_from(reader.size("limits.versions", 1..=1000)).unwrap_or(1000),
             secret_cache_bytes: reader.number("cache.secret_bytes", 0..=1 << 40),
             session_cache: reader.size("cache.sessions", 16..=10_000_000),
             poll: (!poll.is_zero()).then_some(poll),

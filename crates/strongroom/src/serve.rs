@@ -30,6 +30,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
+        self.broker.flush().await;
     }
 }
 

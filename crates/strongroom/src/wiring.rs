@@ -1,17 +1,21 @@
 //! From configuration to a running broker.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use strongroom_broker::Broker;
 use strongroom_crypto::RootKey;
-use strongroom_domain::{Code, Error};
+use strongroom_domain::Code;
 use strongroom_ports::{Store, StoreError};
 use strongroom_store_postgres::PostgresStore;
 use strongroom_store_sqlite::SqliteStore;
 
 use crate::config::{Config, StoreChoice};
 use crate::system::{SystemClock, SystemEntropy};
+
+/// How long a database that was reached, and now restarts or is busy, is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A sentence for the operator.
 pub(crate) fn explain(error: &StoreError) -> String {
@@ -35,11 +39,19 @@ pub async fn open_store(choice: &StoreChoice) -> Result<Arc<dyn Store>, String> 
 }
 
 pub async fn open_broker(config: &Config, store: Arc<dyn Store>, root_key: &RootKey) -> Result<Broker, String> {
-    let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
-    Broker::open(store, clock, entropy, root_key, config.settings.clone())
-        .await
-        .map_err(|error: Error| match error.code {
-            Code::Uninitialised => format!("{}. {}", error.detail, error.code.help()),
-            _ => error.detail,
-        })
+    let began = Instant::now();
+    loop {
+        let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
+        match Broker::open(store.clone(), clock, entropy, root_key, config.settings.clone()).await {
+            Ok(broker) => return Ok(broker),
+            Err(error) if error.code == Code::StoreUnavailable && began.elapsed() < PATIENCE => {
+                tracing::warn!(?error, "the database does not answer yet");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) if error.code == Code::Uninitialised => {
+                return Err(format!("{}. {}", error.detail, error.code.help()));
+            }
+            Err(error) => return Err(error.detail),
+        }
+    }
 }

@@ -46,6 +46,7 @@ numbered! {
         PolicyRead = 6, "policy.read";
         RoleRead = 7, "role.read";
         ClientRead = 8, "client.read";
+        ReportRead = 9, "report.read";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
         SecretUndelete = 22, "secret.undelete";
@@ -53,6 +54,11 @@ numbered! {
         LabelRemove = 24, "label.remove";
         MetadataWrite = 25, "metadata.write";
         SecretImport = 26, "secret.import";
+        SecretPatch = 27, "secret.patch";
+        SecretDestroy = 28, "secret.destroy";
+        SecretRetire = 29, "secret.retire";
+        SecretRestore = 30, "secret.restore";
+        SecretPurge = 31, "secret.purge";
         PolicyWrite = 40, "policy.write";
         PolicyDelete = 41, "policy.delete";
         RoleWrite = 42, "role.write";

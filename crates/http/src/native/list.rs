@@ -1,5 +1,7 @@
 use axum::extract::State;
-use strongroom_api::list::{Item, ListQuery, Listing};
+use strongroom_api::list::{self, Item, ListQuery};
+use strongroom_broker::{ListFilter, Listing};
+use strongroom_domain::Error;
 
 use crate::App;
 use crate::answer::{Answer, ok};
@@ -11,11 +13,24 @@ pub(crate) async fn list(
     Folder(prefix): Folder,
     Asked(query): Asked<ListQuery>,
 ) -> Answer {
-    let after = query.cursor.unwrap_or_default();
-    let page = app
-        .broker
-        .list(&request, &prefix, query.recursive, &after, page_limit(query.limit)?)
-        .await?;
+    let tag = match query.tag.as_deref().map(|tag| tag.split_once(':')) {
+        None => None,
+        Some(Some((key, value))) => Some((key.to_owned(), value.to_owned())),
+        Some(None) => return Err(Error::invalid("'tag' is 'key:value'.").into()),
+    };
+    let asked = Listing {
+        prefix: prefix.clone(),
+        recursive: query.recursive,
+        filter: ListFilter {
+            text: query.q,
+            secret_type: query.secret_type,
+            owner: query.owner,
+            tag,
+        },
+        after: query.cursor.unwrap_or_default(),
+        limit: page_limit(query.limit)?,
+    };
+    let page = app.broker.list(&request, &asked).await?;
     let items = page
         .items
         .into_iter()
@@ -27,7 +42,7 @@ pub(crate) async fn list(
             updated_at: item.updated_at,
         })
         .collect();
-    ok(&Listing {
+    ok(&list::Listing {
         prefix: prefix.as_str().to_owned(),
         items,
         next_cursor: page.next,

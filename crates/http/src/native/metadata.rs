@@ -1,12 +1,12 @@
 use axum::extract::State;
-use strongroom_api::metadata::{Describe, Described, Patch};
+use strongroom_api::metadata::{Action, ChangeSecret, DeleteQuery, Describe, Described, Patch, Retired};
 use strongroom_broker::MetadataView;
 use strongroom_domain::Error;
 
 use crate::App;
-use crate::answer::{Answer, ok};
+use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
-use crate::call::{Call, Path};
+use crate::call::{Asked, Call, Path};
 
 fn shown(view: MetadataView) -> Described {
     Described {
@@ -15,6 +15,11 @@ fn shown(view: MetadataView) -> Described {
         secret_type: view.metadata.secret_type,
         owner: view.metadata.owner,
         tags: view.metadata.tags,
+        max_versions: view.metadata.max_versions,
+        cas_required: view.metadata.cas_required,
+        delete_after: view.metadata.delete_after,
+        pending_until: view.pending_until,
+        last_used_at: view.last_used_at,
         current_version: view.current_version,
         created_at: view.created_at,
         updated_at: view.updated_at,
@@ -45,4 +50,35 @@ pub(crate) async fn patch(
     ok(&shown(
         app.broker.patch_metadata(&request, &path, &fingerprint, patch).await?,
     ))
+}
+
+pub(crate) async fn change(
+    State(app): State<App>,
+    Call(request): Call,
+    Path(path): Path,
+    Json(body): Json<ChangeSecret>,
+) -> Answer {
+    match body.action {
+        Action::Restore => app.broker.restore(&request, &path).await?,
+    }
+    no_content()
+}
+
+pub(crate) async fn delete(
+    State(app): State<App>,
+    Call(request): Call,
+    Path(path): Path,
+    Asked(query): Asked<DeleteQuery>,
+) -> Answer {
+    match (query.purge, query.recovery_days) {
+        (true, Some(_)) => Err(Error::invalid("Give 'purge' or 'recovery_days', not both.").into()),
+        (true, None) => {
+            app.broker.purge(&request, &path).await?;
+            no_content()
+        }
+        (false, days) => ok(&Retired {
+            path: path.to_string(),
+            pending_until: app.broker.retire(&request, &path, days).await?,
+        }),
+    }
 }

@@ -1,6 +1,6 @@
 use axum::extract::State;
 use strongroom_api::With;
-use strongroom_api::secrets::{About, Deleted, ReadQuery, WriteSecret, Written};
+use strongroom_api::secrets::{About, Deleted, PatchSecret, ReadQuery, WriteSecret, Written};
 use strongroom_broker::{PutSecret, SecretValue};
 use strongroom_domain::secret::Selector;
 use strongroom_domain::{Error, Result};
@@ -59,13 +59,32 @@ pub(crate) async fn write(
         unless_same: false,
     };
     let written = app.broker.put(&request, put).await?;
-    let answer = Written {
+    let fresh = written.fresh;
+    let answer = wrote(written);
+    if fresh { created(&answer) } else { ok(&answer) }
+}
+
+fn wrote(written: strongroom_broker::Written) -> Written {
+    Written {
         path: written.path,
         version: written.version,
         id: written.id,
         created_at: written.created_at,
+    }
+}
+
+pub(crate) async fn patch(
+    State(app): State<App>,
+    Call(request): Call,
+    Path(path): Path,
+    Json(body): Json<PatchSecret>,
+) -> Answer {
+    let patch = strongroom_broker::PatchSecret {
+        path,
+        patch: body.payload.try_into()?,
+        cas: body.fields.cas,
     };
-    if written.fresh { created(&answer) } else { ok(&answer) }
+    ok(&wrote(app.broker.patch(&request, patch).await?))
 }
 
 pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {

@@ -7,7 +7,7 @@ use crate::answer::{Answer, ok};
 use crate::body::Json;
 use crate::call::{Call, Path};
 
-/// Versions one call undeletes.
+/// Versions one call undeletes or destroys.
 const MAX_VERSIONS: usize = 100;
 
 pub(crate) async fn history(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {
@@ -19,11 +19,12 @@ pub(crate) async fn history(State(app): State<App>, Call(request): Call, Path(pa
         .map(|entry| Version {
             version: entry.number,
             id: entry.id.clone(),
-            state: entry.state,
+            state: entry.state_at(app.broker.now()),
             labels: head.labels_of(entry.number),
             created_at: entry.created_at,
             created_by: entry.created_by,
             deleted_at: entry.deleted_at,
+            delete_at: entry.delete_at,
         })
         .collect();
     ok(&History {
@@ -45,6 +46,7 @@ pub(crate) async fn change(
     }
     match body.action {
         Action::Undelete => app.broker.undelete(&request, &path, &body.versions).await?,
+        Action::Destroy => app.broker.destroy(&request, &path, &body.versions).await?,
     }
     ok(&Changed {
         path: path.to_string(),

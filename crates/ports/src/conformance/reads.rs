@@ -4,7 +4,7 @@ use strongroom_domain::audit::Lane;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Kind, ObjectId, Record};
 
-use super::fixtures::{HERE, START, THERE, insert, record, secret};
+use super::fixtures::{HERE, START, THERE, insert, record, seconds, secret};
 use super::writer::{Writer, keep_up};
 use crate::{BootRow, Store, Upkeep, UpkeepDone};
 
@@ -269,4 +269,32 @@ pub(super) async fn sizes_count_rows(store: &dyn Store) {
     let sizes = store.sizes(START).await.unwrap().value;
     assert_eq!((sizes.records, sizes.versions), (2, 3));
     assert!(sizes.database_bytes >= 0);
+}
+
+pub(super) async fn records_that_fell_due_come_oldest_first(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    let due = |kind, id, name: &str, due| Record {
+        due,
+        ..record(kind, id, name)
+    };
+    let elsewhere = Record {
+        namespace: THERE,
+        ..due(Kind::Secret, 5, "elsewhere", Some(START - seconds(2)))
+    };
+    writer
+        .given(&[
+            due(Kind::Secret, 1, "now", Some(START)),
+            due(Kind::Secret, 2, "old", Some(START - seconds(9))),
+            due(Kind::Secret, 3, "later", Some(START + seconds(1))),
+            due(Kind::Secret, 4, "never", None),
+            due(Kind::Client, 1, "client", Some(START - seconds(9))),
+            elsewhere,
+        ])
+        .await;
+    for limit in [1, 2, 100] {
+        let found = store.due(START, Kind::Secret, limit).await.unwrap().value;
+        let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
+        let all = ["old", "elsewhere", "now"];
+        assert_eq!(names, all[..all.len().min(limit.into())]);
+    }
 }

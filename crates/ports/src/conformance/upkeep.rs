@@ -1,10 +1,10 @@
 //! Upkeep removes what it names, and nothing else.
 
 use strongroom_domain::audit::{Class, Entry, Lane, StoredEntry};
-use strongroom_domain::{Kind, Moved, PrincipalId, Record, Revision};
+use strongroom_domain::{Kind, Moved, ObjectId, PrincipalId, Record, Revision, Time};
 
 use super::contents::Contents;
-use super::fixtures::{START, days, record, seconds, seen};
+use super::fixtures::{HERE, START, THERE, days, record, seconds, seen};
 use super::writer::{Writer, keep_up};
 use crate::{AuditFilter, Store, Upkeep, UpkeepDone};
 
@@ -220,4 +220,35 @@ pub(super) async fn making_partitions_again_changes_nothing(store: &dyn Store) {
         assert_eq!(keep_up(store, now, Upkeep::MakePartitions).await, UpkeepDone::Done);
         assert_eq!(Contents::of(store, now).await, before);
     }
+}
+
+pub(super) async fn the_newest_use_of_a_secret_is_kept(store: &dyn Store) {
+    let secret = |id| ObjectId([id; 16]);
+    let used = |namespace, secrets: &[(u8, Time)]| Upkeep::Used {
+        namespace,
+        secrets: secrets.iter().map(|(id, at)| (secret(*id), *at)).collect(),
+    };
+    let later = START + seconds(60);
+    for work in [
+        used(HERE, &[(2, START), (1, START)]),
+        used(HERE, &[(1, later), (2, START - seconds(60))]),
+        used(THERE, &[(3, START)]),
+        used(HERE, &[]),
+    ] {
+        assert_eq!(keep_up(store, START, work).await, UpkeepDone::Done);
+    }
+    let uses = async |namespace| {
+        let ids = [secret(1), secret(2), secret(3), secret(4)];
+        let mut found = store.last_used(START, namespace, &ids).await.unwrap().value;
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(uses(HERE).await, [(secret(1), later), (secret(2), START)]);
+    assert_eq!(uses(THERE).await, [(secret(3), START)]);
+    let forget = Upkeep::ForgetUse {
+        namespace: HERE,
+        secret: secret(1),
+    };
+    keep_up(store, START, forget).await;
+    assert_eq!(uses(HERE).await, [(secret(2), START)]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::harness::{Api, On, Store};
+use crate::harness::{Api, KEEP_ALL, On, Store};
 
 /// Sends a write and closes at once, so that the server drops the request while its change is still on its way.
 async fn put_and_leave(port: u16, token: String, path: &str, length: usize) {
@@ -23,7 +23,7 @@ async fn put_and_leave(port: u16, token: String, path: &str, length: usize) {
 /// Every write that was acknowledged is there whole, under its own number, however many clients left in between.
 async fn writers_that_leave_break_nothing(on: On) {
     let store = Store::fresh(on);
-    let server = store.dev(&[]);
+    let server = store.dev(&[KEEP_ALL]);
     let root = Api::new(&server, store.root_token());
     let token = store.root_token();
     let mut acknowledged = Vec::new();

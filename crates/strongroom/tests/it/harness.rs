@@ -18,6 +18,9 @@ pub(crate) enum On {
     Postgres,
 }
 
+/// For tests that read every version they wrote.
+pub(crate) const KEEP_ALL: (&str, &str) = ("STRONGROOM_LIMITS_VERSIONS", "1000");
+
 /// What a server keeps its rows in; dropped after every server on it.
 pub(crate) struct Store {
     pub(crate) on: On,

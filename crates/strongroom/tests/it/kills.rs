@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use strongroom_testkit::{Cluster, scale};
 use tokio::task::JoinHandle;
 
-use crate::harness::{Api, On, Store};
+use crate::harness::{Api, KEEP_ALL, On, Store};
 use ledger::{Dice, Outcome, Tally, Write, check, send};
 
 const WRITERS: usize = 32;
@@ -71,7 +71,7 @@ async fn write_on(api: Api, folder: String, mut dice: Dice, stop: Arc<AtomicBool
 async fn server_kills(on: On) {
     let mut dice = Dice::seeded();
     let store = Store::fresh(on);
-    let mut server = store.dev(&[]);
+    let mut server = store.dev(&[KEEP_ALL]);
     let mut tally = Tally::default();
     for round in 0..rounds(KILLS) {
         let folder = format!("kills/{round:04}");
@@ -79,7 +79,7 @@ async fn server_kills(on: On) {
         tokio::time::sleep(dice.millis(50, 400)).await;
         server.kill9();
         let writes = load.stop().await;
-        server = store.dev(&[]);
+        server = store.dev(&[KEEP_ALL]);
         check(&Api::new(&server, store.root_token()), &folder, &writes, &mut tally).await;
         tally.kills += 1;
     }
@@ -93,7 +93,7 @@ async fn postgres_kills() {
     let mut dice = Dice::seeded();
     let mut cluster = Cluster::start();
     let store = Store::at(cluster.create_database("kills"));
-    let server = store.dev(&[]);
+    let server = store.dev(&[KEEP_ALL]);
     let api = Api::new(&server, store.root_token());
     let mut tally = Tally::default();
     for round in 0..rounds(KILLS / 2.0) {

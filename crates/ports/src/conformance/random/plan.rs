@@ -95,7 +95,15 @@ impl Plan {
             }
             76..84 => Call::Upkeep(self.upkeep()),
             84..88 => Call::Find(self.keys()),
-            88..92 => self.list(),
+            88..90 => self.list(),
+            90 => Call::Due {
+                kind: self.dice.pick(&KINDS),
+                limit: self.dice.pick(&[1, 2, 100]),
+            },
+            91 => Call::LastUsed {
+                namespace: self.dice.pick(&NAMESPACES),
+                secret: self.secret(),
+            },
             92..95 => Call::Touches {
                 since: self.since(top),
                 limit: self.dice.pick(&[1, 3, 1_000]),
@@ -264,9 +272,13 @@ impl Plan {
         }
     }
 
+    fn secret(&mut self) -> ObjectId {
+        ObjectId([self.dice.pick(&[1, 2, 3]); 16])
+    }
+
     fn upkeep(&mut self) -> Upkeep {
         let before = self.now - seconds(self.dice.below(120));
-        match self.dice.below(5) {
+        match self.dice.below(8) {
             0 => Upkeep::Boot(BootRow {
                 boot: 1 + i64::try_from(self.dice.below(6)).unwrap(),
                 node: "node".into(),
@@ -279,6 +291,14 @@ impl Plan {
                 before,
             },
             3 => Upkeep::Prune { before },
+            4 => Upkeep::Used {
+                namespace: self.dice.pick(&NAMESPACES),
+                secrets: vec![(self.secret(), self.now - seconds(self.dice.below(100)))],
+            },
+            5 => Upkeep::ForgetUse {
+                namespace: self.dice.pick(&NAMESPACES),
+                secret: self.secret(),
+            },
             _ => Upkeep::ErasePrincipal(self.dice.pick(&PRINCIPALS)),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use strongroom_domain::audit::{Lane, SealedBatch};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Change, Fence, Kind, NamespaceId, Outcome, Record, Revision, Time};
+use strongroom_domain::{Change, Fence, Kind, NamespaceId, ObjectId, Outcome, Record, Revision, Time};
 
 use crate::conformance::contents::show_record;
 use crate::conformance::writer::keep_up;
@@ -42,6 +42,14 @@ pub(super) enum Call {
         prefix: String,
         after: String,
         limit: u16,
+    },
+    Due {
+        kind: Kind,
+        limit: u16,
+    },
+    LastUsed {
+        namespace: NamespaceId,
+        secret: ObjectId,
     },
     Touches {
         since: Revision,
@@ -97,6 +105,10 @@ impl Step {
                 after,
                 limit,
             } => show_records(&store.list(now, *namespace, *kind, prefix, after, *limit).await.unwrap()),
+            Call::Due { kind, limit } => show_records(&store.due(now, *kind, *limit).await.unwrap()),
+            Call::LastUsed { namespace, secret } => {
+                show_at(store.last_used(now, *namespace, &[*secret]).await.unwrap())
+            }
             Call::Touches { since, limit } => show_at(store.touches(now, *since, *limit).await.unwrap()),
             Call::Entries(filter) => show_at(store.entries(now, filter).await.unwrap()),
         }

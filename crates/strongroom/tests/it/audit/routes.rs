@@ -54,14 +54,21 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
     };
     let same = |route, path: &str, body, action, about: &str| case(route, path, body, action, [about, about]);
     let metadata = |owner| Some(json!({"owner": owner}));
-    let undelete = json!({"action": "undelete", "versions": [1]});
+    let undelete = json!({"action": "undelete", "versions": [2]});
     let batch = json!({"reads": [{"path": "all/x"}]});
     vec![
         same(
             "PUT secrets/{*path}",
             "secrets/all/x",
-            Some(json!({"value": "v"})),
+            Some(json!({"data": {"a": 1}})),
             "secret.write",
+            "all/x",
+        ),
+        same(
+            "PATCH secrets/{*path}",
+            "secrets/all/x",
+            Some(json!({"data": {"b": 2}})),
+            "secret.patch",
             "all/x",
         ),
         same("GET secrets/{*path}", "secrets/all/x", None, "secret.read", "all/x"),
@@ -100,6 +107,28 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             metadata("b"),
             "metadata.write",
             "all/x",
+        ),
+        same(
+            "DELETE metadata/{*path}",
+            "metadata/all/x",
+            None,
+            "secret.retire",
+            "all/x",
+        ),
+        same(
+            "POST metadata/{*path}",
+            "metadata/all/x",
+            Some(json!({"action": "restore"})),
+            "secret.restore",
+            "all/x",
+        ),
+        same("GET reports/unused", "reports/unused", None, "report.read", "unused"),
+        same(
+            "GET reports/stale",
+            "reports/stale?days=1",
+            None,
+            "report.read",
+            "stale",
         ),
         same(
             "PUT labels/{*path}",

@@ -124,6 +124,14 @@ impl Canaries {
             .await,
             201
         );
+        let patched = self.next();
+        let patch = json!({ "data": { "patched": patched } }).to_string();
+        assert_eq!(
+            self.raw("patch data", "PATCH", &format!("secrets/{path}"), patch).await,
+            200
+        );
+        let mut data = data;
+        data["patched"] = patched.into();
         self.stored.push((path, "data", data));
         let bytes = self.next();
         let (path, bytes) = (self.path("bytes"), BASE64.encode(bytes.as_bytes()));

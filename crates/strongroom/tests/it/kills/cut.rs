@@ -7,7 +7,7 @@ use std::time::Duration;
 use strongroom_testkit::{Direction, Proxy, run_sql};
 
 use super::ledger::{Dice, Outcome, Stored, Write, repeat, send};
-use crate::harness::{Api, On, Store};
+use crate::harness::{Api, KEEP_ALL, On, Store};
 
 /// Cuts spread over the whole write, and cuts at each byte around its end, where the COMMIT is.
 const SPREAD: u64 = 36;
@@ -39,6 +39,7 @@ async fn commit_cut() {
     let mut dice = Dice::seeded();
     let (store, proxy, _) = behind_proxy();
     let server = store.dev(&[
+        KEEP_ALL,
         ("STRONGROOM_CACHE_POLL_MS", "0"),
         ("STRONGROOM_AUDIT_DEADLINE_MS", "400"),
     ]);
@@ -124,6 +125,7 @@ async fn anothers_batch_confirms_nothing() {
     let mut dice = Dice::seeded();
     let (store, proxy, direct) = behind_proxy();
     let server = store.dev(&[
+        KEEP_ALL,
         ("STRONGROOM_CACHE_POLL_MS", "0"),
         ("STRONGROOM_AUDIT_DEADLINE_MS", "1500"),
     ]);
