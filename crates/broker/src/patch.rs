@@ -59,7 +59,7 @@ impl Broker {
                 unless_same: false,
             };
             put.check(self.0.settings.payload_bytes)?;
-            match self.add_version(&attempt, &put, Some(&old))? {
+            match self.add_version(&attempt, Action::SecretPatch, &put, Some(&old))? {
                 Put::Write(decision) => Ok(Decided::Write(decision)),
                 Put::Same(written) => Ok(Decided::Nothing(written)),
             }

@@ -195,11 +195,17 @@ impl Broker {
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
         }
-        self.add_version(attempt, put, old)
+        self.add_version(attempt, Action::SecretWrite, put, old)
     }
 
     /// What a put writes, once it is allowed and needed.
-    pub(crate) fn add_version(&self, attempt: &Attempt, put: &PutSecret, old: Option<&Checked<Head>>) -> Result<Put> {
+    pub(crate) fn add_version(
+        &self,
+        attempt: &Attempt,
+        action: Action,
+        put: &PutSecret,
+        old: Option<&Checked<Head>>,
+    ) -> Result<Put> {
         let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
         let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
         let blank = Keys::blank_version(self.0.namespace, owner, head.next);
@@ -232,9 +238,9 @@ impl Broker {
         Ok(Put::Write(Decision {
             fresh: fresh.into_iter().collect(),
             writes,
-            touches: vec![touch(key, Action::SecretWrite, Some(number))],
+            touches: vec![touch(key, action, Some(number))],
             effects: vec![Effect {
-                action: Action::SecretWrite,
+                action,
                 path: put.path.to_string(),
                 version: Some(number),
                 digest: Some(digest),

@@ -346,7 +346,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{NamespaceId, ObjectId};
+    use crate::{NamespaceId, ObjectId, Version};
 
     fn new(id: &str) -> NewVersion {
         NewVersion {

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 use crate::client::{self, Common, Verb};
 use crate::config::{Config, RootKeySource, Sources, StoreChoice};
-use crate::serve::{start, wait_for_stop};
+use crate::serve::{StopSignals, start};
 use crate::wiring::{open_broker, open_store};
 use crate::{dev, logging, migrate, operator};
 
@@ -213,11 +213,12 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
     let config = Config::check(&sources, Vec::new()).map_err(mistakes)?;
     logging::start(&config.log);
     let running = dev::run(&config, &args.data_dir, &config.store).await?;
+    let stop = StopSignals::catch()?;
     println!(
         "{}",
         dev::examples(&format!("http://{}", running.address), &args.data_dir)
     );
-    wait_for_stop().await?;
+    stop.wait().await;
     running.stop().await;
     Ok(())
 }
@@ -233,8 +234,9 @@ async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
     let store = open_store(&config.store).await?;
     let running = start(&config, open_broker(&config, store, &root_key).await?).await?;
     drop(root_key);
+    let stop = StopSignals::catch()?;
     tracing::info!(address = %running.address, "serving");
-    wait_for_stop().await?;
+    stop.wait().await;
     tracing::info!("stopping");
     running.stop().await;
     Ok(())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_broker::Broker;
 use strongroom_http::{App, Metrics, Served, metrics_router, router, serve};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -85,13 +85,26 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
     })
 }
 
-/// Returns when the process is told to stop.
-pub async fn wait_for_stop() -> Result<(), String> {
-    let signals = |kind| signal(kind).map_err(|error| format!("Signals cannot be handled: {error}."));
-    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that tell the process to stop, caught from the moment this is made: before anybody is told that it serves.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub fn catch() -> Result<Self, String> {
+        let signals = |kind| signal(kind).map_err(|error| format!("Signals cannot be handled: {error}."));
+        Ok(Self {
+            terminate: signals(SignalKind::terminate())?,
+            interrupt: signals(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    pub async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
