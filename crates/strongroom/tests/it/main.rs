@@ -28,6 +28,8 @@ mod ledger;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod sql;
