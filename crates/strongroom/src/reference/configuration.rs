@@ -4,14 +4,14 @@ use super::{begin, code, head, row};
 use crate::config::{SETTINGS, Setting};
 
 const INTRODUCTION: &str = "\
-The settings of `strongroom server`, `migrate`, `config` and `operator`. Four places are read, and a later one wins: the
-default, the file that `--config` or `STRONGROOM_CONFIG` names (TOML), the environment, and `--set NAME=VALUE`. `dev` reads
-the environment alone.
+The settings of `strongroom server`, `migrate`, `config` and `operator`. Four places are read, and a later one wins:
+the default, the file that `--config` or `STRONGROOM_CONFIG` names (TOML), the environment, and `--set NAME=VALUE`.
+`dev` reads the environment alone.
 
-A setting with a second variable, `…_FILE`, is a **secret**. It can be given as the path of a file that holds it: by that
-variable, or as `NAME_file` in the configuration file. It is refused behind `--set`, since others can see a command line. `strongroom config check` tells every
-mistake of a configuration at once. What goes with what stands in the
-[administrator's guide](ADMINISTRATION.md#configure).
+A setting with a second variable, `…_FILE`, is a **secret**. It can be given as the path of a file that holds it: by
+that variable, or as `NAME_file` in the configuration file. It is refused behind `--set`, since others can see a
+command line. `strongroom config check` tells every mistake of a configuration at once. What goes with what stands in
+the [administrator's guide](ADMINISTRATION.md#configure).
 
 ";
 

@@ -7,13 +7,14 @@ use strongroom_domain::Code;
 use super::{begin, code, head, row};
 
 const INTRODUCTION: &str = "\
-A refusal of the native API is `application/problem+json` (RFC 9457). It has `code`, `title` (the cause, in a few words),
-`detail` (what is wrong here), `help` (what to do), `status`, `request_id`, and `type`, which is `urn:strongroom:error:` and
-the code. Codes are stable: a program may decide by them. Numbers stand in stored audit entries. Neither is used twice.
+A refusal of the native API is `application/problem+json` (RFC 9457). It has `code`, `title` (the cause, in a few
+words), `detail` (what is wrong here), `help` (what to do), `status`, `request_id`, and `type`, which is
+`urn:strongroom:error:` and the code. Codes are stable: a program may decide by them. Numbers stand in stored audit
+entries. Neither is used twice.
 
 A refusal with 503 has the header `Retry-After`. What the HTTP library refuses before there is a request (a malformed
-request line, headers that are too long) has an empty body and status 400, 414 or 431. A head that does not arrive in time
-ends the connection.
+request line, headers that are too long) has an empty body and status 400, 414 or 431. A head that does not arrive in
+time ends the connection.
 
 ";
 

@@ -11,16 +11,16 @@ use crate::config::{Config, Sources};
 use crate::dev;
 
 const INTRODUCTION: &str = "\
-What a scrape of `/metrics` shows, in Prometheus' text format. Labels come from closed sets: no path, name or id is ever one.
-Counts start at 0 with the process. Metrics of the process itself (`process_…`) stand beside these. What to watch and what to
-alert on stands in the [administrator's guide](ADMINISTRATION.md#monitoring).
+What a scrape of `/metrics` shows, in Prometheus' text format. Labels come from closed sets: no path, name or id is
+ever one. Counts start at 0 with the process. Metrics of the process itself (`process_…`) stand beside these. What to
+watch and what to alert on stands in the [administrator's guide](ADMINISTRATION.md#monitoring).
 
 ";
 
 const LABELS: &str = "
-`route` is the first word behind `/api/v1/`, or the exempt route's name; `none` is a request that met no route. `lane` is a way
-into the audit log: `reads` for reads, also of what is not there, `changes` for changes that were made, `events` for logins,
-denials and changes that were refused.
+`route` is the first word behind `/api/v1/`, or the exempt route's name; `none` is a request that met no route. `lane`
+is a way into the audit log: `reads` for reads, also of what is not there, `changes` for changes that were made,
+`events` for logins, denials and changes that were refused.
 ";
 
 /// Its values are not listed: they change with each release.
