@@ -15,7 +15,7 @@ use strongroom_domain::{
     Change, Digest, Error, Kind, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Result, Revision, Row, RowRev,
     Time, Write,
 };
-use strongroom_ports::{Clock, Entropy, Store, StoreError, Verdict};
+use strongroom_ports::{Clock, Entropy, Store, StoreError, Upkeep, Verdict};
 
 use crate::authenticate::SERVICE_TOKEN_PREFIX;
 use crate::rows::{store_failed, touch};
@@ -88,6 +88,8 @@ pub async fn initialise(
     {
         return Ok(Initialised::Before);
     }
+    // Before the first entry, which would else lie in the default partition and keep its month's from being made.
+    store.upkeep(now, Upkeep::MakePartitions).await.map_err(store_failed)?;
     let namespace = NamespaceId(entropy.bytes());
     let keys = Keys::generate(namespace, now, &|| entropy.bytes()).map_err(Error::internal)?;
     let maker = Maker {

@@ -9,7 +9,7 @@ use strongroom_api::problem::CONTENT_TYPE;
 use strongroom_domain::{Code, Error};
 
 /// What the native API answers each code with.
-pub(crate) fn status(code: Code) -> StatusCode {
+pub fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidRequest | Code::InvalidPath | Code::InvalidPolicy => StatusCode::BAD_REQUEST,
         Code::Unauthenticated | Code::LoginFailed => StatusCode::UNAUTHORIZED,

@@ -11,6 +11,7 @@ mod native;
 mod router;
 mod server;
 
+pub use answer::status;
 pub use metrics::Metrics;
 pub use router::{metrics_router, router};
 pub use server::{Limits, serve};

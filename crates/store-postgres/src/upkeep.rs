@@ -78,7 +78,10 @@ impl PostgresStore {
                     match done {
                         // Another node made it meanwhile; or entries of that month lie in the default partition already.
                         Err(sqlx::Error::Database(error))
-                            if matches!(error.code().as_deref(), Some("42P07" | "23514" | "42P17" | "23505")) => {}
+                            if matches!(
+                                error.code().as_deref(),
+                                Some("42P07" | "42710" | "23514" | "42P17" | "23505")
+                            ) => {}
                         Err(error) => return Err(store_error(error)),
                         Ok(()) => {}
                     }

@@ -9,11 +9,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use secrecy::ExposeSecret;
 
 use crate::client::{self, Common, Verb};
 use crate::config::{Config, RootKeySource, Sources, StoreChoice};
+use crate::reference::{self, Page};
 use crate::serve::{StopSignals, start};
 use crate::wiring::{open_broker, open_store};
 use crate::{dev, logging, migrate, operator};
@@ -56,6 +57,9 @@ enum Top {
     },
     #[command(flatten)]
     Client(Verb),
+    /// Print a reference page from the program's own tables, as Markdown.
+    #[command(hide = true)]
+    Reference { page: Page },
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +137,7 @@ impl Command {
                 step: OperatorStep::Init { token_file },
                 config,
             } => run_init(token_file, &config).await,
+            Top::Reference { page } => print_reference(page).await,
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -289,5 +294,10 @@ async fn run_init(token_file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), 
             println!("{}", token.expose_secret());
         }
     }
+    Ok(())
+}
+
+async fn print_reference(page: Page) -> Result<(), Failure> {
+    print!("{}", reference::page(page, Command::command()).await?);
     Ok(())
 }

@@ -23,6 +23,13 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+impl Setting {
+    /// What it is called in the environment.
+    pub fn variable(&self) -> String {
+        format!("STRONGROOM_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
 const fn setting(name: &'static str, default: Option<&'static str>, help: &'static str) -> Setting {
     Setting {
         name,
@@ -59,7 +66,11 @@ pub const SETTINGS: &[Setting] = &[
         "postgres://USER:PASSWORD@HOST:PORT/DATABASE; PostgreSQL instead of the embedded store.",
     ),
     secret("root_key", "64 hexadecimal digits that open the key ring."),
-    setting("node", Some("strongroom"), "What this node is called in the audit log."),
+    setting(
+        "node",
+        Some("strongroom"),
+        "What this node is called. Recorded at each start; the search of the log does not show it yet.",
+    ),
     setting(
         "issuer",
         None,
@@ -205,7 +216,7 @@ impl Sources {
 
     pub fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
         for setting in SETTINGS {
-            let name = format!("STRONGROOM_{}", setting.name.replace('.', "_").to_uppercase());
+            let name = setting.variable();
             if let Some(value) = variable(&name) {
                 self.set(setting.name, &value);
                 self.0.remove(&format!("{}_file", setting.name));

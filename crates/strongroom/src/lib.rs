@@ -9,6 +9,7 @@ mod files;
 pub mod logging;
 mod migrate;
 mod operator;
+mod reference;
 pub mod serve;
 pub mod system;
 pub mod wiring;

@@ -1,4 +1,5 @@
-//! The project's own checks and generators: `cargo xtask tidy`, `cargo xtask sqlx [--check]`, `cargo xtask bench`.
+//! The project's own checks and generators: `cargo xtask tidy`, `cargo xtask sqlx [--check]`,
+//! `cargo xtask docs [--check]`, `cargo xtask bench`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,6 +10,7 @@
     reason = "a tool reads its environment and touches files with the time it is"
 )]
 
+mod docs;
 mod source;
 mod sqlx;
 mod tidy;
@@ -20,6 +22,8 @@ const USAGE: &str = "usage: cargo xtask <task>
   tidy            checks the rules of the house: imports, sizes, conformance, migrations, docs, dependencies
   sqlx            regenerates the .sqlx folders of both stores from throw-away databases
   sqlx --check    only compares, and fails where they are out of date
+  docs            writes the reference pages in docs/ from the program's own tables
+  docs --check    only compares, and fails where they are out of date
   bench           prints the figures of docs/PERFORMANCE.md; needs `wrk` and PostgreSQL's binaries
 
 sqlx needs `psql` and STRONGROOM_TEST_POSTGRES_URL, a PostgreSQL where databases may be created.";
@@ -31,6 +35,8 @@ fn main() -> ExitCode {
         ["tidy"] => Ok(tidy::run()),
         ["sqlx"] => sqlx::regenerate(sqlx::Mode::Write),
         ["sqlx", "--check"] => sqlx::regenerate(sqlx::Mode::Check),
+        ["docs"] => docs::regenerate(docs::Mode::Write),
+        ["docs", "--check"] => docs::regenerate(docs::Mode::Check),
         ["bench"] => bench(),
         _ => {
             eprintln!("{USAGE}");

@@ -20,6 +20,9 @@ mod cut;
 #[cfg(test)]
 mod fence;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "waits for a shell of its own")]
+mod guides;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod kills;
@@ -29,6 +32,8 @@ mod ledger;
 mod lifecycle;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
