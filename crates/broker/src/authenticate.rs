@@ -61,7 +61,7 @@ impl Broker {
             expires_at: None,
             grants: Grants::Root,
             salt: Digest::ZERO,
-            rests_on: Vec::new(),
+            rests_on: vec![self.ring_key()],
             identity: OnceLock::new(),
         })
     }

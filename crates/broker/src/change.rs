@@ -23,7 +23,7 @@ use crate::session::Session;
 /// How often a change that did not compare is decided again.
 const ATTEMPTS: usize = 8;
 /// How long a change id is remembered.
-const REMEMBERED: Duration = Duration::from_hours(24);
+pub(crate) const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// What is asked for, before it is decided.
 pub(crate) struct Asked<'a> {

@@ -55,6 +55,9 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = broker.purge_due().await {
             tracing::warn!(?error, "purging was put off");
         }
+        if let Err(error) = broker.reseal().await {
+            tracing::warn!(?error, "sealing under the newest key was put off");
+        }
         drop(broker);
         drop(strong);
         tokio::time::sleep(UPKEEP_EVERY).await;

@@ -1,10 +1,11 @@
-//! The node's copy of the ring, and making a new data epoch.
+//! The node's copy of the ring, and putting another in its place.
 
 use serde::{Deserialize, Serialize};
+use strongroom_crypto::{CryptoError, Keys};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::row::Key;
-use strongroom_domain::{Error, Kind, Result, Row, Write};
+use strongroom_domain::{Error, Kind, Record, Result, Row, Time, Write};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
@@ -56,23 +57,35 @@ impl Broker {
 
     /// Makes a new data epoch, under which everything is sealed from then on. Gives its id.
     pub async fn rotate_data_key(&self, request: &Request) -> Result<i64> {
+        self.edit_ring(request, Action::DataKeyRotate, |keys, now| {
+            let entropy = &self.0.entropy;
+            keys.with_data_epoch(self.0.namespace, now, &|| entropy.bytes())
+        })
+        .await
+    }
+
+    /// Puts another ring in the place of the one there is. Gives the epoch that seals under it.
+    pub(crate) async fn edit_ring(
+        &self,
+        request: &Request,
+        action: Action,
+        edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError> + Sync,
+    ) -> Result<i64> {
         let asked = Asked {
-            action: Action::DataKeyRotate,
+            action,
             path: String::new(),
             locks: vec![self.ring_key()],
             id: self.change_id(request),
-            fingerprint: b"key.data_rotate".to_vec().into(),
+            fingerprint: action.name().as_bytes().to_vec().into(),
             needs: vec![vec![Access::DataKey]],
         };
+        let edit = &edit;
         let epoch = self
             .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::DataKey)?;
+                let (namespace, ring) = (self.0.namespace, self.0.ring.id);
                 let found = self
-                    .ask(
-                        self.0
-                            .store
-                            .find_by_id(attempt.now, self.0.namespace, Kind::KeyRing, self.0.ring.id),
-                    )
+                    .ask(self.0.store.find_by_id(attempt.now, namespace, Kind::KeyRing, ring))
                     .await?;
                 let old = found.value.filter(|record| record.key() == self.ring_key());
                 let old = old.ok_or_else(|| Error::integrity("The key ring is gone."))?;
@@ -82,32 +95,24 @@ impl Broker {
                 let keys = keys
                     .reopen(old.namespace, old.id, old.rev.0, &old.body)
                     .map_err(broken)?;
-                let entropy = &self.0.entropy;
-                let newer = keys
-                    .with_data_epoch(self.0.namespace, attempt.now, &|| entropy.bytes())
-                    .map_err(Error::internal)?;
+                let newer = edit(&keys, attempt.now).map_err(Error::internal)?;
                 let rev = old.rev.next();
                 let body = newer
-                    .seal_ring(old.namespace, old.id, rev.0, entropy.bytes())
+                    .seal_ring(old.namespace, old.id, rev.0, self.0.entropy.bytes())
                     .map_err(Error::internal)?;
-                let record = newer
-                    .mac_record(strongroom_domain::Record {
-                        rev,
-                        body,
-                        ..old.clone()
-                    })
-                    .map_err(Error::internal)?;
-                let epoch = newer.data_epoch(self.0.namespace).map_err(Error::internal)?;
-                let effect = Effect {
-                    digest: Some(record.digest()),
-                    ..Effect::new(Action::DataKeyRotate, "")
-                };
+                let expected = old.rev;
+                let record = newer.mac_record(Record { rev, body, ..old }).map_err(Error::internal)?;
                 Ok(Decided::Write(Decision {
-                    touches: vec![touch(record.key(), Action::DataKeyRotate, None)],
+                    touches: vec![touch(record.key(), action, None)],
                     fresh: Vec::new(),
-                    writes: vec![Write::Replace(old.rev, Row::Record(record))],
-                    effects: vec![effect],
-                    answer: Epoch { epoch },
+                    effects: vec![Effect {
+                        digest: Some(record.digest()),
+                        ..Effect::new(action, "")
+                    }],
+                    writes: vec![Write::Replace(expected, Row::Record(record))],
+                    answer: Epoch {
+                        epoch: newer.data_epoch(namespace).map_err(Error::internal)?,
+                    },
                 }))
             })
             .await?;

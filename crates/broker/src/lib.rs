@@ -31,6 +31,7 @@ mod read;
 mod record;
 mod reports;
 mod request;
+mod reseal;
 mod roles;
 mod rows;
 mod search_audit;

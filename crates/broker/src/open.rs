@@ -143,6 +143,11 @@ impl Broker {
         self.0.node.revision().0
     }
 
+    /// Data keys in the ring: the one that seals, and those that still open.
+    pub fn data_keys(&self) -> usize {
+        self.0.ring.keys.load().data_epochs(self.0.namespace).len()
+    }
+
     /// A request's id: this start's random half and a count. Unique, and no secret.
     pub fn request_id(&self) -> RequestId {
         let count = self.0.requests.fetch_add(1, Ordering::Relaxed);

@@ -23,6 +23,8 @@ pub struct Stats {
     pub session_hits: AtomicU64,
     pub session_misses: AtomicU64,
     pub integrity_failures: AtomicU64,
+    /// Versions sealed anew under a newer data key.
+    pub resealed: AtomicU64,
     pub changes_applied: AtomicU64,
     pub change_conflicts: AtomicU64,
     pub logins: AtomicU64,

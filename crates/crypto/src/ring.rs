@@ -132,6 +132,20 @@ impl Keys {
         Self::from_stored(self.ring_key.clone(), stored)
     }
 
+    /// The same ring without the namespace's data epochs older than `epoch`: what they sealed cannot be opened again.
+    pub fn without_data_epochs_before(&self, namespace: NamespaceId, epoch: i64) -> Result<Self, CryptoError> {
+        let goes = |key: &&RingKey| key.purpose == Purpose::Data && key.namespace == Some(namespace) && key.id < epoch;
+        let stored = self.stored.iter().filter(|key| !goes(key)).cloned().collect();
+        Self::from_stored(self.ring_key.clone(), stored)
+    }
+
+    /// The namespace's data epochs and when each was made, oldest first; the last one seals.
+    pub fn data_epochs(&self, namespace: NamespaceId) -> Vec<(i64, Time)> {
+        let data = |key: &&RingKey| key.purpose == Purpose::Data && key.namespace == Some(namespace);
+        let keys = self.stored.iter().filter(data);
+        keys.map(|key| (key.id, key.created_at)).collect()
+    }
+
     /// The body of the ring's record. `generation` is the record's revision.
     pub fn seal_ring(
         &self,

@@ -275,6 +275,11 @@ impl BrokerMetrics {
             ),
             ("strongroom_changes_total", "Changes committed.", &stats.changes_applied),
             (
+                "strongroom_versions_resealed_total",
+                "Versions sealed anew under a newer data key.",
+                &stats.resealed,
+            ),
+            (
                 "strongroom_change_conflicts_total",
                 "Changes decided again because a row was another's.",
                 &stats.change_conflicts,
@@ -285,6 +290,12 @@ impl BrokerMetrics {
         let revision = IntGauge::new("strongroom_revision", "The newest revision this node has seen.")?;
         revision.set(self.0.revision());
         all.extend(revision.collect());
+        let epochs = IntGauge::new(
+            "strongroom_data_keys",
+            "Data keys in the ring; above one, older ones are not destroyed yet.",
+        )?;
+        epochs.set(i64::try_from(self.0.data_keys()).unwrap_or(i64::MAX));
+        all.extend(epochs.collect());
         Ok(all)
     }
 }

@@ -120,6 +120,7 @@ behaviours! { $
         a_listing_goes_on_after_a_name
         records_of_a_kind_are_found_in_every_namespace
         records_that_fell_due_come_oldest_first
+        versions_under_old_keys_are_found
         a_boot_number_is_taken_once
         sizes_count_rows
     }

@@ -26,6 +26,11 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Puts a row in behind everybody's back, as whoever can write to a database might.
+    pub fn alter(&self, row: Row) {
+        self.lock().rows.insert(row.key(), row);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A state is replaced whole or not at all, so a panic under the lock leaves none half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,6 +127,22 @@ impl Store for MemoryStore {
             due.sort_by_key(|record| (record.due, record.id));
             due.truncate(limit.into());
             due
+        })
+    }
+
+    fn sealed_before(&self, now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {
+        self.read(now, |state| {
+            let versions = state.rows.values().filter_map(|row| match row {
+                Row::Version(version) => Some(version),
+                Row::Record(_) => None,
+            });
+            let mut old: Vec<Version> = versions
+                .filter(|version| version.namespace == namespace && (1..epoch).contains(&version.epoch))
+                .cloned()
+                .collect();
+            old.sort_by_key(|version| (version.epoch, version.owner, version.number));
+            old.truncate(limit.into());
+            old
         })
     }
 

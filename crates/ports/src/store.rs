@@ -198,6 +198,9 @@ pub trait Store: Send + Sync {
         secrets: &'a [ObjectId],
     ) -> Fut<'a, At<Vec<(ObjectId, Time)>>>;
 
+    /// Versions that are sealed under a data key older than `epoch`. Destroyed ones are under none.
+    fn sealed_before(&self, now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>>;
+
     /// The changes above `since`, at most `limit`.
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>>;
 

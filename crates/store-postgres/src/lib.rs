@@ -73,6 +73,10 @@ impl Store for PostgresStore {
         Box::pin(self.due_records(now, kind, limit))
     }
 
+    fn sealed_before(&self, _now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {
+        Box::pin(self.find_sealed_before(namespace, epoch, limit))
+    }
+
     fn last_used<'a>(
         &'a self,
         _now: Time,

@@ -184,6 +184,28 @@ impl PostgresStore {
         })
     }
 
+    pub(crate) async fn find_sealed_before(
+        &self,
+        namespace: NamespaceId,
+        epoch: i64,
+        limit: u16,
+    ) -> Result<At<Vec<Version>>, StoreError> {
+        snapshot!(self, transaction, {
+            let rows = sqlx::query_as!(
+                VersionRow,
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM strongroom.version \
+                 WHERE epoch > 0 AND epoch < $2 AND namespace = $1 ORDER BY epoch, owner, number LIMIT $3",
+                namespace.as_slice(),
+                epoch,
+                i64::from(limit),
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Version::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
     pub(crate) async fn find_last_used(
         &self,
         namespace: NamespaceId,

@@ -73,6 +73,10 @@ impl Store for SqliteStore {
         Box::pin(self.due_records(now, kind, limit))
     }
 
+    fn sealed_before(&self, now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {
+        Box::pin(self.find_sealed_before(now, namespace, epoch, limit))
+    }
+
     fn last_used<'a>(
         &'a self,
         now: Time,

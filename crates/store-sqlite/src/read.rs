@@ -134,6 +134,30 @@ impl SqliteStore {
         })
     }
 
+    pub(crate) async fn find_sealed_before(
+        &self,
+        now: Time,
+        namespace: NamespaceId,
+        epoch: i64,
+        limit: u16,
+    ) -> Result<At<Vec<Version>>, StoreError> {
+        let namespace = namespace.as_slice();
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query_as!(
+                VersionRow,
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM version \
+                 WHERE namespace = ? AND epoch > 0 AND epoch < ? ORDER BY epoch, owner, number LIMIT ?",
+                namespace,
+                epoch,
+                limit,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(Version::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
     pub(crate) async fn find_last_used(
         &self,
         now: Time,

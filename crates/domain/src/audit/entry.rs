@@ -71,6 +71,8 @@ numbered! {
         Login = 60, "auth.login";
         Initialise = 70, "operator.init";
         DataKeyRotate = 71, "key.data_rotate";
+        Reseal = 72, "key.reseal";
+        DataKeyDestroy = 73, "key.data_destroy";
     }
 }
 

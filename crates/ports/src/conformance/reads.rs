@@ -2,9 +2,9 @@
 
 use strongroom_domain::audit::Lane;
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, ObjectId, Record};
+use strongroom_domain::{Kind, ObjectId, Record, Revision, Row, Version, Write};
 
-use super::fixtures::{HERE, START, THERE, insert, record, seconds, secret};
+use super::fixtures::{HERE, START, THERE, insert, quiet, record, seconds, secret, version};
 use super::writer::{Writer, keep_up};
 use crate::{BootRow, Store, Upkeep, UpkeepDone};
 
@@ -296,5 +296,34 @@ pub(super) async fn records_that_fell_due_come_oldest_first(store: &dyn Store) {
         let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
         let all = ["old", "elsewhere", "now"];
         assert_eq!(names, all[..all.len().min(limit.into())]);
+    }
+}
+
+pub(super) async fn versions_under_old_keys_are_found(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    let under = |owner, number, epoch| Version {
+        epoch,
+        ..version(owner, number)
+    };
+    let elsewhere = Version {
+        namespace: THERE,
+        ..under(1, 1, 1)
+    };
+    let rows = [
+        under(2, 1, 1),
+        under(1, 2, 1),
+        under(1, 1, 3),
+        under(3, 1, 7),
+        under(3, 2, 8),
+        under(4, 1, 0),
+        elsewhere,
+    ];
+    let writes: Vec<Write> = rows.map(|row| Write::Insert(Row::Version(row))).into();
+    writer.apply(&[quiet(writes)], Revision(0)).await;
+    for limit in [2, 100] {
+        let found = store.sealed_before(START, HERE, 7, limit).await.unwrap().value;
+        let found: Vec<(u8, i64)> = found.iter().map(|row| (row.owner.0[0], row.number)).collect();
+        let all = [(1, 2), (2, 1), (1, 1)];
+        assert_eq!(found, all[..all.len().min(limit.into())]);
     }
 }
