@@ -15,6 +15,7 @@ mod input;
 mod list;
 mod output;
 mod policy;
+mod prompt;
 mod put;
 mod role;
 mod run;
