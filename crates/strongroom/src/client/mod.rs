@@ -8,6 +8,7 @@ mod delete;
 mod dotenv;
 mod environment;
 mod failure;
+mod field;
 mod get;
 mod history;
 mod import;
@@ -21,6 +22,7 @@ mod role;
 mod run;
 mod session;
 mod undelete;
+mod yaml;
 
 use std::process::ExitCode;
 
