@@ -9,7 +9,7 @@ use serde_json::Value;
 use strongroom_testkit::Database;
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
 
 /// Which store a test runs on. Everything that concerns promises runs on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
