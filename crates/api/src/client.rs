@@ -30,6 +30,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     bearer: Option<HeaderValue>,
+    sends: bool,
 }
 
 impl Client {
@@ -62,7 +63,19 @@ impl Client {
             http,
             base,
             bearer: token.map(|token| bearer(&token)).transpose()?,
+            sends: true,
         })
+    }
+
+    /// The same, but every call ends in [`Error::Unsent`] with the request that would have gone out.
+    #[must_use]
+    pub fn unsending(self) -> Self {
+        Self { sends: false, ..self }
+    }
+
+    /// Whether calls reach the server.
+    pub fn sends(&self) -> bool {
+        self.sends
     }
 
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
@@ -86,7 +99,11 @@ impl Client {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
-        let response = request.send().await.map_err(network)?;
+        let request = request.build().map_err(network)?;
+        if !self.sends {
+            return Err(Error::Unsent(Box::new(request)));
+        }
+        let response = self.http.execute(request).await.map_err(network)?;
         let status = response.status();
         let body = response.bytes().await.map_err(network)?;
         if status.is_success() {
@@ -178,6 +195,27 @@ mod tests {
         let loopback = |addr: &str| is_loopback(&Url::parse(addr).unwrap());
         assert!(loopback("http://127.1.2.3") && loopback("http://[::1]:9") && loopback("http://localhost"));
         assert!(!loopback("http://10.0.0.1") && !loopback("http://localhost.example"));
+    }
+
+    #[test]
+    fn an_unsent_request_is_whole_and_shows_no_token() {
+        let client = Client::new("http://127.0.0.1:1", Some("srs_hunter2".into())).unwrap();
+        let call = client.unsending();
+        let call = call.call::<()>(Method::PUT, "secrets/a%20b", &[("version", 1)], Some("body"));
+        let mut waker = std::task::Context::from_waker(std::task::Waker::noop());
+        let std::task::Poll::Ready(Err(error)) = std::pin::pin!(call).poll(&mut waker) else {
+            panic!("it waits for something")
+        };
+        assert!(!format!("{error:?}").contains("hunter2"));
+        let Error::Unsent(request) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(request.method(), Method::PUT);
+        assert_eq!(
+            request.url().as_str(),
+            "http://127.0.0.1:1/api/v1/secrets/a%20b?version=1"
+        );
+        assert_eq!(request.body().unwrap().as_bytes(), Some(&b"\"body\""[..]));
     }
 
     #[test]

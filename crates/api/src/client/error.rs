@@ -19,6 +19,9 @@ pub enum Error {
     /// Something answered, and not as the API does.
     #[error("{0}")]
     Unexpected(String),
+    /// The client sends nothing; this is what it was asked to send.
+    #[error("Nothing was sent.")]
+    Unsent(Box<reqwest::Request>),
 }
 
 impl Error {
@@ -27,7 +30,7 @@ impl Error {
         match self {
             Self::Network(_) => true,
             Self::Problem(problem) => matches!(problem.status, 429 | 502..=504),
-            Self::Address(_) | Self::Token | Self::Unexpected(_) => false,
+            Self::Address(_) | Self::Token | Self::Unexpected(_) | Self::Unsent(_) => false,
         }
     }
 }

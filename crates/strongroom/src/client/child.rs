@@ -54,12 +54,13 @@ pub(super) async fn run(command: &[OsString], environment: Environment) -> ExitC
         }
     };
     match wait(&mut child, &mut signals).await {
-        Ok(status) => exit_code(status),
+        Ok((status, _)) => exit_code(status),
         Err(error) => fail(OWN_FAILURE, "Cannot wait for the command", &error),
     }
 }
 
-fn start(command: &[OsString], environment: &Environment) -> io::Result<Child> {
+/// Without our own credentials.
+pub(super) fn start(command: &[OsString], environment: &Environment) -> io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(ErrorKind::NotFound)?;
     let mut command = Command::new(program);
     command.args(arguments);
@@ -71,7 +72,8 @@ fn start(command: &[OsString], environment: &Environment) -> io::Result<Child> {
     command.envs(environment.iter()).spawn()
 }
 
-fn listen() -> io::Result<UnboundedReceiver<Signal>> {
+/// From here on, signals end nothing by themselves: they wait here.
+pub(super) fn listen() -> io::Result<UnboundedReceiver<Signal>> {
     let (sender, receiver) = unbounded_channel();
     for number in FORWARDED {
         let stream = signal(SignalKind::from_raw(number.as_raw()))?;
@@ -84,16 +86,22 @@ async fn relay(mut stream: tokio::signal::unix::Signal, number: Signal, sender: 
     while stream.recv().await.is_some() && sender.send(number).is_ok() {}
 }
 
-async fn wait(child: &mut Child, signals: &mut UnboundedReceiver<Signal>) -> io::Result<ExitStatus> {
+/// How the child ended, and the last signal that was passed on to it.
+pub(super) async fn wait(
+    child: &mut Child,
+    signals: &mut UnboundedReceiver<Signal>,
+) -> io::Result<(ExitStatus, Option<Signal>)> {
+    let mut passed_on = None;
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     loop {
         // One task waits and sends, so a signal never goes to a process id that was reaped and given away.
         tokio::select! {
-            status = child.wait() => return status,
+            status = child.wait() => return Ok((status?, passed_on)),
             Some(number) = signals.recv() => {
                 if let Some(pid) = pid.filter(|_| !terminal_sent(number)) {
                     // It may have ended this moment, which `wait` tells next.
                     kill_process(pid, number).unwrap_or_default();
+                    passed_on = Some(number);
                 }
             }
         }
@@ -146,7 +154,7 @@ mod tests {
         let mut signals = listen().unwrap();
         let script = "trap 'exit 42' USR1; kill -USR1 $PPID; while :; do sleep 0.05; done";
         let mut child = start(&shell(script), &Environment::default()).unwrap();
-        let status = wait(&mut child, &mut signals).await.unwrap();
-        assert_eq!(status.code(), Some(42));
+        let (status, passed_on) = wait(&mut child, &mut signals).await.unwrap();
+        assert_eq!((status.code(), passed_on), (Some(42), Some(Signal::USR1)));
     }
 }

@@ -55,6 +55,41 @@ pub(super) fn parse(text: &str) -> Result<Vec<Variable>, Mistake> {
     Ok(variables)
 }
 
+/// What [`parse`] reads back, one variable a line, without the newline at its end.
+pub(super) fn write<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> Zeroizing<String> {
+    let variables: Vec<_> = variables.collect();
+    // Room for all of it, so that it never grows and leaves a copy behind.
+    let room = variables
+        .iter()
+        .map(|(name, value)| name.len() + 2 * value.len() + "=''\n".len());
+    let mut text = Zeroizing::new(String::with_capacity(room.sum()));
+    for (name, value) in variables {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(name);
+        text.push('=');
+        if value.contains('\'') {
+            write_double_quoted(value, &mut text);
+        } else {
+            // Single quotes mean the same to every reader.
+            text.extend(["'", value, "'"]);
+        }
+    }
+    text
+}
+
+fn write_double_quoted(value: &str, text: &mut String) {
+    text.push('"');
+    for c in value.chars() {
+        if matches!(c, '"' | '\\' | '$') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('"');
+}
+
 struct Reader<'a> {
     rest: &'a str,
     line: usize,
@@ -285,23 +320,20 @@ mod tests {
         }
     }
 
-    fn double_quoted(value: &str) -> String {
-        let mut text = String::from("\"");
-        for c in value.chars() {
-            match c {
-                '"' | '\\' | '$' => text.extend(['\\', c]),
-                '\n' => text.push_str("\\n"),
-                _ => text.push(c),
-            }
-        }
-        text + "\""
-    }
-
     proptest! {
         #[test]
+        fn what_is_written_is_read_back(values in proptest::collection::vec("([\"'\\\\$#= \n\r]|\\PC){0,20}", 0..5)) {
+            let names: Vec<String> = (0..values.len()).map(|number| format!("N_{number}")).collect();
+            let text = write(names.iter().zip(&values).map(|(name, value)| (name.as_str(), value.as_str())));
+            let wanted: Vec<_> = names.into_iter().zip(values).collect();
+            prop_assert_eq!(pairs(&text), wanted);
+        }
+
+        #[test]
         fn any_value_survives_double_quotes(value in any::<String>(), after in "[A-Z]{1,5}") {
-            let text = format!("x={}\n{after}=1", double_quoted(&value));
-            let variables = parse(&text).unwrap();
+            let mut text = String::from("x=");
+            write_double_quoted(&value, &mut text);
+            let variables = parse(&format!("{text}\n{after}=1")).unwrap();
             prop_assert_eq!(variables[0].value.as_str(), value.as_str());
             prop_assert_eq!(variables[1].name.as_str(), after.as_str());
         }

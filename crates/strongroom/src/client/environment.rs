@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::value::RawValue;
 use strongroom_domain::{Payload, PayloadKind, SecretPath};
 use zeroize::Zeroizing;
+
+use super::field;
 
 #[derive(Default)]
 pub(super) struct Environment {
@@ -51,16 +52,23 @@ impl Environment {
     pub(super) fn of_folder(secrets: impl IntoIterator<Item = (SecretPath, Payload)>) -> Result<Self, Refused> {
         let mut environment = Self::default();
         for (path, payload) in secrets {
-            match payload.kind {
-                PayloadKind::Text => {
-                    let value = std::str::from_utf8(&payload.bytes).map_err(|_| Refused::Broken(path.to_string()))?;
-                    environment.add(path.name(), Zeroizing::new(value.to_owned()), path.to_string())?;
-                }
-                PayloadKind::Json => environment.add_fields(&path, &payload.bytes)?,
-                PayloadKind::Bytes => environment.skipped.push(path.to_string()),
-            }
+            environment.add_secret(&path, &payload)?;
         }
         Ok(environment)
+    }
+
+    pub(super) fn add_secret(&mut self, path: &SecretPath, payload: &Payload) -> Result<(), Refused> {
+        match payload.kind {
+            PayloadKind::Text => {
+                let value = std::str::from_utf8(&payload.bytes).map_err(|_| Refused::Broken(path.to_string()))?;
+                self.add(path.name(), Zeroizing::new(value.to_owned()), path.to_string())
+            }
+            PayloadKind::Json => self.add_fields(path, &payload.bytes),
+            PayloadKind::Bytes => {
+                self.skipped.push(path.to_string());
+                Ok(())
+            }
+        }
     }
 
     /// With another folder's over these.
@@ -76,24 +84,20 @@ impl Environment {
     }
 
     fn add_fields(&mut self, path: &SecretPath, object: &[u8]) -> Result<(), Refused> {
-        let broken = || Refused::Broken(path.to_string());
-        let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(object).map_err(|_| broken())?;
-        for (field, raw) in fields {
-            let text = if raw.get().starts_with('"') {
-                serde_json::from_str(raw.get()).map_err(|_| broken())?
-            } else {
-                raw.get().to_owned()
-            };
+        let object = std::str::from_utf8(object).ok();
+        let fields = object.and_then(field::all);
+        for (key, value) in fields.ok_or_else(|| Refused::Broken(path.to_string()))? {
             self.add(
-                &format!("{}_{field}", path.name()),
-                Zeroizing::new(text),
-                format!("{path}#{field}"),
+                &format!("{}_{key}", path.name()),
+                field::text(value),
+                format!("{path}#{key}"),
             )?;
         }
         Ok(())
     }
 
-    fn add(&mut self, name: &str, value: Zeroizing<String>, source: String) -> Result<(), Refused> {
+    /// One value; `source` says where it came from. The name becomes a variable's name.
+    pub(super) fn add(&mut self, name: &str, value: Zeroizing<String>, source: String) -> Result<(), Refused> {
         if value.contains('\0') {
             return Err(Refused::Nul(source));
         }
@@ -110,7 +114,7 @@ impl Environment {
     }
 }
 
-fn variable_name(name: &str) -> String {
+pub(super) fn variable_name(name: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let leading_digit = name.starts_with(|c: char| c.is_ascii_digit());
     if name.chars().all(is_part) && !leading_digit {

@@ -4,13 +4,15 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use strongroom_api::Problem;
-use strongroom_api::client::Error;
+use strongroom_api::batch::Failed;
+use strongroom_api::client::{Error, reqwest};
 
 const USAGE: u8 = 1;
 const SERVER: u8 = 2;
 const NOT_FOUND: u8 = 3;
 const DENIED: u8 = 4;
 const CONFLICT: u8 = 5;
+pub(super) const CHECK_FAILED: u8 = 6;
 
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -19,6 +21,7 @@ pub(super) struct Failure {
     help: Option<String>,
     request_id: Option<String>,
     passing: bool,
+    unsent: Option<Box<reqwest::Request>>,
 }
 
 impl Failure {
@@ -29,6 +32,7 @@ impl Failure {
             help: None,
             request_id: None,
             passing: false,
+            unsent: None,
         }
     }
 
@@ -41,9 +45,20 @@ impl Failure {
         Self::new(NOT_FOUND, detail)
     }
 
+    /// The server answers as no server of ours does.
+    pub(super) fn unexpected(detail: impl Into<String>) -> Self {
+        Self::new(SERVER, detail)
+    }
+
     /// A file or stream of this machine; `doing` names it.
     pub(super) fn local(doing: &str, error: &std::io::Error) -> Self {
         Self::new(USAGE, format!("{doing}: {error}."))
+    }
+
+    /// A signal came; the exit code is what a shell gives for it.
+    pub(super) fn interrupted(signal: i32, what: &str) -> Self {
+        let exit = u8::try_from(128 + signal).unwrap_or(USAGE);
+        Self::new(exit, format!("Ended by signal {signal}. {what}"))
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
@@ -53,13 +68,27 @@ impl Failure {
 
     /// The same, said of one path among several.
     pub(super) fn at(mut self, path: &str) -> Self {
-        self.detail = format!("{path}: {}", self.detail);
+        let start = format!("{path}: ");
+        // The server says it of writes, too.
+        if !self.detail.starts_with(&start) {
+            self.detail.insert_str(0, &start);
+        }
         self
     }
 
     /// Whether trying again may help.
     pub(super) fn is_passing(&self) -> bool {
         self.passing
+    }
+
+    /// The same with another exit code.
+    pub(super) fn exiting(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// What was to be shown instead of sent, which is no failure at all.
+    pub(super) fn unsent(&self) -> Option<&reqwest::Request> {
+        self.unsent.as_deref()
     }
 
     pub(super) fn exit_code(&self) -> ExitCode {
@@ -98,6 +127,7 @@ impl From<Problem> for Failure {
             help: Some(problem.help).filter(given),
             request_id: Some(problem.request_id).filter(given),
             passing: false,
+            unsent: None,
         }
     }
 }
@@ -111,8 +141,19 @@ impl From<Error> for Failure {
             Error::Network(_) => Self::new(SERVER, error.to_string())
                 .help("Is the server running, and is --addr (or STRONGROOM_ADDR) its address?"),
             Error::Unexpected(_) => Self::new(SERVER, error.to_string()),
+            Error::Unsent(request) => Self {
+                unsent: Some(request),
+                ..Self::new(0, String::new())
+            },
         };
         Self { passing, ..failure }
+    }
+}
+
+/// One item of a batch.
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Self {
+        Self::from(Error::Problem(failed.error)).at(&failed.path)
     }
 }
 

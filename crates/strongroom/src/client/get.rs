@@ -1,14 +1,11 @@
 //! `strongroom get`
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
 use strongroom_api::secrets::{ReadQuery, Secret};
 use strongroom_domain::{Payload, PayloadKind, SecretPath};
-use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::output;
+use super::field;
+use super::output::{self, Format};
 use super::session::Session;
 
 /// Print a secret's value
@@ -29,26 +26,17 @@ pub struct Get {
 
 impl Get {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let (path, key) = split(&self.path);
+        let (path, key) = field::split(&self.path);
         let query = ReadQuery {
             version: self.version,
             label: self.label,
         };
         let secret = session.client.read(&SecretPath::parse(path)?, &query).await?;
         match key {
-            Some(key) => show_field(session, secret, path, key),
-            None if session.output.is_json() => session.output.show(&secret, String::new),
-            None => show_value(secret),
+            Some(key) => show_field(session, &secret, path, key),
+            None if session.output.format() == Format::Table => show_value(secret),
+            None => session.output.show(&secret, String::new),
         }
-    }
-}
-
-/// What stands behind the last `#` is the key; an empty one is none.
-fn split(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once('#') {
-        Some((path, "")) => (path, None),
-        Some((path, key)) => (path, Some(key)),
-        None => (text, None),
     }
 }
 
@@ -61,36 +49,11 @@ fn show_value(secret: Secret) -> Result<(), Failure> {
     output::value(&payload.bytes)
 }
 
-fn show_field(session: &Session, secret: Secret, path: &str, key: &str) -> Result<(), Failure> {
-    let Some(object) = secret.payload.data else {
-        return Err(Failure::usage(format!(
-            "The value of {path} is no JSON object, so it has no field to pick."
-        )));
-    };
-    let raw = field(&object, key).ok_or_else(|| Failure::not_found(format!("{path} has no field '{key}'.")))?;
-    match serde_json::from_str::<String>(raw).map(Zeroizing::new) {
-        Ok(text) if !session.output.is_json() => output::value(text.as_bytes()),
-        _ => output::value(raw.as_bytes()),
-    }
-}
-
-/// A field's exact JSON text.
-fn field<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(object).ok()?;
-    fields.get(key).map(|raw| raw.get())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_and_fields() {
-        assert_eq!(split("a/b"), ("a/b", None));
-        assert_eq!(split("a/b#c"), ("a/b", Some("c")));
-        assert_eq!(split("a#b#c"), ("a#b", Some("c")));
-        assert_eq!(split("a#b#"), ("a#b", None));
-        assert_eq!(field(r#"{"a":{ "n": 1.0 },"b":"x"}"#, "a"), Some(r#"{ "n": 1.0 }"#));
-        assert_eq!(field("{}", "a"), None);
+fn show_field(session: &Session, secret: &Secret, path: &str, key: &str) -> Result<(), Failure> {
+    let field = field::pick(secret.payload.data.as_ref().map(|data| data.as_str()), path, key)?;
+    match session.output.format() {
+        Format::Table => output::value(field::text(field).as_bytes()),
+        Format::Json => output::value(field.get().as_bytes()),
+        Format::Yaml => output::exact(output::yaml(field.get())?.as_bytes()),
     }
 }

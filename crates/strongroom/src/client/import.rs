@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use strongroom_api::With;
-use strongroom_api::batch::{BatchWrite, BatchWriteOptions, BatchWritten, Item, MAX_ITEMS};
+use strongroom_api::batch::{BatchWrite, BatchWriteOptions, BatchWritten, MAX_ITEMS};
 use strongroom_domain::{Payload, Prefix};
 
 use super::dotenv::{self, Variable};
 use super::failure::Failure;
 use super::input;
-use super::session::Session;
+use super::session::{Session, write_all};
 
 /// Write each variable of a .env file as a secret of its name, all or none
 ///
@@ -56,7 +56,10 @@ impl Import {
             .into_iter()
             .map(|variable| write(&prefix, variable))
             .collect::<Result<Vec<_>, _>>()?;
-        let items = send(session, writes).await?;
+        let items = match writes.as_slice() {
+            [] => Vec::new(),
+            _ => write_all(session, writes, true).await?,
+        };
         let unchanged = items.iter().filter(|item| item.unchanged).count();
         let imported = Imported {
             written: items.len() - unchanged,
@@ -79,15 +82,4 @@ fn write(prefix: &Prefix, Variable { name, mut value, line }: Variable) -> Resul
         ..BatchWriteOptions::default()
     };
     Ok(With::new(Payload::text(std::mem::take(&mut *value)), options)?)
-}
-
-async fn send(session: &Session, writes: Vec<BatchWrite>) -> Result<Vec<BatchWritten>, Failure> {
-    if writes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let answer = session.client.batch_write(writes, true).await?;
-    let items = answer.items.into_iter().map(Item::into_result);
-    items
-        .collect::<Result<_, _>>()
-        .map_err(|failed| Failure::from(*failed.error).at(&failed.path))
 }

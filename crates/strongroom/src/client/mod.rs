@@ -4,22 +4,36 @@
 mod audit;
 mod child;
 mod clients;
+mod compare;
+mod curl;
 mod delete;
+mod diff;
 mod dotenv;
+mod edit;
 mod environment;
+mod export;
 mod failure;
+mod field;
+mod gather;
 mod get;
 mod history;
 mod import;
 mod input;
+mod label;
 mod list;
+mod metadata;
 mod output;
 mod policy;
+mod prompt;
 mod put;
 mod role;
+mod rollback;
 mod run;
+mod scratch;
+mod search;
 mod session;
 mod undelete;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -47,6 +61,9 @@ pub struct Common {
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
+    /// Show requests as curl commands instead of sending them, with $STRONGROOM_TOKEN for the token and no value
+    #[arg(long, global = true)]
+    pub show_curl: bool,
 }
 
 // One variant a verb.
@@ -54,11 +71,18 @@ pub struct Common {
 pub enum Verb {
     Get(get::Get),
     Put(put::Put),
+    Edit(edit::Edit),
     List(list::List),
+    Search(search::Search),
     History(history::History),
+    Diff(diff::Diff),
+    Rollback(rollback::Rollback),
+    Label(label::Label),
+    Metadata(metadata::Describing),
     Delete(delete::Delete),
     Undelete(undelete::Undelete),
     Import(import::Import),
+    Export(export::Export),
     Run(run::Run),
     /// Policies: which capabilities on which paths
     #[command(subcommand)]
@@ -74,12 +98,18 @@ pub enum Verb {
 
 /// Does what was asked, tells stderr what went wrong, and says both in the exit code.
 pub async fn run(verb: Verb, common: Common) -> ExitCode {
-    let done = match verb {
-        // Its exit codes are the child's, so it keeps its own.
-        Verb::Run(run) => return run.run(&common).await,
-        verb => ask(verb, &common).await,
+    let following = curl::following(&verb, &common);
+    let failure = match ask(verb, &common).await {
+        Ok(code) => return code,
+        Err(failure) => failure,
     };
-    match done {
+    let Some(request) = failure.unsent() else {
+        failure.report();
+        return failure.exit_code();
+    };
+    let commands = [Some(curl::command(request)), following];
+    let commands: Vec<String> = commands.into_iter().flatten().collect();
+    match output::line(commands.join("\n").as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
@@ -88,20 +118,32 @@ pub async fn run(verb: Verb, common: Common) -> ExitCode {
     }
 }
 
-async fn ask(verb: Verb, common: &Common) -> Result<(), Failure> {
+async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
+    // It opens sessions of its own, as often as it tries.
+    if let Verb::Run(run) = verb {
+        return run.run(common).await;
+    }
     let session = Session::open(common).await?;
     match verb {
+        Verb::Diff(diff) => return diff.run(&session).await,
         Verb::Get(get) => get.run(&session).await,
         Verb::Put(put) => put.run(&session).await,
+        Verb::Edit(edit) => edit.run(&session).await,
         Verb::List(list) => list.run(&session).await,
+        Verb::Search(search) => search.run(&session).await,
         Verb::History(history) => history.run(&session).await,
+        Verb::Rollback(rollback) => rollback.run(&session).await,
+        Verb::Label(label) => label.run(&session).await,
+        Verb::Metadata(describing) => describing.run(&session).await,
         Verb::Delete(delete) => delete.run(&session).await,
         Verb::Undelete(undelete) => undelete.run(&session).await,
         Verb::Import(import) => import.run(&session).await,
+        Verb::Export(export) => export.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
         Verb::Run(_) => Err(Failure::usage("'run' is not asked for here")),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

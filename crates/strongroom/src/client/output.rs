@@ -1,4 +1,4 @@
-//! What a verb shows: a table or a sentence for a person, the whole answer as JSON for a program.
+//! What a verb shows: a table or a sentence for a person, the whole answer as JSON or YAML for a program.
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -6,6 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use super::yaml;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
@@ -14,6 +15,8 @@ pub enum Format {
     Table,
     /// The whole answer, for programs
     Json,
+    /// The same as YAML, every string in quotes
+    Yaml,
 }
 
 #[derive(Debug)]
@@ -26,25 +29,40 @@ impl Output {
         Self { format }
     }
 
-    pub(super) fn is_json(&self) -> bool {
-        self.format == Format::Json
+    pub(super) fn format(&self) -> Format {
+        self.format
     }
 
     /// That something is done which has no answer.
     pub(super) fn done(&self, text: &str) -> Result<(), Failure> {
-        if self.is_json() { Ok(()) } else { line(text.as_bytes()) }
-    }
-
-    /// `answer` as JSON, or else the text for a person.
-    pub(super) fn show(&self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        if self.is_json() {
-            let json = serde_json::to_string_pretty(answer).map(Zeroizing::new);
-            let json = json.map_err(|_| Failure::usage("The answer cannot be shown as JSON."))?;
-            line(json.as_bytes())
-        } else {
-            line(text().trim_end_matches('\n').as_bytes())
+        match self.format {
+            Format::Table => line(text.as_bytes()),
+            Format::Json | Format::Yaml => Ok(()),
         }
     }
+
+    /// The whole answer, or else the text for a person.
+    pub(super) fn show(&self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => line(Zeroizing::new(text()).trim_end_matches('\n').as_bytes()),
+            Format::Json => line(json(answer)?.as_bytes()),
+            Format::Yaml => write(&[yaml(&json(answer)?)?.as_bytes()]),
+        }
+    }
+}
+
+pub(super) fn json(answer: &impl Serialize) -> Result<Zeroizing<String>, Failure> {
+    let json = serde_json::to_string_pretty(answer).map(Zeroizing::new);
+    json.map_err(|_| Failure::usage("The answer cannot be shown as JSON."))
+}
+
+pub(super) fn yaml(json: &str) -> Result<Zeroizing<String>, Failure> {
+    yaml::of_json(json).ok_or_else(|| Failure::usage("The answer cannot be shown as YAML."))
+}
+
+/// Bytes as they are.
+pub(super) fn exact(bytes: &[u8]) -> Result<(), Failure> {
+    write(&[bytes])
 }
 
 /// Bytes and a newline.

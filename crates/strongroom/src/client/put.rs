@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,6 +13,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::failure::Failure;
 use super::input::{self, Bytes};
+use super::prompt;
 use super::session::Session;
 
 /// Write a secret's value as its next version
@@ -61,7 +61,7 @@ impl fmt::Debug for Argument {
 impl Put {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let path = SecretPath::parse(&self.path)?;
-        let payload = self.payload()?;
+        let payload = self.payload(session.client.sends())?;
         let options = WriteOptions {
             cas: self.cas,
             id: self.id,
@@ -73,14 +73,20 @@ impl Put {
         })
     }
 
-    fn payload(&self) -> Result<Payload, Failure> {
+    /// `ask`: whether a prompt makes sense; a request that is only shown does not need the value.
+    fn payload(&self, ask: bool) -> Result<Payload, Failure> {
         let sources: Vec<Source<'_>> = self
             .sources
             .iter()
             .map(|argument| Source::parse(&argument.0))
             .collect::<Result<_, _>>()?;
         match sources.as_slice() {
-            [] => of_bytes(prompt(&self.path)?, self.json, self.binary),
+            [] if !ask => Ok(Payload::text(String::new())),
+            [] => of_bytes(
+                prompt::value(&format!("Value of {} (not shown): ", self.path))?,
+                self.json,
+                self.binary,
+            ),
             [Source { key: None, from }] => of_bytes(from.read()?, self.json, self.binary),
             _ if self.json || self.binary => {
                 Err(Failure::usage("--json and --binary go with one source, without a key."))
@@ -133,15 +139,6 @@ impl<'a> From<'a> {
             Self::File(path) => input::file(path),
         }
     }
-}
-
-fn prompt(path: &str) -> Result<Bytes, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("There is no value, and no terminal to ask at.").help("Write '-' to read stdin."));
-    }
-    let typed = rpassword::prompt_password(format!("Value of {path} (not shown): "));
-    let typed = typed.map_err(|error| Failure::local("Cannot read from the terminal", &error))?;
-    Ok(Zeroizing::new(typed.into_bytes()))
 }
 
 /// What is not UTF-8 text is bytes, whether said or not.
@@ -217,7 +214,7 @@ mod tests {
             &["--hunter2"],
         ] {
             let put = put(sources);
-            let failure = put.payload().unwrap_err();
+            let failure = put.payload(true).unwrap_err();
             assert!(!format!("{put:?} {failure:?}").contains("hunter2"));
         }
     }
@@ -241,11 +238,11 @@ mod tests {
         let file = folder.join("f=1");
         std::fs::write(&file, "x\"\n").unwrap();
         let source = format!("b=@{}", file.display());
-        let payload = put(&[&source, &source.replacen('b', "a", 1)]).payload().unwrap();
+        let payload = put(&[&source, &source.replacen('b', "a", 1)]).payload(true).unwrap();
         assert_eq!(&**payload.bytes, br#"{"a":"x\"\n","b":"x\"\n"}"#);
-        let whole = put(&[&format!("@{}", file.display())]).payload().unwrap();
+        let whole = put(&[&format!("@{}", file.display())]).payload(true).unwrap();
         assert_eq!((whole.kind, &**whole.bytes), (PayloadKind::Text, &b"x\"\n"[..]));
-        assert!(put(&[&source, &source]).payload().is_err());
+        assert!(put(&[&source, &source]).payload(true).is_err());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

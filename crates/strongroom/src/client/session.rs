@@ -4,6 +4,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 use strongroom_api::auth::ClientLogin;
+use strongroom_api::batch::{BatchWrite, BatchWritten, Item};
 use strongroom_api::client::{self, Client};
 use strongroom_api::{Page, PageQuery};
 use zeroize::Zeroizing;
@@ -29,15 +30,43 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(common: &Common) -> Result<Self, Failure> {
-        let token = match variable_or_file(TOKEN)? {
-            Some(token) => token,
-            None => log_in(common).await?,
-        };
         Ok(Self {
-            client: Client::new(&common.addr, Some(token))?,
+            client: client(common).await?,
             output: Output::new(common.output),
         })
     }
+}
+
+async fn client(common: &Common) -> Result<Client, Failure> {
+    if common.show_curl {
+        return Ok(Client::new(&common.addr, None)?.unsending());
+    }
+    let token = match variable_or_file(TOKEN)? {
+        Some(token) => token,
+        None => log_in(common).await?,
+    };
+    Ok(Client::new(&common.addr, Some(token))?)
+}
+
+/// The command that opens a file for its user.
+pub(super) fn editor() -> Result<Zeroizing<String>, Failure> {
+    for name in ["VISUAL", "EDITOR"] {
+        if let Some(command) = variable(name)? {
+            return Ok(command);
+        }
+    }
+    Ok(Zeroizing::new("vi".to_owned()))
+}
+
+/// Many writes in one call, all or none of them where `atomic`.
+pub(super) async fn write_all(
+    session: &Session,
+    writes: Vec<BatchWrite>,
+    atomic: bool,
+) -> Result<Vec<BatchWritten>, Failure> {
+    let answer = session.client.batch_write(writes, atomic).await?;
+    let items = answer.items.into_iter().map(Item::into_result);
+    Ok(items.collect::<Result<_, _>>()?)
 }
 
 /// All pages of a noun's list as one.

@@ -9,10 +9,10 @@ use super::session::Session;
 #[derive(Debug, clap::Args)]
 pub struct Undelete {
     /// Its path
-    path: String,
+    pub(super) path: String,
     /// Which; none: the current one
     #[arg(value_name = "VERSION")]
-    versions: Vec<i64>,
+    pub(super) versions: Vec<i64>,
 }
 
 impl Undelete {

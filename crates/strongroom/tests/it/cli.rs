@@ -1,7 +1,21 @@
 //! The verbs as people and scripts use them: exact bytes, exact exit codes, nothing in the wrong place.
 
 mod child;
+mod curl;
+mod diff;
+mod edit;
+mod export;
+mod formats;
 mod install;
+mod label;
+mod metadata;
+mod rollback;
+mod search;
+mod silence;
+mod terminal;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
@@ -55,6 +69,18 @@ impl Shell {
         assert_eq!(found, code, "{args:?}: {stderr}");
         assert!(stderr.contains(says), "{args:?}: '{says}' is not in {stderr}");
         assert!(stdout.is_empty(), "{args:?}: {}", stdout.escape_ascii());
+    }
+
+    /// What it prints for people, without an error.
+    fn text(&self, args: &[&str]) -> String {
+        String::from_utf8(self.ok(args, b"")).unwrap()
+    }
+
+    /// A script that only its owner can run.
+    fn script(&self, name: &str, lines: &str) -> String {
+        let path = self.file(name, &format!("#!/bin/sh\n{lines}\n"));
+        std::fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        path
     }
 
     fn file(&self, name: &str, content: &str) -> String {
