@@ -5,6 +5,7 @@ mod access_token;
 mod error;
 pub mod labels;
 mod mac;
+mod passing;
 mod ring;
 mod seal;
 mod slot;

@@ -44,6 +44,40 @@ impl Client {
         self.call(Method::POST, &at("versions", path), &(), Some(&body)).await
     }
 
+    pub async fn destroy(&self, path: &SecretPath, numbers: Vec<i64>) -> Result<versions::Changed> {
+        let body = versions::ChangeVersions {
+            action: versions::Action::Destroy,
+            versions: numbers,
+        };
+        self.call(Method::POST, &at("versions", path), &(), Some(&body)).await
+    }
+
+    /// The whole secret, recoverable for so many days.
+    pub async fn retire(&self, path: &SecretPath, recovery_days: Option<u16>) -> Result<metadata::Retired> {
+        let query = metadata::DeleteQuery {
+            recovery_days,
+            purge: false,
+        };
+        self.call(Method::DELETE, &at("metadata", path), &query, NONE).await
+    }
+
+    pub async fn purge(&self, path: &SecretPath) -> Result<()> {
+        let query = metadata::DeleteQuery {
+            recovery_days: None,
+            purge: true,
+        };
+        let IgnoredAny = self.call(Method::DELETE, &at("metadata", path), &query, NONE).await?;
+        Ok(())
+    }
+
+    pub async fn restore(&self, path: &SecretPath) -> Result<()> {
+        let body = metadata::ChangeSecret {
+            action: metadata::Action::Restore,
+        };
+        let IgnoredAny = self.call(Method::POST, &at("metadata", path), &(), Some(&body)).await?;
+        Ok(())
+    }
+
     pub async fn metadata(&self, path: &SecretPath) -> Result<metadata::Described> {
         self.call(Method::GET, &at("metadata", path), &(), NONE).await
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use strongroom_api::batch::{BatchRead, Failed, Item, MAX_ITEMS};
+use strongroom_api::list::ListQuery;
 use strongroom_api::secrets::Secret;
 use strongroom_domain::{Code, Payload, PayloadKind, Prefix, SecretPath};
 use zeroize::Zeroizing;
@@ -128,7 +129,7 @@ impl fmt::Display for Single {
 }
 
 async fn read_folder(session: &Session, folder: &Prefix) -> Result<Vec<(SecretPath, Payload)>, Failure> {
-    let listing = list::all(session, folder, false).await?;
+    let listing = list::all(session, folder, ListQuery::default()).await?;
     let secrets = listing.items.into_iter().filter(|item| !item.folder);
     let paths: Vec<String> = secrets.map(|item| item.path).collect();
     let mut found = Vec::with_capacity(paths.len());

@@ -20,7 +20,11 @@ pub struct List {
 
 impl List {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
-        let listing = all(session, &Prefix::parse(&self.prefix)?, self.recursive).await?;
+        let query = ListQuery {
+            recursive: self.recursive,
+            ..ListQuery::default()
+        };
+        let listing = all(session, &Prefix::parse(&self.prefix)?, query).await?;
         session.output.show(&listing, || {
             let rows = listing.items.iter().map(|item| {
                 let name = if item.folder {
@@ -36,11 +40,7 @@ impl List {
 }
 
 /// A listing with all its pages.
-pub(super) async fn all(session: &Session, prefix: &Prefix, recursive: bool) -> Result<Listing, Failure> {
-    let mut query = ListQuery {
-        recursive,
-        ..ListQuery::default()
-    };
+pub(super) async fn all(session: &Session, prefix: &Prefix, mut query: ListQuery) -> Result<Listing, Failure> {
     let mut items: Vec<Item> = Vec::new();
     loop {
         let page = session.client.list(prefix, &query).await?;

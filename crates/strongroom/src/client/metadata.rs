@@ -1,6 +1,7 @@
 //! `strongroom metadata`
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde_json::Value;
 use strongroom_api::metadata::{Describe, Described, Patch};
@@ -13,14 +14,15 @@ use super::session::Session;
 
 const TAG: &str = "tags.";
 
-/// Show or change what is said about a secret: description, owner, type and tags
+/// Show or change what is said about a secret, and how many versions it keeps for how long
 ///
 /// Metadata are not secret, and everybody who may list the secret sees them: never put a value there.
 #[derive(Debug, clap::Args)]
 pub struct Describing {
     /// The secret's path
     path: String,
-    /// `description=…`, `owner=…`, `type=…` or `tags.NAME=…`; may be repeated
+    /// `description`, `owner`, `type`, `tags.NAME`, `max_versions`, `cas_required` (true or false) or `delete_after`
+    /// (seconds), each with `=VALUE`; may be repeated
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// Empty a field (`tags`: all of them); may be repeated
@@ -68,6 +70,18 @@ fn change(patch: &mut Patch, field: &str, value: Option<&str>) -> Result<(), Fai
         ("description", _) => patch.description.replace(text).is_none(),
         ("owner", _) => patch.owner.replace(text).is_none(),
         ("type", _) => patch.secret_type.replace(value.map(secret_type).transpose()?).is_none(),
+        ("max_versions", _) => patch
+            .max_versions
+            .replace(value.map(|text| parsed(field, text)).transpose()?)
+            .is_none(),
+        ("cas_required", _) => patch
+            .cas_required
+            .replace(value.map(|text| parsed(field, text)).transpose()?)
+            .is_none(),
+        ("delete_after", _) => patch
+            .delete_after
+            .replace(value.map(|text| parsed(field, text)).transpose()?)
+            .is_none(),
         ("tags", _) if value.is_none() => patch.tags.replace(None).is_none(),
         (_, Some(tag)) if !tag.is_empty() => match patch.tags.get_or_insert_with(|| Some(BTreeMap::new())) {
             Some(tags) => tags.insert(tag.to_owned(), text).is_none(),
@@ -75,7 +89,7 @@ fn change(patch: &mut Patch, field: &str, value: Option<&str>) -> Result<(), Fai
         },
         _ => {
             return Err(Failure::usage(format!("'{field}' is no field of the metadata."))
-                .help("There are description, owner, type and tags.NAME."));
+                .help("There are description, owner, type, tags.NAME, max_versions, cas_required and delete_after."));
         }
     };
     if fresh {
@@ -85,7 +99,12 @@ fn change(patch: &mut Patch, field: &str, value: Option<&str>) -> Result<(), Fai
     }
 }
 
-fn secret_type(name: &str) -> Result<SecretType, Failure> {
+fn parsed<T: FromStr>(field: &str, text: &str) -> Result<T, Failure> {
+    text.parse()
+        .map_err(|_| Failure::usage(format!("'{text}' is no value of '{field}'.")))
+}
+
+pub(super) fn secret_type(name: &str) -> Result<SecretType, Failure> {
     serde_json::from_value(Value::from(name)).map_err(|_| {
         Failure::usage(format!("'{name}' is no type of secret.")).help(
             "There are generic, password, database, redis, api-key, signing-key, certificate, aws-credentials, webhook, \
@@ -102,6 +121,9 @@ fn whole(patch: Patch) -> Describe {
         secret_type: metadata.secret_type,
         owner: metadata.owner,
         tags: metadata.tags,
+        max_versions: metadata.max_versions,
+        cas_required: metadata.cas_required,
+        delete_after: metadata.delete_after,
     }
 }
 
@@ -113,6 +135,11 @@ fn fields(described: &Described) -> String {
         ("type", kind.as_str().unwrap_or_default().to_owned()),
         ("owner", or_dash(described.owner.as_ref())),
         ("version", described.current_version.to_string()),
+        ("max_versions", or_dash(described.max_versions)),
+        ("cas_required", described.cas_required.to_string()),
+        ("delete_after", or_dash(described.delete_after)),
+        ("pending_until", or_dash(described.pending_until)),
+        ("last_used", or_dash(described.last_used_at)),
         ("created", described.created_at.to_string()),
         ("updated", described.updated_at.to_string()),
     ];
@@ -146,12 +173,25 @@ mod tests {
             r#"{"description":"","type":"api-key","owner":"a=b","tags":{"x.y":"1","z":null}}"#
         );
         assert_eq!(patch(&[], &["tags", "owner"]).unwrap(), r#"{"owner":null,"tags":null}"#);
+        assert_eq!(
+            patch(&["max_versions=3", "cas_required=true"], &["delete_after"]).unwrap(),
+            r#"{"max_versions":3,"cas_required":true,"delete_after":null}"#
+        );
         assert_eq!(patch(&[], &[]).unwrap(), "{}");
     }
 
     #[test]
     fn what_is_no_change_is_refused() {
-        for set in ["owner", "ower=x", "type=secret", "tags=x", "tags.=x", "version=3"] {
+        for set in [
+            "max_versions=x",
+            "cas_required=1",
+            "owner",
+            "ower=x",
+            "type=secret",
+            "tags=x",
+            "tags.=x",
+            "version=3",
+        ] {
             assert!(patch(&[set], &[]).is_err(), "{set}");
         }
         for (set, unset) in [("owner=x", "owner"), ("tags.a=x", "tags"), ("tags.a=x", "tags.a")] {

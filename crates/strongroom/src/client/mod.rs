@@ -7,6 +7,7 @@ mod clients;
 mod compare;
 mod curl;
 mod delete;
+mod destroy;
 mod diff;
 mod dotenv;
 mod edit;
@@ -26,6 +27,7 @@ mod output;
 mod policy;
 mod prompt;
 mod put;
+mod restore;
 mod role;
 mod rollback;
 mod run;
@@ -81,6 +83,8 @@ pub enum Verb {
     Metadata(metadata::Describing),
     Delete(delete::Delete),
     Undelete(undelete::Undelete),
+    Restore(restore::Restore),
+    Destroy(destroy::Destroy),
     Import(import::Import),
     Export(export::Export),
     Run(run::Run),
@@ -137,6 +141,8 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Metadata(describing) => describing.run(&session).await,
         Verb::Delete(delete) => delete.run(&session).await,
         Verb::Undelete(undelete) => undelete.run(&session).await,
+        Verb::Restore(restore) => restore.run(&session).await,
+        Verb::Destroy(destroy) => destroy.run(&session).await,
         Verb::Import(import) => import.run(&session).await,
         Verb::Export(export) => export.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,

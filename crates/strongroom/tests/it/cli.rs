@@ -8,6 +8,7 @@ mod export;
 mod formats;
 mod install;
 mod label;
+mod lifecycle;
 mod metadata;
 mod rollback;
 mod search;
