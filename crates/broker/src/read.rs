@@ -136,12 +136,9 @@ impl Broker {
             .await?;
         match found.value {
             Some(row) if row.digest() == entry.digest => Ok((row, found.revision)),
-            _ => {
-                count(&self.0.stats.integrity_failures);
-                Err(Error::integrity(
-                    "A version's row is missing, or is not the one its head vouches for.",
-                ))
-            }
+            _ => Err(Error::integrity(
+                "A version's row is missing, or is not the one its head vouches for.",
+            )),
         }
     }
 

@@ -163,6 +163,7 @@ impl Broker {
             Some(code) => (OutcomeKind::Refused, code.number()),
         };
         if refusal.is_some_and(|error| error.code == Code::IntegrityFailed) {
+            count(&self.0.stats.integrity_failures);
             tracing::error!(action = effect.action.name(), error = ?refusal, "a stored row fails its check");
         }
         let (principal, who, accessor, path) = match session {

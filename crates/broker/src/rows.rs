@@ -9,7 +9,6 @@ use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, Row, RowRev
 use strongroom_ports::{Fut, StoreError};
 
 use crate::Broker;
-use crate::stats::count;
 
 /// A record whose MAC held, with its body parsed: the record's own copy of it, and the MAC, are let go.
 #[derive(Clone)]
@@ -52,9 +51,8 @@ impl Broker {
         Key::new(self.0.namespace, kind, name)
     }
 
-    /// What failed to hold, by kind of row: counted, and told without content.
+    /// What failed to hold, by kind of row, told without content.
     pub(crate) fn broken(&self, kind: Kind, error: CryptoError) -> Error {
-        count(&self.0.stats.integrity_failures);
         Error::integrity(format!("A stored row of kind '{}' fails its check.", kind.name())).because(error)
     }
 

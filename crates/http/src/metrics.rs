@@ -270,7 +270,7 @@ impl BrokerMetrics {
             ),
             (
                 "strongroom_integrity_failures_total",
-                "Stored rows that failed their check.",
+                "Refusals because a stored row failed its check.",
                 &stats.integrity_failures,
             ),
             ("strongroom_changes_total", "Changes committed.", &stats.changes_applied),
