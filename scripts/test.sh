@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
-# Runs every test against a throw-away PostgreSQL and removes it afterwards. Arguments are passed on to `cargo test`.
+# Runs every test against a throw-away PostgreSQL and removes it afterwards. With `all` as the first argument also those
+# that need other programs than PostgreSQL; what such a test lacks is told as NOT RUN. Further arguments are passed on to
+# `cargo test`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+all=''
+if [[ ${1:-} == all ]]; then
+    all=yes
+    shift
+fi
 
 # Prints the folder of PostgreSQL's server programs: from PATH, or the newest that Debian's packages installed.
 find_postgres() {
@@ -86,3 +94,7 @@ fi
 export STRONGROOM_TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$port/postgres"
 cargo xtask sqlx --check
 cargo test --workspace --locked "$@"
+if [[ -n $all ]]; then
+    # The tests built it.
+    STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom") scripts/test-deploy.sh
+fi
