@@ -18,13 +18,13 @@ use crate::router::operations;
 const DESCRIPTION: &str = "\
 Versioned, encrypted secrets, and who may read them. Every request with a token is recorded before its answer leaves.
 
-A path's segments are each percent-encoded by themselves and joined by a plain `/`; an encoded `/` is refused. A body is \
-JSON whatever its `Content-Type` says, of at most 1 MiB, without `Content-Encoding`. A field or a query parameter that is \
-not known is refused. Lengths are counted in bytes of UTF-8.
+A path's segments are each percent-encoded by themselves and joined by a plain `/`; an encoded `/` is refused. A body \
+is JSON whatever its `Content-Type` says, of at most 1 MiB, without `Content-Encoding`. A field or a query parameter \
+that is not known is refused. Lengths are counted in bytes of UTF-8.
 
-A refusal is `application/problem+json` (RFC 9457); its `code` is stable. A route answers 405 and the header `Allow` to \
-methods it does not have, and an unknown route 404. The HTTP library refuses a malformed head by itself, with an empty \
-body and 400, 414 or 431.";
+A refusal is `application/problem+json` (RFC 9457); its `code` is stable. A route answers 405 and the header `Allow` \
+to methods it does not have, and an unknown route 404. The HTTP library refuses a malformed head by itself, with an \
+empty body and 400, 414 or 431.";
 
 /// Two directions: what may be left out in a request may be always there in an answer.
 struct Schemas {
@@ -115,7 +115,11 @@ pub fn document() -> Value {
         "tags": components::tags(),
         "paths": paths,
         "components": {
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "description": "An access token of a login, or a service token." } },
+            "securitySchemes": { "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An access token of a login, or a service token.",
+            } },
             "parameters": components::parameters(),
             "headers": components::headers(),
             "responses": components::responses(&problem),

@@ -5,6 +5,7 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 use strongroom_api::problem::CONTENT_TYPE;
 use strongroom_api::{BASE, Problem, schema};
+use strongroom_domain::schema::ID_PATTERN;
 use strongroom_domain::{Code, Error};
 
 use crate::status;
@@ -53,10 +54,7 @@ pub(super) fn path_parameter(name: &str) -> (&'static str, Value) {
         "path" => ("The secret's path: 1 to 32 segments.", path),
         "prefix" => ("A folder.", path),
         "name" => ("A name.", json!({ "$ref": "#/components/schemas/Name" })),
-        _ => (
-            "An id.",
-            json!({ "type": "string", "pattern": strongroom_domain::schema::ID_PATTERN }),
-        ),
+        _ => ("An id.", json!({ "type": "string", "pattern": ID_PATTERN })),
     }
 }
 
@@ -73,7 +71,10 @@ pub(super) fn parameters() -> Value {
 
 pub(super) fn headers() -> Value {
     json!({
-        "RequestId": { "description": "Stands in the audit log too.", "schema": { "type": "string", "pattern": strongroom_domain::schema::ID_PATTERN } },
+        "RequestId": {
+            "description": "Stands in the audit log too.",
+            "schema": { "type": "string", "pattern": ID_PATTERN },
+        },
         "RetryAfter": { "description": "Seconds.", "schema": { "type": "integer" } },
         "WwwAuthenticate": { "schema": { "const": "Bearer" } },
     })

@@ -36,7 +36,10 @@ pub(crate) fn folders() -> Vec<Operation> {
         listing(get("/api/v1/list/{*prefix}", "listFolder", "List a folder", list))
             .example("search", StatusCode::OK, &[("prefix", "payments/prod"), ("type", "database"), ("tag", "tier:1")])
             .shown(json!({ "prefix": "payments/prod", "items": [
-                { "name": "database", "path": "payments/prod/database", "folder": false, "version": 2, "updated_at": AT },
+                {
+                    "name": "database", "path": "payments/prod/database", "folder": false, "version": 2,
+                    "updated_at": AT,
+                },
             ] })),
     ]
 }
@@ -66,22 +69,30 @@ pub(crate) fn batch() -> Vec<Operation> {
         "help": "Check the spelling; 'list' shows what you may see.",
     });
     vec![
-        post("/api/v1/batch", "batch", "Read or write up to 1,000 secrets", native::batch::batch)
-            .describe("Each item has its own outcome, in the order of the request; with `atomic`, all are written or none. `Idempotency-Key` belongs to atomic writes.")
-            .guarded()
-            .finds()
-            .changes()
-            .takes::<BatchRequest>()
-            .answers(StatusCode::OK, "An outcome for each item.", Some((JSON, either)))
-            .example("writes", StatusCode::OK, &[])
-            .sent(json!({ "writes": [{ "path": "payments/test/api-key", "value": "t3st" }], "atomic": true }))
-            .shown(json!({ "items": [{
+        post(
+            "/api/v1/batch",
+            "batch",
+            "Read or write up to 1,000 secrets",
+            native::batch::batch,
+        )
+        .describe(
+            "Each item has its own outcome, in the order of the request; with `atomic`, all are written or none. \
+                `Idempotency-Key` belongs to atomic writes.",
+        )
+        .guarded()
+        .finds()
+        .changes()
+        .takes::<BatchRequest>()
+        .answers(StatusCode::OK, "An outcome for each item.", Some((JSON, either)))
+        .example("writes", StatusCode::OK, &[])
+        .sent(json!({ "writes": [{ "path": "payments/test/api-key", "value": "t3st" }], "atomic": true }))
+        .shown(json!({ "items": [{
                 "path": "payments/test/api-key", "version": 1, "id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
                 "created_at": AT, "unchanged": false,
             }] }))
-            .example("reads", StatusCode::OK, &[])
-            .sent(json!({ "reads": [{ "path": "payments/test/api-key" }, { "path": "payments/test/absent" }] }))
-            .shown(json!({ "items": [
+        .example("reads", StatusCode::OK, &[])
+        .sent(json!({ "reads": [{ "path": "payments/test/api-key" }, { "path": "payments/test/absent" }] }))
+        .shown(json!({ "items": [
                 {
                     "path": "payments/test/api-key", "version": 1, "id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
                     "labels": ["current"], "created_at": AT, "value": "t3st",

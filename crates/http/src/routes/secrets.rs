@@ -26,7 +26,10 @@ pub(crate) fn values() -> Vec<Operation> {
 
 fn read() -> Operation {
     get(PATH, "readSecret", "Read a value", native::secrets::read)
-        .describe("The version under the label `current`, unless another is asked for by number or by label, not both. Needs `read`.")
+        .describe(
+            "The version under the label `current`, unless another is asked for by number or by label, not both. \
+            Needs `read`.",
+        )
         .guarded()
         .finds()
         .query::<ReadQuery>()
@@ -45,7 +48,10 @@ fn read() -> Operation {
 
 fn write() -> Operation {
     put(PATH, "writeSecret", "Write a new version", native::secrets::write)
-        .describe("Needs `create` for the first version and `update` for later ones. `id` does for this write what `Idempotency-Key` does for every change.")
+        .describe(
+            "Needs `create` for the first version and `update` for later ones. `id` does for this write what \
+            `Idempotency-Key` does for every change.",
+        )
         .guarded()
         .finds()
         .changes()
@@ -104,8 +110,14 @@ pub(crate) fn versions() -> Vec<Operation> {
     let history = json!({
         "path": "payments/prod/database", "current": 2, "labels": { "current": 2, "previous": 1 },
         "versions": [
-            { "version": 1, "id": FIRST, "state": "live", "labels": ["previous"], "created_at": AT, "created_by": PRINCIPAL },
-            { "version": 2, "id": SECOND, "state": "live", "labels": ["current"], "created_at": AT, "created_by": PRINCIPAL },
+            {
+                "version": 1, "id": FIRST, "state": "live", "labels": ["previous"], "created_at": AT,
+                "created_by": PRINCIPAL,
+            },
+            {
+                "version": 2, "id": SECOND, "state": "live", "labels": ["current"], "created_at": AT,
+                "created_by": PRINCIPAL,
+            },
         ],
     });
     vec![

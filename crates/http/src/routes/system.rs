@@ -38,7 +38,7 @@ pub(crate) fn system() -> Vec<Operation> {
         .changes()
         .shows::<Rotated>(StatusCode::OK, "The new key's epoch.")
         .example("rotated", StatusCode::OK, &[])
-        .shown(json!({ "epoch": 2 })),
+        .shown(json!({ "epoch": 7 })),
     ]
 }
 

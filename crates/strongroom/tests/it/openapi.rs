@@ -1,5 +1,5 @@
-//! The API's description is true: every example in it is sent and answered as it says, in the shape that it says, and its
-//! routes are those that there are.
+//! The API's description is true: every example in it is sent and answered as it says, in the shape that it says, and
+//! its routes are those that there are.
 
 mod description;
 
@@ -76,6 +76,7 @@ const CHOSEN: &[&str] = &[
     "client_id",
     "client_secret",
     "created_by",
+    "epoch",
     "id",
     "issuer",
     "jwks_uri",
