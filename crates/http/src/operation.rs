@@ -1,5 +1,5 @@
-//! One operation: its handler and its description in one value, so that neither exists without the other. The router and
-//! the API's description are both made from these.
+//! One operation: its handler and its description in one value, so that neither exists without the other. The router
+//! and the API's description are both made from these.
 
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
