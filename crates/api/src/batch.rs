@@ -1,5 +1,6 @@
 //! `POST batch`: many secrets in one call, each item with its own outcome.
 
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -12,13 +13,16 @@ use crate::{Problem, With};
 /// Items in one batch.
 pub const MAX_ITEMS: usize = 1000;
 
-/// As received: whether it is one of the two batches is seen by [`BatchRequest::batch`].
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Either reads or writes.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["reads"] }, { "required": ["writes"] }]))]
 pub struct BatchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
     pub reads: Option<Vec<BatchRead>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
     pub writes: Option<Vec<BatchWrite>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub atomic: Option<bool>,
@@ -74,27 +78,34 @@ impl BatchRequest {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchRead {
+    #[schemars(length(min = 1, max = 512))]
     pub path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub version: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = crate::schema::LABEL))]
     pub label: Option<String>,
 }
 
 pub type BatchWrite = With<BatchWriteOptions>;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchWriteOptions {
+    #[schemars(length(min = 1, max = 512))]
     pub path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub cas: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = crate::schema::CHANGE_ID))]
     pub id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(regex(pattern = crate::schema::LABEL)))]
     pub labels: Option<Vec<String>>,
     /// Writes nothing where the current value is this one already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -102,8 +113,9 @@ pub struct BatchWriteOptions {
 }
 
 /// The items stand in the order of the request.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(bound(deserialize = "T: DeserializeOwned"))]
+#[schemars(rename = "BatchOf{T}")]
 pub struct BatchAnswer<T> {
     pub items: Vec<Item<T>>,
 }
@@ -111,18 +123,21 @@ pub struct BatchAnswer<T> {
 pub type ReadAnswer = BatchAnswer<Secret>;
 pub type WriteAnswer = BatchAnswer<BatchWritten>;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BatchWritten {
     pub path: String,
+    #[schemars(range(min = 1))]
     pub version: i64,
+    #[schemars(regex(pattern = crate::schema::CHANGE_ID))]
     pub id: String,
     pub created_at: Time,
     /// The version stood there already: nothing was written.
     pub unchanged: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "BatchItemOf{T}")]
 pub enum Item<T> {
     Done(T),
     Failed(Failed),
@@ -137,7 +152,8 @@ impl<T> Item<T> {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BatchFailure")]
 pub struct Failed {
     pub path: String,
     pub error: Box<Problem>,

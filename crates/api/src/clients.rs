@@ -1,10 +1,11 @@
 //! `clients`, `clients/{id}` and `clients/{id}/secrets`
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::{Name, PrincipalId, Time};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateClient {
     pub name: Name,
@@ -12,27 +13,35 @@ pub struct CreateClient {
 }
 
 /// The only answer that shows the secret.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ClientCreated")]
 pub struct Created {
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
     pub client_id: String,
     #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
     pub client_secret: SecretString,
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
     pub secret_id: String,
     pub name: Name,
     pub role: Name,
 }
 
 /// The only answer that shows the secret.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SecretAdded {
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
     pub client_id: String,
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
     pub secret_id: String,
     #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
     pub client_secret: SecretString,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
     pub client_id: String,
     pub name: Name,
     pub role: Name,
@@ -41,8 +50,9 @@ pub struct Client {
     pub created_at: Time,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientSecret {
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
     pub secret_id: String,
     pub created_at: Time,
 }

@@ -21,6 +21,7 @@ pub mod principals;
 pub mod problem;
 pub mod reports;
 pub mod roles;
+pub mod schema;
 pub mod secrets;
 pub mod versions;
 

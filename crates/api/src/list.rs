@@ -1,10 +1,11 @@
 //! `GET list/{prefix}`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::Time;
 use strongroom_domain::metadata::SecretType;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListQuery {
     pub recursive: bool,
@@ -17,14 +18,16 @@ pub struct ListQuery {
     pub owner: Option<String>,
     /// `key:value`
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = ":"))]
     pub tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Listing {
     pub prefix: String,
     pub items: Vec<Item>,
@@ -34,7 +37,8 @@ pub struct Listing {
 }
 
 /// A secret or a folder. One name can be both, and then is two items.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ListItem")]
 pub struct Item {
     /// Below the prefix.
     pub name: String,

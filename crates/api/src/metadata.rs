@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use strongroom_domain::Time;
 use strongroom_domain::metadata::{Metadata, SecretType};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Described {
     pub path: String,
     pub description: Option<String>,
@@ -35,23 +36,29 @@ pub struct Described {
 }
 
 /// The whole of it: what is left out is emptied.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "DescribeSecret")]
 pub struct Describe {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub description: Option<String>,
     #[serde(rename = "type")]
     pub secret_type: SecretType,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
     pub owner: Option<String>,
+    #[schemars(extend("maxProperties" = 50))]
     pub tags: BTreeMap<String, String>,
     /// 1 to 1,000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub max_versions: Option<u32>,
     /// Writes must send `cas`.
     pub cas_required: bool,
     /// Seconds after which a version written from now on counts as deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 316_224_000))]
     pub delete_after: Option<u64>,
 }
 
@@ -79,50 +86,57 @@ impl From<Describe> for Metadata {
     }
 }
 
-/// A JSON merge patch (RFC 7396): a field left out stays, `null` empties it (outer `None`: left out).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A JSON merge patch (RFC 7396): a field left out stays, `null` empties it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "PatchMetadata")]
 pub struct Patch {
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub description: Option<Option<String>>,
     #[serde(rename = "type", deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub secret_type: Option<Option<SecretType>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
     pub owner: Option<Option<String>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Option<BTreeMap<String, Option<String>>>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub max_versions: Option<Option<u32>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub cas_required: Option<Option<bool>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 316_224_000))]
     pub delete_after: Option<Option<u64>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeSecret {
     pub action: Action,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SecretAction")]
 pub enum Action {
     /// Takes back a pending deletion.
     Restore,
 }
 
 /// How a secret goes: with a time to restore it, 7 days unless said, or at once.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeleteQuery {
     /// 7 to 30.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 7, max = 30))]
     pub recovery_days: Option<u16>,
     pub purge: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retired {
     pub path: String,
     pub pending_until: Time,

@@ -1,8 +1,10 @@
 //! A long answer in pieces.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts; absent on the last one.
@@ -10,9 +12,12 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
+    /// The `next_cursor` of the page before.
     pub cursor: Option<String>,
+    /// Items on a page; 100 unless said.
+    #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
 }

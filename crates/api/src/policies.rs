@@ -1,20 +1,24 @@
 //! `policies` and `policies/{name}`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::policy::{self, Capability};
 use strongroom_domain::{Name, Time};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WritePolicy {
+    #[schemars(length(min = 1, max = 256))]
     pub rules: Vec<Rule>,
 }
 
-/// The domain's rule, strict: a field that is not understood could be meant to restrict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Strict: a field that is not understood could be meant to restrict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
+    #[schemars(length(min = 1, max = 600))]
     pub path: String,
+    #[schemars(length(min = 1))]
     pub capabilities: Vec<Capability>,
 }
 
@@ -30,9 +34,10 @@ impl From<policy::Rule> for Rule {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Policy {
     pub name: Name,
+    #[schemars(length(min = 1, max = 256))]
     pub rules: Vec<Rule>,
     pub created_at: Time,
     pub updated_at: Time,

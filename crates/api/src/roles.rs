@@ -1,18 +1,21 @@
 //! `roles` and `roles/{name}`
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::{Name, Time};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WriteRole {
+    #[schemars(length(max = 64))]
     pub policies: Vec<Name>,
     /// Seconds; absent: the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
     pub access_token_ttl: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Role {
     pub name: Name,
     pub policies: Vec<Name>,

@@ -15,6 +15,7 @@ pub mod path;
 pub mod payload;
 pub mod policy;
 pub mod row;
+pub mod schema;
 pub mod secret;
 pub mod time;
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metadata::{MAX_VERSIONS, Metadata};
@@ -20,7 +21,7 @@ pub const MAX_USER_LABELS: usize = 16;
 /// How long a secret that is pending deletion can be restored, in days; the first is what is meant when nothing is said.
 pub const RECOVERY_DAYS: std::ops::RangeInclusive<u16> = 7..=30;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Live,

@@ -8,12 +8,16 @@ mod edge;
 mod health;
 mod metrics;
 mod native;
+mod openapi;
+mod operation;
 mod router;
+mod routes;
 mod server;
 
 pub use answer::status;
 pub use metrics::Metrics;
-pub use router::{metrics_router, router};
+pub use openapi::{document as api_document, text as api_text};
+pub use router::{Route, every_route, metrics_router, router};
 pub use server::{Limits, serve};
 
 use std::sync::Arc;

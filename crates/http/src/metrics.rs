@@ -15,7 +15,7 @@ use strongroom_broker::Broker;
 use strongroom_domain::audit::Lane;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 18] = [
+const ROUTES: [&str; 19] = [
     "secrets",
     "batch",
     "auth",
@@ -33,6 +33,7 @@ const ROUTES: [&str; 18] = [
     "health",
     "ready",
     "metrics",
+    "openapi.json",
     ".well-known",
 ];
 const METHODS: [&str; 6] = ["GET", "PUT", "POST", "PATCH", "DELETE", "other"];

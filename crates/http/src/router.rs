@@ -1,95 +1,91 @@
 //! All routes, in one place. The first table is the closed list of what is exempt from the audit log.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, get};
 use strongroom_domain::{Code, Error};
 
 use crate::answer::Failure;
-use crate::{App, health, native};
+use crate::operation::Operation;
+use crate::{App, health, routes};
 
-/// Shown to anybody and recorded nowhere: health, readiness, metrics, version, and the keys that verify tokens.
-fn exempt(app: &App) -> Vec<(&'static str, MethodRouter<App>)> {
-    let mut routes = vec![
-        ("/", get(health::version)),
-        ("/health", get(health::alive)),
-        ("/ready", get(health::ready)),
-        ("/.well-known/jwks.json", get(health::jwks)),
-        ("/.well-known/openid-configuration", get(health::discovery)),
-    ];
-    if app.serve_metrics {
-        routes.push(("/metrics", get(health::metrics)));
-    }
-    routes
-}
+const METRICS: &str = "/metrics";
 
-fn native() -> Vec<(&'static str, MethodRouter<App>)> {
+/// Shown to anybody and recorded nowhere: health, readiness, metrics, version, the API's description, and the keys that
+/// verify tokens.
+fn exempt() -> Vec<Operation> {
     vec![
-        ("/api/v1/auth/client/login", post(native::auth::login)),
-        (
-            "/api/v1/secrets/{*path}",
-            get(native::secrets::read)
-                .put(native::secrets::write)
-                .patch(native::secrets::patch)
-                .delete(native::secrets::delete),
-        ),
-        (
-            "/api/v1/versions/{*path}",
-            get(native::versions::history).post(native::versions::change),
-        ),
-        (
-            "/api/v1/metadata/{*path}",
-            get(native::metadata::read)
-                .put(native::metadata::replace)
-                .patch(native::metadata::patch)
-                .post(native::metadata::change)
-                .delete(native::metadata::delete),
-        ),
-        (
-            "/api/v1/labels/{*path}",
-            put(native::labels::put).delete(native::labels::delete),
-        ),
-        ("/api/v1/list", get(native::list::list)),
-        ("/api/v1/list/", get(native::list::list)),
-        ("/api/v1/list/{*prefix}", get(native::list::list)),
-        ("/api/v1/batch", post(native::batch::batch)),
-        ("/api/v1/reports/unused", get(native::reports::unused)),
-        ("/api/v1/reports/stale", get(native::reports::stale)),
-        ("/api/v1/policies", get(native::policies::list)),
-        (
-            "/api/v1/policies/{name}",
-            get(native::policies::read)
-                .put(native::policies::write)
-                .delete(native::policies::delete),
-        ),
-        ("/api/v1/roles", get(native::roles::list)),
-        (
-            "/api/v1/roles/{name}",
-            get(native::roles::read)
-                .put(native::roles::write)
-                .delete(native::roles::delete),
-        ),
-        (
-            "/api/v1/clients",
-            get(native::clients::list).post(native::clients::create),
-        ),
-        (
-            "/api/v1/clients/{id}",
-            get(native::clients::read).delete(native::clients::delete),
-        ),
-        ("/api/v1/clients/{id}/secrets", post(native::clients::add_secret)),
-        (
-            "/api/v1/clients/{id}/secrets/{secret_id}",
-            delete(native::clients::delete_secret),
-        ),
-        ("/api/v1/principals/{id}/erase", post(native::principals::erase)),
-        ("/api/v1/keys/data/rotate", post(native::keys::rotate_data)),
-        ("/api/v1/audit", get(native::audit::search)),
+        routes::node::version(),
+        routes::node::alive(),
+        routes::node::ready(),
+        routes::node::metrics(),
+        routes::node::description(),
+        routes::node::jwks(),
+        routes::node::discovery(),
     ]
 }
 
+fn native() -> Vec<Operation> {
+    [
+        routes::secrets::values(),
+        routes::secrets::versions(),
+        routes::metadata::said(),
+        routes::metadata::ends(),
+        routes::metadata::labels(),
+        routes::list::folders(),
+        routes::list::batch(),
+        routes::list::reports(),
+        routes::grants::policies(),
+        routes::grants::roles(),
+        routes::clients::clients(),
+        routes::clients::logins(),
+        routes::system::system(),
+        routes::system::audit(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// All there are.
+pub(crate) fn operations() -> Vec<Operation> {
+    let mut all = exempt();
+    all.extend(native());
+    all
+}
+
+/// A method and a path, as the router has them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    pub method: String,
+    pub path: &'static str,
+    /// From the audit log.
+    pub exempt: bool,
+}
+
+/// Every route, for tests that must miss none.
+pub fn every_route() -> Vec<Route> {
+    let route = |exempt| {
+        move |operation: Operation| Route {
+            method: operation.method.to_string(),
+            path: operation.path,
+            exempt,
+        }
+    };
+    let native = native().into_iter().map(route(false));
+    exempt().into_iter().map(route(true)).chain(native).collect()
+}
+
 pub fn router(app: App) -> Router {
+    let mut by_path: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();
+    let served = |operation: &Operation| app.serve_metrics || operation.path != METRICS;
+    for operation in operations().into_iter().filter(served) {
+        let methods = by_path.remove(operation.path).unwrap_or_default();
+        by_path.insert(operation.path, methods.merge(operation.handler));
+    }
     let mut router = Router::new();
-    for (route, methods) in exempt(&app).into_iter().chain(native()) {
+    for (route, methods) in by_path {
         router = router.route(
             route,
             methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed))),
@@ -104,7 +100,7 @@ pub fn router(app: App) -> Router {
 /// Metrics and health alone, for a listener of their own.
 pub fn metrics_router(app: App) -> Router {
     Router::new()
-        .route("/metrics", get(health::metrics))
+        .route(METRICS, get(health::metrics))
         .route("/health", get(health::alive))
         .route("/ready", get(health::ready))
         .fallback(async || Failure(Error::from(Code::RouteNotFound)))

@@ -57,7 +57,7 @@ enum Top {
     },
     #[command(flatten)]
     Client(Verb),
-    /// Print a reference page from the program's own tables, as Markdown.
+    /// Print a reference page from the program's own tables.
     #[command(hide = true)]
     Reference { page: Page },
 }

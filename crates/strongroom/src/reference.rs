@@ -1,5 +1,5 @@
-//! `strongroom reference …`: the pages that are made from the program's own tables, as Markdown. `cargo xtask docs` writes
-//! them into `docs/`, and a test compares.
+//! `strongroom reference …`: the pages that are made from the program's own tables, as Markdown, and the API's
+//! description as JSON. `cargo xtask docs` writes them into `docs/`, and a test compares.
 
 mod cli;
 mod configuration;
@@ -14,6 +14,7 @@ pub(crate) enum Page {
     Cli,
     Errors,
     Metrics,
+    Openapi,
 }
 
 /// The page's text, as its file in `docs/` holds it.
@@ -23,6 +24,7 @@ pub(crate) async fn page(page: Page, command: clap::Command) -> Result<String, S
         Page::Cli => cli::page(command),
         Page::Errors => errors::page(),
         Page::Metrics => metrics::page().await?,
+        Page::Openapi => strongroom_http::api_text(),
     };
     Ok(text.trim_end().to_owned() + "\n")
 }

@@ -16,6 +16,7 @@ const PAGES: &[(&str, &str)] = &[
     ("cli", "CLI.md"),
     ("errors", "ERRORS.md"),
     ("metrics", "METRICS.md"),
+    ("openapi", "openapi.json"),
 ];
 
 /// Whether every page is as it should be: always after `Write`, only without drift after `Check`.

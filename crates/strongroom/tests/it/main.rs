@@ -33,6 +33,8 @@ mod lifecycle;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod rows;

@@ -10,6 +10,7 @@ const PAGES: &[(&str, &str)] = &[
     ("cli", "CLI.md"),
     ("errors", "ERRORS.md"),
     ("metrics", "METRICS.md"),
+    ("openapi", "openapi.json"),
 ];
 
 pub(crate) fn workspace() -> PathBuf {

@@ -1,25 +1,15 @@
-//! The native API's routes as the router's source has them, and a request to each with what the log must say of it.
+//! The native API's routes as the router has them, and a request to each with what the log must say of it.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use strongroom_http::Route;
 
-const ROUTER: &str = include_str!("../../../../http/src/router.rs");
-
-/// `METHOD /route` of the native API, as the router's source has them.
+/// `METHOD /route` of the native API, as the router has them.
 pub(crate) fn routes() -> BTreeSet<String> {
-    let (_, native) = ROUTER.split_once("fn native()").unwrap();
-    let (native, _) = native.split_once("pub fn router").unwrap();
-    let mut routes = BTreeSet::new();
-    for entry in native.split("\"/api/v1/").skip(1) {
-        let (route, methods) = entry.split_once('"').unwrap();
-        for method in ["get", "put", "post", "patch", "delete"] {
-            if methods.contains(&format!("{method}(native::")) {
-                routes.insert(format!("{} {route}", method.to_uppercase()));
-            }
-        }
-    }
-    routes
+    let native = strongroom_http::every_route().into_iter().filter(|route| !route.exempt);
+    let name = |route: Route| format!("{} {}", route.method, route.path.strip_prefix("/api/v1/").unwrap());
+    native.map(name).collect()
 }
 
 /// What is asked for, and what the log must say of it.

@@ -1,0 +1,48 @@
+//! What the API's description says of values that are written and read by hand: the form they have as JSON.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::{Name, PrincipalId, Time};
+
+/// Of everything with 128 random bits.
+pub const ID_PATTERN: &str = "^[0-9a-f]{32}$";
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "description": "RFC 3339, with microseconds." })
+    }
+}
+
+impl JsonSchema for Name {
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[a-z0-9][a-z0-9._-]{0,127}$",
+            "description": "The name of a policy, a role or a client.",
+        })
+    }
+}
+
+impl JsonSchema for PrincipalId {
+    fn schema_name() -> Cow<'static, str> {
+        "PrincipalId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": ID_PATTERN,
+            "description": "Who acts, without a name: a name can be erased.",
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Policies and roles.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use strongroom_api::policies::{Policy, WritePolicy};
+use strongroom_api::roles::{Role, WriteRole};
+use strongroom_api::{Page, PageQuery};
+
+use super::AT;
+use crate::native;
+use crate::operation::{Operation, delete, get, put};
+
+const POLICY: (&str, &str) = ("name", "payments-read");
+const ROLE: (&str, &str) = ("name", "payments");
+
+fn rules() -> Value {
+    json!([{ "path": "secret/payments/prod/*", "capabilities": ["read", "list"] }])
+}
+
+pub(crate) fn policies() -> Vec<Operation> {
+    let policy = json!({ "name": "payments-read", "rules": rules(), "created_at": AT, "updated_at": AT });
+    vec![
+        get(
+            "/api/v1/policies",
+            "listPolicies",
+            "List policies",
+            native::policies::list,
+        )
+        .describe("Needs `list` on `sys/policies`.")
+        .guarded()
+        .query::<PageQuery>()
+        .shows::<Page<Policy>>(StatusCode::OK, "A page, by name.")
+        .example("all", StatusCode::OK, &[("limit", "100")])
+        .shown(json!({ "items": [policy] })),
+        get(
+            "/api/v1/policies/{name}",
+            "readPolicy",
+            "Read a policy",
+            native::policies::read,
+        )
+        .describe("Needs `read` on `sys/policies/NAME`.")
+        .guarded()
+        .finds()
+        .shows::<Policy>(StatusCode::OK, "The policy.")
+        .example("policy", StatusCode::OK, &[POLICY])
+        .shown(policy.clone()),
+        put(
+            "/api/v1/policies/{name}",
+            "writePolicy",
+            "Write a policy",
+            native::policies::write,
+        )
+        .describe("Needs `create` or `update` on `sys/policies/NAME`.")
+        .guarded()
+        .changes()
+        .takes::<WritePolicy>()
+        .shows::<Policy>(StatusCode::OK, "The policy.")
+        .example("policy", StatusCode::OK, &[POLICY])
+        .sent(json!({ "rules": rules() }))
+        .shown(policy),
+        delete(
+            "/api/v1/policies/{name}",
+            "deletePolicy",
+            "Delete a policy",
+            native::policies::delete,
+        )
+        .describe("Roles that name it lose what it granted. Needs `delete` on `sys/policies/NAME`.")
+        .guarded()
+        .finds()
+        .changes()
+        .ends("It is gone.")
+        .example("policy", StatusCode::NO_CONTENT, &[POLICY]),
+    ]
+}
+
+pub(crate) fn roles() -> Vec<Operation> {
+    let role = json!({
+        "name": "payments", "policies": ["payments-read"], "access_token_ttl": 300, "created_at": AT, "updated_at": AT,
+    });
+    vec![
+        get("/api/v1/roles", "listRoles", "List roles", native::roles::list)
+            .describe("Needs `list` on `sys/roles`.")
+            .guarded()
+            .query::<PageQuery>()
+            .shows::<Page<Role>>(StatusCode::OK, "A page, by name.")
+            .example("all", StatusCode::OK, &[("limit", "100")])
+            .shown(json!({ "items": [role] })),
+        get("/api/v1/roles/{name}", "readRole", "Read a role", native::roles::read)
+            .describe("Needs `read` on `sys/roles/NAME`.")
+            .guarded()
+            .finds()
+            .shows::<Role>(StatusCode::OK, "The role.")
+            .example("role", StatusCode::OK, &[ROLE])
+            .shown(role.clone()),
+        put(
+            "/api/v1/roles/{name}",
+            "writeRole",
+            "Write a role",
+            native::roles::write,
+        )
+        .describe("The policies it names must be there. Needs `create` or `update` on `sys/roles/NAME`.")
+        .guarded()
+        .changes()
+        .takes::<WriteRole>()
+        .shows::<Role>(StatusCode::OK, "The role.")
+        .example("role", StatusCode::OK, &[ROLE])
+        .sent(json!({ "policies": ["payments-read"], "access_token_ttl": 300 }))
+        .shown(role),
+        delete(
+            "/api/v1/roles/{name}",
+            "deleteRole",
+            "Delete a role",
+            native::roles::delete,
+        )
+        .describe("Its clients may do nothing any more. Needs `delete` on `sys/roles/NAME`.")
+        .guarded()
+        .finds()
+        .changes()
+        .ends("It is gone.")
+        .example("role", StatusCode::NO_CONTENT, &[ROLE]),
+    ]
+}

@@ -1,0 +1,73 @@
+//! Principals, keys and the audit log.
+
+use http::StatusCode;
+use serde_json::json;
+use strongroom_api::Page;
+use strongroom_api::audit::{AuditQuery, Entry};
+use strongroom_api::keys::Rotated;
+use strongroom_api::principals::Erased;
+
+use super::{AT, PRINCIPAL};
+use crate::native;
+use crate::operation::{Operation, get, post};
+
+pub(crate) fn system() -> Vec<Operation> {
+    let erase = "/api/v1/principals/{id}/erase";
+    vec![
+        post(
+            erase,
+            "erasePrincipal",
+            "Forget who a principal is",
+            native::principals::erase,
+        )
+        .describe("Its name goes, and what links its entries with each other. Needs `sudo` on `sys/principals/ID`.")
+        .guarded()
+        .finds()
+        .changes()
+        .shows::<Erased>(StatusCode::OK, "When that was.")
+        .example("workload", StatusCode::OK, &[("id", PRINCIPAL)])
+        .shown(json!({ "principal": PRINCIPAL, "erased_at": AT })),
+        post(
+            "/api/v1/keys/data/rotate",
+            "rotateDataKey",
+            "Seal under a new key from now on",
+            native::keys::rotate_data,
+        )
+        .describe("What is sealed already stays under its key. Needs `rotate` on `sys/keys/data`.")
+        .guarded()
+        .changes()
+        .shows::<Rotated>(StatusCode::OK, "The new key's epoch.")
+        .example("rotated", StatusCode::OK, &[])
+        .shown(json!({ "epoch": 7 })),
+    ]
+}
+
+pub(crate) fn audit() -> Vec<Operation> {
+    let entry = json!({
+        "at": AT, "batch": "4294967297", "place": 0, "request_id": "5f0c1d2e3a4b59687f6e5d4c3b2a1908",
+        "dialect": "native", "action": "secret.read", "outcome": "granted", "principal": PRINCIPAL,
+        "principal_name": "root", "path": "payments/prod/database", "version": 1, "count": 1,
+    });
+    vec![
+        get(
+            "/api/v1/audit",
+            "searchAudit",
+            "Search the audit log",
+            native::audit::search,
+        )
+        .describe("All conditions must hold. Needs `read` on `sys/audit`.")
+        .guarded()
+        .query::<AuditQuery>()
+        .shows::<Page<Entry>>(StatusCode::OK, "A page, newest first.")
+        .example(
+            "reads",
+            StatusCode::OK,
+            &[
+                ("path", "payments/prod/database"),
+                ("action", "secret.read"),
+                ("limit", "1"),
+            ],
+        )
+        .shown(json!({ "items": [entry], "next_cursor": "1772366400000000.4294967297.0" })),
+    ]
+}

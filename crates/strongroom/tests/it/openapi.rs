@@ -1,0 +1,260 @@
+//! The API's description is true: every example in it is sent and answered as it says, in the shape that it says, and
+//! its routes are those that there are.
+
+mod description;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Api, On, Store};
+use description::{Description, Example};
+
+/// An order in which each example finds what it is about.
+const ORDER: &[&str] = &[
+    "writePolicy/policy",
+    "listPolicies/all",
+    "readPolicy/policy",
+    "writeRole/role",
+    "listRoles/all",
+    "readRole/role",
+    "createClient/client",
+    "listClients/all",
+    "readClient/client",
+    "login/login",
+    "addClientSecret/second",
+    "deleteClientSecret/second",
+    "writeSecret/object",
+    "writeSecret/text",
+    "writeSecret/repeated",
+    "writeSecret/bytes",
+    "readSecret/current",
+    "searchAudit/reads",
+    "readSecret/numbered",
+    "patchSecret/password",
+    "readHistory/history",
+    "replaceMetadata/metadata",
+    "patchMetadata/nobody's",
+    "readMetadata/metadata",
+    "moveLabel/canary",
+    "removeLabel/canary",
+    "listTop/top",
+    "listRoot/top",
+    "listFolder/search",
+    "batch/writes",
+    "batch/reads",
+    "reportUnused/year",
+    "reportStale/year",
+    "deleteSecret/current",
+    "changeVersions/undelete",
+    "changeVersions/destroy",
+    "deleteMetadata/retired",
+    "restoreSecret/restored",
+    "deleteMetadata/purged",
+    "rotateDataKey/rotated",
+    "erasePrincipal/workload",
+    "deleteClient/client",
+    "deleteRole/role",
+    "deletePolicy/policy",
+    "version/version",
+    "alive/alive",
+    "ready/ready",
+    "metrics/metrics",
+    "description/description",
+    "jwks/jwks",
+    "discovery/discovery",
+];
+
+/// A batch that is not atomic answers 200 and refuses item by item, a caller without a token too.
+const REFUSED_BY_ITEM: &[&str] = &["batch/reads"];
+
+/// What a server chooses, so that an example cannot know it.
+const CHOSEN: &[&str] = &[
+    "access_token",
+    "accessor",
+    "batch",
+    "client_id",
+    "client_secret",
+    "created_by",
+    "epoch",
+    "id",
+    "issuer",
+    "jwks_uri",
+    "kid",
+    "last_used_at",
+    "next_cursor",
+    "place",
+    "principal",
+    "request_id",
+    "secret_id",
+    "source",
+    "token_endpoint",
+    "x",
+];
+
+fn is_chosen(field: &str) -> bool {
+    CHOSEN.contains(&field) || field.ends_with("_at") || matches!(field, "at" | "pending_until")
+}
+
+/// What stands in the example and not in the answer; a list is compared as far as the shorter goes.
+fn missing(place: &str, wanted: &Value, found: &Value, faults: &mut Vec<String>) {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            for (field, value) in wanted {
+                let place = format!("{place}.{field}");
+                match found.get(field) {
+                    None => faults.push(format!("{place} is missing")),
+                    Some(_) if is_chosen(field) => {}
+                    Some(found) => missing(&place, value, found, faults),
+                }
+            }
+        }
+        (Value::Array(wanted), Value::Array(found)) => {
+            for (at, (wanted, found)) in wanted.iter().zip(found).enumerate() {
+                missing(&format!("{place}.{at}"), wanted, found, faults);
+            }
+            if wanted.is_empty() != found.is_empty() {
+                faults.push(format!("{place}: {found:?}"));
+            }
+        }
+        _ if wanted == found => {}
+        _ => faults.push(format!("{place} is {found}, not {wanted}")),
+    }
+}
+
+/// Ids that the server chose, instead of those of the examples.
+fn learn(wanted: &Value, found: &Value, known: &mut BTreeMap<String, String>) {
+    for field in ["client_id", "client_secret", "secret_id", "principal"] {
+        if let (Some(example), Some(real)) = (wanted[field].as_str(), found[field].as_str()) {
+            known.insert(example.to_owned(), real.to_owned());
+        }
+    }
+}
+
+fn real(text: &str, known: &BTreeMap<String, String>) -> String {
+    known
+        .iter()
+        .fold(text.to_owned(), |text, (example, real)| text.replace(example, real))
+}
+
+async fn every_example_is_answered_so(on: On) {
+    let store = Store::fresh(on);
+    let server = store.dev(&[]);
+    let root = Api::new(&server, store.root_token());
+    let description = Description::of(&root).await;
+    let examples = description.examples();
+    let order: BTreeSet<&str> = ORDER.iter().copied().collect();
+    assert_eq!(order, examples.keys().map(String::as_str).collect(), "every example");
+    assert_eq!(order.len(), ORDER.len(), "each once");
+    let with_examples: BTreeSet<&str> = ORDER.iter().filter_map(|name| name.split('/').next()).collect();
+    assert_eq!(with_examples, description.ids(), "every operation has one");
+    let (mut faults, mut known) = (Vec::new(), BTreeMap::new());
+    for name in ORDER {
+        let Example {
+            method,
+            path,
+            body,
+            status,
+            answer,
+            operation,
+        } = &examples[*name];
+        if let Some(body) = body {
+            faults.extend(description.misfit(&format!("{name}, request"), &operation["requestBody"]["content"], body));
+        }
+        let body = body.as_ref().map(|body| real(&body.to_string(), &known));
+        let token = operation
+            .get("security")
+            .is_none()
+            .then_some(root.token.as_deref())
+            .flatten();
+        let (found, shown, text) = description::send(&root, method, &real(path, &known), token, body).await;
+        if found != *status {
+            faults.push(format!("{name}: {found}, not {status}: {text}"));
+            continue;
+        }
+        let content = &operation["responses"][status.to_string()]["content"];
+        let Some(answer) = answer else {
+            assert!(text.is_empty(), "{name}: {text}");
+            continue;
+        };
+        faults.extend(description.misfit(&format!("{name}, example"), content, answer));
+        faults.extend(description.misfit(&format!("{name}, answer"), content, &shown));
+        if *name != "metrics/metrics" {
+            missing(name, answer, &shown, &mut faults);
+        }
+        learn(answer, &shown, &mut known);
+    }
+    println!("{on:?}: {} examples, {} faults", ORDER.len(), faults.len());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    server.terminate();
+}
+
+/// By the table, and by what the server itself says of each path.
+async fn routes_are_those_that_there_are(on: On) {
+    let store = Store::fresh(on);
+    let server = store.dev(&[]);
+    let root = Api::new(&server, store.root_token());
+    let description = Description::of(&root).await;
+    let table: BTreeSet<(String, String)> = strongroom_http::every_route()
+        .into_iter()
+        .map(|route| (route.path.replace("{*", "{"), route.method))
+        .collect();
+    assert_eq!(table, description.routes());
+    for (template, examples) in description.paths() {
+        let options = reqwest::Method::OPTIONS;
+        let answer = root
+            .http
+            .request(options, format!("{}{}", root.address, examples))
+            .send()
+            .await
+            .unwrap();
+        let allow = answer.headers()["allow"].to_str().unwrap();
+        let served: BTreeSet<&str> = allow
+            .split(',')
+            .map(str::trim)
+            .filter(|method| *method != "HEAD")
+            .collect();
+        let said: BTreeSet<&str> = table
+            .iter()
+            .filter(|(path, _)| *path == template)
+            .map(|(_, method)| method.as_str())
+            .collect();
+        assert_eq!(served, said, "{template}");
+    }
+    server.terminate();
+}
+
+/// No token, and a body that is none: each operation says that it may answer so, and how.
+async fn refusals_are_as_described(on: On) {
+    let store = Store::fresh(on);
+    let server = store.dev(&[]);
+    let root = Api::new(&server, store.root_token());
+    let description = Description::of(&root).await;
+    let mut faults = Vec::new();
+    for (name, example) in description.examples() {
+        let guarded = example.operation.get("security").is_none();
+        let mut expected = Vec::new();
+        if guarded && !REFUSED_BY_ITEM.contains(&name.as_str()) {
+            expected.push((401, None, example.body.as_ref().map(Value::to_string)));
+        }
+        if example.body.is_some() {
+            expected.push((400, root.token.as_deref(), Some(json!({ "surprise": 1 }).to_string())));
+        }
+        for (status, token, body) in expected {
+            let (found, shown, text) = description::send(&root, &example.method, &example.path, token, body).await;
+            let said = description.resolved(&example.operation["responses"][found.to_string()]);
+            if found != status || said.is_null() {
+                faults.push(format!("{name}: {found}, not {status}: {text}"));
+            }
+            faults.extend(description.misfit(&name, &said["content"], &shown));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    server.terminate();
+}
+
+on_both_stores!(
+    every_example_is_answered_so,
+    routes_are_those_that_there_are,
+    refusals_are_as_described,
+);
