@@ -250,7 +250,7 @@ impl Broker {
         let sealed = HEXLOWER.decode(used.body.answer.as_bytes()).map_err(Error::internal)?;
         let answer = keys
             .open_answer(self.0.namespace, used.record.id, used.body.epoch, &sealed)
-            .map_err(|error| self.broken(Kind::ChangeId, error))?;
+            .map_err(|error| crate::rows::broken(Kind::ChangeId, error))?;
         serde_json::from_slice(&answer).map(Some).map_err(Error::internal)
     }
 

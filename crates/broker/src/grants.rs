@@ -30,7 +30,7 @@ impl Broker {
         for record in found.value {
             // A genuine row must also be the one that was asked for.
             if !keys.contains(&record.key()) {
-                return Err(self.broken(record.kind, CryptoError::BadMac));
+                return Err(crate::rows::broken(record.kind, CryptoError::BadMac));
             }
             checked.push(self.check(record)?);
         }
@@ -54,7 +54,7 @@ impl Broker {
             .as_ref()
             .is_some_and(|record| record.id != id || record.kind != Kind::Client)
         {
-            return Err(self.broken(Kind::Client, CryptoError::BadMac));
+            return Err(crate::rows::broken(Kind::Client, CryptoError::BadMac));
         }
         let value = found.value.map(|record| self.check(record)).transpose()?;
         Ok(At {

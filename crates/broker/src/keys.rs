@@ -45,7 +45,7 @@ impl Broker {
             .await?;
         let record = found.value.filter(|record| record.key() == self.ring_key());
         let record = record.ok_or_else(|| Error::integrity("The key ring is gone."))?;
-        let broken = |error| self.broken(Kind::KeyRing, error);
+        let broken = |error| crate::rows::broken(Kind::KeyRing, error);
         let keys = self.0.ring.keys.load();
         let newer = keys
             .reopen(record.namespace, record.id, record.rev.0, &record.body)
@@ -89,7 +89,7 @@ impl Broker {
                     .await?;
                 let old = found.value.filter(|record| record.key() == self.ring_key());
                 let old = old.ok_or_else(|| Error::integrity("The key ring is gone."))?;
-                let broken = |error| self.broken(Kind::KeyRing, error);
+                let broken = |error| crate::rows::broken(Kind::KeyRing, error);
                 let keys = self.0.ring.keys.load();
                 keys.check_record(&old).map_err(broken)?;
                 let keys = keys

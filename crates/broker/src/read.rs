@@ -152,7 +152,7 @@ impl Broker {
             }
             other => other,
         };
-        opened.map_err(|error| self.broken(Kind::Secret, error))
+        opened.map_err(|error| crate::rows::broken(Kind::Secret, error))
     }
 
     /// A secret's head as it stands in the store.

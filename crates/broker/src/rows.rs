@@ -35,6 +35,11 @@ pub(crate) fn store_failed(error: StoreError) -> Error {
     }
 }
 
+/// What failed to hold, by kind of row, told without content.
+pub(crate) fn broken(kind: Kind, error: CryptoError) -> Error {
+    Error::integrity(format!("A stored row of kind '{}' fails its check.", kind.name())).because(error)
+}
+
 impl Broker {
     /// Asks the store, for no longer than an answer may wait: a database that hangs holds nobody.
     pub(crate) async fn ask<T>(&self, asked: Fut<'_, T>) -> Result<T> {
@@ -51,17 +56,15 @@ impl Broker {
         Key::new(self.0.namespace, kind, name)
     }
 
-    /// What failed to hold, by kind of row, told without content.
-    pub(crate) fn broken(&self, kind: Kind, error: CryptoError) -> Error {
-        Error::integrity(format!("A stored row of kind '{}' fails its check.", kind.name())).because(error)
-    }
-
     /// Checks that a record is what was asked for, and unaltered.
     pub(crate) fn check<T: DeserializeOwned>(&self, record: Record) -> Result<Checked<T>> {
-        let broken = |error| self.broken(record.kind, error);
-        self.0.ring.keys.load().check_record(&record).map_err(broken)?;
-        let body =
-            serde_json::from_slice(&record.body).map_err(|_| self.broken(record.kind, CryptoError::UnknownFormat))?;
+        self.0
+            .ring
+            .keys
+            .load()
+            .check_record(&record)
+            .map_err(|error| broken(record.kind, error))?;
+        let body = serde_json::from_slice(&record.body).map_err(|_| broken(record.kind, CryptoError::UnknownFormat))?;
         Ok(Checked::new(record, body))
     }
 
