@@ -30,11 +30,20 @@ pub(crate) fn folders() -> Vec<Operation> {
         listing(get("/api/v1/list", "listTop", "List the top folder", list))
             .example("top", StatusCode::OK, &[("limit", "10")])
             .shown(folder("payments")),
-        listing(get("/api/v1/list/", "listRoot", "List the top folder, written as a folder", list))
-            .example("top", StatusCode::OK, &[])
-            .shown(folder("payments")),
+        listing(get(
+            "/api/v1/list/",
+            "listRoot",
+            "List the top folder, written as a folder",
+            list,
+        ))
+        .example("top", StatusCode::OK, &[])
+        .shown(folder("payments")),
         listing(get("/api/v1/list/{*prefix}", "listFolder", "List a folder", list))
-            .example("search", StatusCode::OK, &[("prefix", "payments/prod"), ("type", "database"), ("tag", "tier:1")])
+            .example(
+                "search",
+                StatusCode::OK,
+                &[("prefix", "payments/prod"), ("type", "database"), ("tag", "tier:1")],
+            )
             .shown(json!({ "prefix": "payments/prod", "items": [
                 {
                     "name": "database", "path": "payments/prod/database", "folder": false, "version": 2,
@@ -77,6 +86,7 @@ pub(crate) fn batch() -> Vec<Operation> {
         )
         .describe(
             "Each item has its own outcome, in the order of the request; with `atomic`, all are written or none. \
+                Without it a token that is not valid is said item by item too. \
                 `Idempotency-Key` belongs to atomic writes.",
         )
         .guarded()
