@@ -55,7 +55,7 @@ pub(crate) fn pattern(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "maxLength": MAX_PATTERN,
-        "pattern": format!("^({})/", ROOTS.join("|")),
+        "pattern": format!("^({})/.", ROOTS.join("|")),
         "description": "`+` stands for one segment, and `*` as the last one for all below.",
     })
 }
