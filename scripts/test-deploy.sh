@@ -115,7 +115,7 @@ runbook_has_anchors() {
 
 # The commands between fences that do not say otherwise.
 commands_of_the_page() {
-    awk '/^```/ { inside = ($0 == "```sh"); next } inside' docs/INSTALL.md >"$work/commands"
+    awk '/^```/ { inside = ($0 ~ /needs promtool/); next } inside' docs/INSTALL.md >"$work/commands"
     grep -q 'promtool test rules' "$work/commands" && bash -euo pipefail "$work/commands"
 }
 

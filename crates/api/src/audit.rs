@@ -13,10 +13,10 @@ pub struct AuditQuery {
     pub principal: Option<String>,
     pub path: Option<String>,
     #[schemars(schema_with = "crate::schema::action")]
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     #[schemars(schema_with = "crate::schema::outcome")]
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     pub cursor: Option<String>,
     #[schemars(range(min = 1, max = 1000))]

@@ -16,15 +16,19 @@ pub const MAX_ITEMS: usize = 1000;
 /// Either reads or writes.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["reads"] }, { "required": ["writes"] }]))]
+#[schemars(
+    extend("oneOf" = [{ "required": ["reads"] }, { "required": ["writes"] }]),
+    extend("dependentRequired" = { "atomic": ["writes"] })
+)]
 pub struct BatchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(with = "Vec<BatchRead>", length(min = 1, max = 1000))]
     pub reads: Option<Vec<BatchRead>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(with = "Vec<BatchWrite>", length(min = 1, max = 1000))]
     pub writes: Option<Vec<BatchWrite>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
     pub atomic: Option<bool>,
 }
 

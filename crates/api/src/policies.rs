@@ -16,7 +16,7 @@ pub struct WritePolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    #[schemars(length(min = 1, max = 600))]
+    #[schemars(schema_with = "crate::schema::pattern")]
     pub path: String,
     #[schemars(length(min = 1))]
     pub capabilities: Vec<Capability>,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use strongroom_domain::audit::{Action, OutcomeKind};
+use strongroom_domain::policy::{MAX_PATTERN, ROOTS};
 
 use crate::With;
 use crate::batch::BatchWriteOptions;
@@ -47,6 +48,16 @@ pub(crate) fn action(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
     words(OutcomeKind::ALL.iter().map(|outcome| outcome.name()))
+}
+
+/// A policy's path: what it is about, then a path in which `+` stands for a segment and a last `*` for all below.
+pub(crate) fn pattern(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": MAX_PATTERN,
+        "pattern": format!("^({})/.", ROOTS.join("|")),
+        "description": "`+` stands for one segment, and `*` as the last one for all below.",
+    })
 }
 
 fn words(all: impl Iterator<Item = &'static str>) -> Schema {

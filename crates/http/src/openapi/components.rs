@@ -51,8 +51,14 @@ pub(super) fn tag(path: &str) -> &'static str {
 pub(super) fn path_parameter(name: &str) -> (&'static str, Value) {
     let path = json!({ "type": "string", "minLength": 1, "maxLength": 512 });
     match name {
-        "path" => ("The secret's path: 1 to 32 segments.", path),
-        "prefix" => ("A folder.", path),
+        "path" => (
+            "The secret's path: 1 to 32 segments. The `/` between them is sent as it is, not as `%2F`.",
+            path,
+        ),
+        "prefix" => (
+            "A folder. The `/` between its segments is sent as it is, not as `%2F`.",
+            path,
+        ),
         "name" => ("A name.", json!({ "$ref": "#/components/schemas/Name" })),
         _ => ("An id.", json!({ "type": "string", "pattern": ID_PATTERN })),
     }

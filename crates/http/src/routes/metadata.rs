@@ -80,7 +80,7 @@ pub(crate) fn ends() -> Vec<Operation> {
             "Delete a secret with its history",
             native::metadata::delete,
         )
-        .describe("It can be restored for a while (`delete`), or goes at once with `purge` (`destroy`).")
+        .describe("It can be restored for a while (`delete`), or goes at once with `purge` (`destroy`), not both.")
         .guarded()
         .finds()
         .changes()

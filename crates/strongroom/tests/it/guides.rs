@@ -50,6 +50,7 @@ pages! {
     readme: "README.md",
     guide: "docs/GUIDE.md",
     administration: "docs/ADMINISTRATION.md",
+    install: "docs/INSTALL.md",
     runbook: "docs/RUNBOOK.md",
     performance: "docs/PERFORMANCE.md",
     reliability: "docs/RELIABILITY.md",
