@@ -92,7 +92,7 @@ fn what_the_editor_leaves_is_the_next_version() {
 #[test]
 fn the_plaintext_is_private() {
     let shell = Shell::on(On::Sqlite);
-    shell.ok(&["put", "e/a", "-"], b"one");
+    shell.ok(&["put", "e/a", "-"], b"plaintext-4711");
     let seen = shell.store.dir.path().join("seen");
     let look = format!(
         "{{ stat -c %a \"$1\" \"$(dirname \"$1\")\"; env; cat /proc/$$/cmdline /proc/$PPID/cmdline; }} | tr '\\0' ' ' > {}",
@@ -102,7 +102,7 @@ fn the_plaintext_is_private() {
     let seen = std::fs::read_to_string(seen).unwrap();
     assert!(seen.starts_with("600\n700\n"), "{seen}");
     assert!(
-        seen.contains("edit e/a") && !seen.contains(&shell.token) && !seen.contains("one"),
+        seen.contains("edit e/a") && !seen.contains(&shell.token) && !seen.contains("plaintext-4711"),
         "{seen}"
     );
     assert!(
