@@ -44,17 +44,7 @@ async fn commit_cut() {
         ("STRONGROOM_AUDIT_DEADLINE_MS", "400"),
     ]);
     let api = Api::new(&server, store.root_token());
-    // The first writes make connections and plans; the one that counts has them.
-    for _ in 0..8 {
-        repeat(&api, &Write::random("cut/warm", &mut dice)).await;
-    }
-    let mut length = u64::MAX;
-    for sample in 0..5 {
-        let before = bytes_to_server(&proxy);
-        repeat(&api, &Write::random(&folder(sample, true), &mut dice)).await;
-        // The server's own upkeep can only add to it.
-        length = length.min(bytes_to_server(&proxy) - before);
-    }
+    let length = length_of_a_write(&api, &proxy, &mut dice).await;
     let spread = (0..SPREAD).map(|cut| 10 + length * cut / SPREAD);
     let offsets: Vec<u64> = spread.chain(length - AROUND_THE_END..length + AROUND_THE_END).collect();
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
@@ -68,6 +58,22 @@ async fn commit_cut() {
     for met in ["acknowledged", "store_unavailable", "outcome_unknown"] {
         assert!(outcomes.contains_key(met), "no cut was {met}: {outcomes:?}");
     }
+}
+
+/// Of one write, in bytes to the database.
+async fn length_of_a_write(api: &Api, proxy: &Proxy, dice: &mut Dice) -> u64 {
+    // The first writes make connections and plans; the ones that count have them.
+    for _ in 0..8 {
+        repeat(api, &Write::random("cut/warm", dice)).await;
+    }
+    let mut length = u64::MAX;
+    for sample in 0..5 {
+        let before = bytes_to_server(proxy);
+        repeat(api, &Write::random(&folder(sample, true), dice)).await;
+        // The server's own upkeep can only add to it.
+        length = length.min(bytes_to_server(proxy) - before);
+    }
+    length
 }
 
 /// Always as long, so that a write below it has the length that was measured.
@@ -130,15 +136,7 @@ async fn anothers_batch_confirms_nothing() {
         ("STRONGROOM_AUDIT_DEADLINE_MS", "1500"),
     ]);
     let api = Api::new(&server, store.root_token());
-    for _ in 0..8 {
-        repeat(&api, &Write::random("cut/warm", &mut dice)).await;
-    }
-    let mut length = u64::MAX;
-    for sample in 0..5 {
-        let before = bytes_to_server(&proxy);
-        repeat(&api, &Write::random(&folder(sample, true), &mut dice)).await;
-        length = length.min(bytes_to_server(&proxy) - before);
-    }
+    let length = length_of_a_write(&api, &proxy, &mut dice).await;
     let (mut planted, mut unconfirmed) = (0, 0);
     for offset in length - AROUND_THE_END..length + 4 {
         repeat(&api, &Write::random("cut/warm", &mut dice)).await;
