@@ -23,17 +23,17 @@ pub struct Deleted {
     pub version: i64,
 }
 
-/// What an edit of a head comes to: the version it is about, rows to write besides the head, the answer.
+/// What an edit of a head comes to: the versions it is about, rows to write besides the head, the answer.
 pub(crate) struct Edit<T> {
-    pub(crate) version: Option<i64>,
+    pub(crate) versions: Vec<i64>,
     pub(crate) writes: Vec<Write>,
     pub(crate) answer: T,
 }
 
 impl<T> Edit<T> {
-    pub(crate) fn new(version: Option<i64>, answer: T) -> Self {
+    pub(crate) fn new(versions: impl IntoIterator<Item = i64>, answer: T) -> Self {
         Self {
-            version,
+            versions: versions.into_iter().collect(),
             writes: Vec::new(),
             answer,
         }
@@ -67,7 +67,7 @@ impl Broker {
             &asked,
             |head, _, now| {
                 head.undelete(versions, now)?;
-                Ok(Edit::new(versions.first().copied(), ()))
+                Ok(Edit::new(versions.iter().copied(), ()))
             },
         )
         .await
@@ -89,7 +89,7 @@ impl Broker {
                     |entry: &VersionEntry| Version::destroyed(self.0.namespace, owner, entry.number, entry.rev.next());
                 let rows = head.destroy(versions, blank, now)?.into_iter();
                 Ok(Edit {
-                    version: versions.first().copied(),
+                    versions: versions.to_vec(),
                     writes: rows
                         .filter_map(|row| Some(Write::Replace(*before.get(&row.number)?, Row::Version(row))))
                         .collect(),
@@ -129,22 +129,27 @@ impl Broker {
             let old = self.head(path).await?.ok_or_else(no_secret)?;
             let mut head = old.body.clone();
             let Edit {
-                version,
+                versions,
                 mut writes,
                 answer,
             } = edit(&mut head, old.record.id, attempt.now)?;
             let (record, write) = self.write_head(Some(&old.record), old.record.id, path, &head)?;
             writes.push(write);
+            // An entry for each version; one where it is about none.
+            let about: Vec<Option<i64>> = match versions.as_slice() {
+                [] => vec![None],
+                some => some.iter().copied().map(Some).collect(),
+            };
+            let effect = |version: &Option<i64>| Effect {
+                version: *version,
+                digest: Some(record.digest()),
+                ..Effect::new(action, path.as_str())
+            };
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes,
-                touches: vec![touch(record.key(), action, version)],
-                effects: vec![Effect {
-                    action,
-                    path: path.to_string(),
-                    version,
-                    digest: Some(record.digest()),
-                }],
+                touches: vec![touch(record.key(), action, versions.first().copied())],
+                effects: about.iter().map(effect).collect(),
                 answer,
             }))
         })

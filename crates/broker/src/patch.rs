@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::Broker;
 use crate::change::{Asked, Decided};
-use crate::put::{Put, PutSecret, Written};
+use crate::put::{PutSecret, Written};
 use crate::read::no_secret;
 use crate::request::Request;
 
@@ -59,10 +59,8 @@ impl Broker {
                 unless_same: false,
             };
             put.check(self.0.settings.payload_bytes)?;
-            match self.add_version(&attempt, Action::SecretPatch, &put, Some(&old))? {
-                Put::Write(decision) => Ok(Decided::Write(decision)),
-                Put::Same(written) => Ok(Decided::Nothing(written)),
-            }
+            self.add_version(&attempt, Action::SecretPatch, &put, Some(&old))
+                .map(Decided::Write)
         })
         .await
     }

@@ -7,8 +7,8 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::RowKey;
-use strongroom_domain::secret::RECOVERY_DAYS;
-use strongroom_domain::{Error, Kind, Result, SecretPath, Time, Write};
+use strongroom_domain::secret::{Head, RECOVERY_DAYS};
+use strongroom_domain::{Code, Error, Kind, Record, Result, SecretPath, Time, Write};
 use strongroom_ports::Upkeep;
 
 use crate::Broker;
@@ -81,10 +81,7 @@ impl Broker {
                 attempt.authorise(access)?;
                 let old = self.head(path).await?.ok_or_else(no_secret)?;
                 if !due(old.body.pending_until, attempt.now) {
-                    return Err(Error::new(
-                        strongroom_domain::Code::Conflict,
-                        "The secret is not due to be purged.",
-                    ));
+                    return Err(Error::new(Code::Conflict, "The secret is not due to be purged."));
                 }
                 let id = old.record.id;
                 let versions = old.body.versions.iter().map(|entry| self.forget(id, entry));
@@ -113,16 +110,19 @@ impl Broker {
         let now = self.0.clock.now();
         let due = self.ask(self.0.store.due(now, Kind::Secret, ROUND)).await?.value;
         for record in due {
-            let head = self.check::<strongroom_domain::secret::Head>(record)?;
-            let path = SecretPath::parse(&head.record.name)?;
-            let request = Request::of_job("purge", self.request_id());
-            let done = self
-                .purge_if(&request, &path, |until, now| until.is_some_and(|until| until <= now))
-                .await;
-            if let Err(error) = done {
-                tracing::info!(?error, "a secret that is due was not purged this time");
+            // One that fails holds up nobody else.
+            if let Err(error) = self.purge_record(record).await {
+                tracing::warn!(?error, "a secret that is due was not purged this time");
             }
         }
         Ok(())
+    }
+
+    async fn purge_record(&self, record: Record) -> Result<()> {
+        let head = self.check::<Head>(record)?;
+        let path = SecretPath::parse(&head.record.name)?;
+        let request = Request::of_job("purge", self.request_id());
+        let due = |until: Option<Time>, now| until.is_some_and(|until| until <= now);
+        self.purge_if(&request, &path, due).await
     }
 }

@@ -61,7 +61,7 @@ pub struct Written {
 }
 
 /// What one put comes to.
-pub(crate) enum Put {
+enum Put {
     Write(Decision<Written>),
     Same(Written),
 }
@@ -195,7 +195,7 @@ impl Broker {
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
         }
-        self.add_version(attempt, Action::SecretWrite, put, old)
+        self.add_version(attempt, Action::SecretWrite, put, old).map(Put::Write)
     }
 
     /// What a put writes, once it is allowed and needed.
@@ -205,7 +205,7 @@ impl Broker {
         action: Action,
         put: &PutSecret,
         old: Option<&Checked<Head>>,
-    ) -> Result<Put> {
+    ) -> Result<Decision<Written>> {
         let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
         let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
         let blank = Keys::blank_version(self.0.namespace, owner, head.next);
@@ -235,7 +235,7 @@ impl Broker {
             let head = Checked::new(record, head);
             (key.clone(), Arc::new(CachedSecret::new(head, Some(version))))
         });
-        Ok(Put::Write(Decision {
+        Ok(Decision {
             fresh: fresh.into_iter().collect(),
             writes,
             touches: vec![touch(key, action, Some(number))],
@@ -253,7 +253,7 @@ impl Broker {
                 unchanged: false,
                 fresh: true,
             },
-        }))
+        })
     }
 
     /// A version that makes this put unnecessary: one with its id, or, if asked, a current one with its value.

@@ -152,6 +152,14 @@ async fn old_versions_go_and_what_is_destroyed_stays_so(on: On) {
         2,
         "what was pruned is gone"
     );
+    expect(&root, "POST", "versions/app/key", destroy(json!([1, 13])), 200).await;
+    let (_, audit) = root
+        .get("audit?path=app/key&action=secret.destroy&outcome=granted")
+        .await;
+    let entries = audit["items"].as_array().unwrap().iter();
+    let mut on_record: Vec<_> = entries.filter_map(|entry| entry["version"].as_i64()).collect();
+    on_record.sort_unstable();
+    assert_eq!(on_record, [1, 1, 1, 13], "an entry for each version of each call");
 }
 
 async fn a_version_expires_when_it_is_read(on: On) {
