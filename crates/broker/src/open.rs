@@ -76,7 +76,7 @@ impl Broker {
             .into_iter()
             .find(|ring| ring.name == RING)
             .ok_or_else(|| tampered("the key ring is gone"))?;
-        let keys = open_ring(root_key, &slots.value, &ring)?;
+        let keys = open_ring(root_key, &slots.value, &ring, store.schema().writes())?;
         for record in slots.value.iter().chain([&ring]) {
             keys.check_record(record)
                 .map_err(|error| tampered("a key slot or the ring").because(error))?;
@@ -180,19 +180,11 @@ fn tampered(what: &str) -> Error {
     Error::integrity(format!("The installation fails its check: {what}."))
 }
 
-fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys> {
+fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record, format: i16) -> Result<Keys> {
     let mut failure = None;
     for slot in slots {
         let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
-        match Keys::open(
-            root_key,
-            &body,
-            slot.id,
-            ring.namespace,
-            ring.id,
-            ring.rev.0,
-            &ring.body,
-        ) {
+        match Keys::open(root_key, &body, slot.id, ring, format) {
             Ok(keys) => return Ok(keys),
             Err(error) => failure = Some(error),
         }

@@ -18,6 +18,7 @@ pub mod row;
 pub mod schema;
 pub mod secret;
 pub mod time;
+pub mod upgrade;
 
 pub use change::{Change, Fence, Moved, Outcome, Touch, Write};
 pub use error::{Code, Error, Result};
@@ -27,3 +28,4 @@ pub use path::{Prefix, SecretPath};
 pub use payload::{Payload, PayloadKind};
 pub use row::{Kind, Record, Row, Version};
 pub use time::Time;
+pub use upgrade::Schema;

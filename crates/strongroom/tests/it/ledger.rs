@@ -46,7 +46,7 @@ impl Ledger {
         let slot = rows.of_kind(NOW, Kind::KeySlot).await.unwrap().value.remove(0);
         let ring = rows.of_kind(NOW, Kind::KeyRing).await.unwrap().value.remove(0);
         let body = serde_json::from_slice(&slot.body).unwrap();
-        let keys = Keys::open(&root, &body, slot.id, ring.namespace, ring.id, ring.rev.0, &ring.body).unwrap();
+        let keys = Keys::open(&root, &body, slot.id, &ring, 1).unwrap();
         let mac = if url.or(store.url.as_deref()).is_some() {
             "encode(mac, 'hex')"
         } else {
