@@ -70,6 +70,10 @@ impl Store {
 
     /// `dev` on this store, with more settings as `NAME`, `value` pairs of the environment.
     pub(crate) fn dev(&self, settings: &[(&str, &str)]) -> Server {
+        self.dev_of(Path::new(PROGRAM), settings)
+    }
+
+    pub(crate) fn dev_of(&self, program: &Path, settings: &[(&str, &str)]) -> Server {
         let port = own_port();
         let data = self.data_dir();
         let listen = format!("127.0.0.1:{port}");
@@ -78,7 +82,7 @@ impl Store {
         if let Some(url) = &self.url {
             environment.push(("STRONGROOM_DATABASE_URL", url));
         }
-        Server::start(&args, &environment, port, self.dir.path())
+        Server::start_of(program, &args, &environment, port, self.dir.path())
     }
 
     /// A `server` node, beside others on a PostgreSQL that a `dev` has initialised.
@@ -117,7 +121,11 @@ pub(crate) fn own_port() -> u16 {
 }
 
 pub(crate) fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command_of(Path::new(PROGRAM), args, environment)
+}
+
+fn command_of(program: &Path, args: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(args)
         .env_clear()
@@ -130,8 +138,17 @@ pub(crate) fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
 
 /// Runs the program to its end: exit code, standard output, standard error.
 pub(crate) fn run(args: &[&str], environment: &[(&str, &str)], stdin: &[u8]) -> (i32, Vec<u8>, String) {
+    run_of(Path::new(PROGRAM), args, environment, stdin)
+}
+
+pub(crate) fn run_of(
+    program: &Path,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    stdin: &[u8],
+) -> (i32, Vec<u8>, String) {
     use std::io::Write;
-    let mut child = command(args, environment)
+    let mut child = command_of(program, args, environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -148,13 +165,23 @@ pub(crate) fn run(args: &[&str], environment: &[(&str, &str)], stdin: &[u8]) -> 
 
 impl Server {
     pub(crate) fn start(args: &[&str], environment: &[(&str, &str)], port: u16, logs: &Path) -> Self {
+        Self::start_of(Path::new(PROGRAM), args, environment, port, logs)
+    }
+
+    pub(crate) fn start_of(
+        program: &Path,
+        args: &[&str],
+        environment: &[(&str, &str)],
+        port: u16,
+        logs: &Path,
+    ) -> Self {
         let log = logs.join(format!("log-{port}"));
         let file = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&log)
             .unwrap();
-        let child = command(args, environment)
+        let child = command_of(program, args, environment)
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
