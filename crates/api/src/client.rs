@@ -47,20 +47,13 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let mut builder = reqwest::Client::builder()
-            // A redirect would carry the token, or a value, to where nobody sent it.
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        let http = builder
-            .build()
-            .map_err(|error| Error::Network(error::sentence(&base, &error)))?;
+        let http = match builder(&base).build() {
+            // The machine has no certificates to check others by, and plain HTTP needs none.
+            Err(_) if base.scheme() == "http" => builder(&base).tls_certs_only([]).build(),
+            built => built,
+        };
         Ok(Self {
-            http,
+            http: http.map_err(|error| Error::Network(error::sentence(&base, &error)))?,
             base,
             bearer: token.map(|token| bearer(&token)).transpose()?,
             sends: true,
@@ -86,9 +79,25 @@ impl Client {
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<A> {
+        let path = format!("{BASE}/{path}");
+        let (status, body) = self.send(method, &path, query, body).await?;
+        if status.is_success() {
+            answer(status, body.as_ref())
+        } else {
+            Err(refusal(status, body.as_ref()))
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<(StatusCode, impl AsRef<[u8]>)> {
         let url = self
             .base
-            .join(&format!("{BASE}/{path}"))
+            .join(path)
             .map_err(|_| Error::Unexpected("The path makes no URL.".into()))?;
         let mut request = self.http.request(method, url).query(query);
         if let Some(bearer) = &self.bearer {
@@ -105,13 +114,18 @@ impl Client {
         }
         let response = self.http.execute(request).await.map_err(network)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(network)?;
-        if status.is_success() {
-            answer(status, &body)
-        } else {
-            Err(refusal(status, &body))
-        }
+        Ok((status, response.bytes().await.map_err(network)?))
     }
+}
+
+fn builder(base: &Url) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        // A redirect would carry the token, or a value, to where nobody sent it.
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(base) { builder.no_proxy() } else { builder }
 }
 
 fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A> {

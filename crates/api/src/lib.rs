@@ -8,6 +8,7 @@ pub mod batch;
 pub mod client;
 pub mod clients;
 mod exposed;
+pub mod health;
 pub mod keys;
 pub mod labels;
 pub mod list;

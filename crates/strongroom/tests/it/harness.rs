@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use strongroom_testkit::Database;
+use strongroom_testkit::{Database, Proxy};
 use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
@@ -41,6 +41,17 @@ impl Store {
             _database: database,
             url,
         }
+    }
+
+    /// On PostgreSQL, with a proxy before it.
+    pub(crate) fn behind_proxy() -> (Self, Proxy) {
+        let mut store = Self::fresh(On::Postgres);
+        let url = store.url.take().unwrap();
+        let (server, database) = url.rsplit_once('/').unwrap();
+        let (user, address) = server.rsplit_once('@').unwrap();
+        let proxy = Proxy::start(address.parse().unwrap());
+        store.url = Some(format!("{user}@{}/{database}", proxy.addr()));
+        (store, proxy)
     }
 
     pub(crate) fn at(url: impl Into<String>) -> Self {
