@@ -48,13 +48,7 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let mut builder = builder();
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        let http = builder
-            .build()
-            .map_err(|error| Error::Network(error::sentence(&base, &error)))?;
+        let http = built(&base, |builder| builder)?;
         Ok(Self {
             http,
             base,
@@ -66,9 +60,8 @@ impl Client {
     /// A server's control socket on this machine: its file says who may.
     pub fn on_socket(path: &Path) -> Result<Self> {
         let base = Url::parse("http://control").map_err(|_| Error::Address("control".into()))?;
-        let http = builder().unix_socket(path).build();
         Ok(Self {
-            http: http.map_err(|error| Error::Network(error::sentence(&base, &error)))?,
+            http: built(&base, |builder| builder.unix_socket(path))?,
             base,
             bearer: None,
             sends: true,
@@ -86,17 +79,11 @@ impl Client {
         self.sends
     }
 
-    fn url(&self, path: &str) -> Result<Url> {
-        self.base
-            .join(path)
-            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))
-    }
-
     /// A page outside of the API, as text, whatever its status: `/metrics`, `/ready`.
     pub async fn page(&self, path: &str) -> Result<String> {
-        let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
-        let response = self.http.get(self.url(path)?).send().await.map_err(network)?;
-        response.text().await.map_err(network)
+        let none: Option<&()> = None;
+        let (_, body) = self.send(Method::GET, path, &(), none).await?;
+        Ok(String::from_utf8_lossy(body.as_ref()).into_owned())
     }
 
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
@@ -107,7 +94,26 @@ impl Client {
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<A> {
-        let url = self.url(&format!("{BASE}/{path}"))?;
+        let path = format!("{BASE}/{path}");
+        let (status, body) = self.send(method, &path, query, body).await?;
+        if status.is_success() {
+            answer(status, body.as_ref())
+        } else {
+            Err(refusal(status, body.as_ref()))
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<(StatusCode, impl AsRef<[u8]>)> {
+        let url = self
+            .base
+            .join(path)
+            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))?;
         let mut request = self.http.request(method, url).query(query);
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
@@ -123,22 +129,27 @@ impl Client {
         }
         let response = self.http.execute(request).await.map_err(network)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(network)?;
-        if status.is_success() {
-            answer(status, &body)
-        } else {
-            Err(refusal(status, &body))
-        }
+        Ok((status, response.bytes().await.map_err(network)?))
     }
 }
 
-fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn built(base: &Url, with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    let http = match with(builder(base)).build() {
+        // The machine has no certificates to check others by, and plain HTTP needs none.
+        Err(_) if base.scheme() == "http" => with(builder(base)).tls_certs_only([]).build(),
+        built => built,
+    };
+    http.map_err(|error| Error::Network(error::sentence(base, &error)))
+}
+
+fn builder(base: &Url) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
         // A redirect would carry the token, or a value, to where nobody sent it.
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(base) { builder.no_proxy() } else { builder }
 }
 
 fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A> {

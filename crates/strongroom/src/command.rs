@@ -94,6 +94,8 @@ enum MigrateStep {
         #[arg(long)]
         adopt: bool,
     },
+    /// End an upgrade: older programs start no more, and rows are written in the newest format.
+    Finish,
     /// Take back every migration above a number.
     Down {
         #[arg(long, default_value_t = 0)]
@@ -240,9 +242,16 @@ async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure
     match step {
         MigrateStep::Up { adopt } => migrate::up(&config.store, adopt).await?,
         MigrateStep::Down { to, discard } => migrate::down(&config.store, to, discard).await?,
+        MigrateStep::Finish => match migrate::finish(&config.store).await? {
+            Some(oldest) => println!(
+                "Finished: the oldest program that may run is of level {oldest}. Restart every node: from then on it writes what only such programs read."
+            ),
+            None => println!("Nothing to finish: no program older than this one may run."),
+        },
         MigrateStep::Status => {}
     }
     for (number, name, applied) in migrate::status(&config.store).await? {
+        let name = name.as_deref().unwrap_or("of a newer program");
         println!("{number:04}  {}  {name}", if applied { "applied" } else { "missing" });
     }
     Ok(())

@@ -6,6 +6,7 @@ mod diff;
 mod edit;
 mod export;
 mod formats;
+mod health;
 mod install;
 mod label;
 mod lifecycle;
