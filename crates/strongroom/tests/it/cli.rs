@@ -13,6 +13,7 @@ mod lifecycle;
 mod metadata;
 mod rollback;
 mod search;
+mod shells;
 mod silence;
 mod terminal;
 
