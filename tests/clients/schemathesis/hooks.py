@@ -5,7 +5,6 @@ Every second request of an operation goes to an object that was made for it; the
 
 import atexit
 import collections
-import http.client
 import itertools
 import json
 import os
@@ -13,25 +12,24 @@ import pathlib
 import tomllib
 import urllib.parse
 
+import requests
 import schemathesis
 
 TABLES = tomllib.loads(pathlib.Path(__file__).with_name("objects.toml").read_text())
-ADDRESS = urllib.parse.urlsplit(os.environ["STRONGROOM_ADDR"]).netloc
-HEADERS = {"Authorization": "Bearer " + os.environ["STRONGROOM_TOKEN"]}
+API = os.environ["STRONGROOM_ADDR"] + "/api/v1/"
 
 numbers = itertools.count(1)
-requests = collections.Counter()
+asked = collections.Counter()
 answers = collections.defaultdict(collections.Counter)
-connection = http.client.HTTPConnection(ADDRESS, timeout=30)
+session = requests.Session()
+session.headers["Authorization"] = "Bearer " + os.environ["STRONGROOM_TOKEN"]
 
 
 def send(method, path, body=None):
-    connection.request(method, "/api/v1/" + urllib.parse.quote(path), body and json.dumps(body), HEADERS)
-    response = connection.getresponse()
-    text = response.read()
-    if response.status >= 300:
-        raise RuntimeError(f"objects.toml: {method} {path} was answered {response.status}: {text.decode()}")
-    return json.loads(text or "{}")
+    response = session.request(method, API + urllib.parse.quote(path), json=body, timeout=30)
+    if not response.ok:
+        raise RuntimeError(f"objects.toml: {method} {path} was answered {response.status_code}: {response.text}")
+    return json.loads(response.text or "{}")
 
 
 def named(template, known):
@@ -79,8 +77,8 @@ def map_path_parameters(context, path_parameters):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    requests[case.operation.label] += 1
-    if requests[case.operation.label] % 2 == 0 or case.method.upper() != case.operation.method.upper():
+    asked[case.operation.label] += 1
+    if asked[case.operation.label] % 2 == 0 or case.method.upper() != case.operation.method.upper():
         return
     made = make(object_for(case.operation))
     for name, value in made["path"].items():
