@@ -5,6 +5,7 @@ mod routes;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -47,15 +48,22 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let http = match builder(&base).build() {
-            // The machine has no certificates to check others by, and plain HTTP needs none.
-            Err(_) if base.scheme() == "http" => builder(&base).tls_certs_only([]).build(),
-            built => built,
-        };
+        let http = built(&base, |builder| builder)?;
         Ok(Self {
-            http: http.map_err(|error| Error::Network(error::sentence(&base, &error)))?,
+            http,
             base,
             bearer: token.map(|token| bearer(&token)).transpose()?,
+            sends: true,
+        })
+    }
+
+    /// A server's control socket on this machine: its file says who may.
+    pub fn on_socket(path: &Path) -> Result<Self> {
+        let base = Url::parse("http://control").map_err(|_| Error::Address("control".into()))?;
+        Ok(Self {
+            http: built(&base, |builder| builder.unix_socket(path))?,
+            base,
+            bearer: None,
             sends: true,
         })
     }
@@ -69,6 +77,13 @@ impl Client {
     /// Whether calls reach the server.
     pub fn sends(&self) -> bool {
         self.sends
+    }
+
+    /// A page outside of the API, as text, whatever its status: `/metrics`, `/ready`.
+    pub async fn page(&self, path: &str) -> Result<String> {
+        let none: Option<&()> = None;
+        let (_, body) = self.send(Method::GET, path, &(), none).await?;
+        Ok(String::from_utf8_lossy(body.as_ref()).into_owned())
     }
 
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
@@ -116,6 +131,15 @@ impl Client {
         let status = response.status();
         Ok((status, response.bytes().await.map_err(network)?))
     }
+}
+
+fn built(base: &Url, with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    let http = match with(builder(base)).build() {
+        // The machine has no certificates to check others by, and plain HTTP needs none.
+        Err(_) if base.scheme() == "http" => with(builder(base)).tls_certs_only([]).build(),
+        built => built,
+    };
+    http.map_err(|error| Error::Network(error::sentence(base, &error)))
 }
 
 fn builder(base: &Url) -> reqwest::ClientBuilder {

@@ -7,7 +7,7 @@ use strongroom_domain::{Kind, NamespaceId, ObjectId, Payload, Record, RowRev, Ti
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::seal::{self, Place, Sealed};
-use crate::slot::{RootKey, SlotBody};
+use crate::slot::{SlotBody, SlotPlace, Unlock};
 use crate::{CryptoError, labels};
 
 /// Where keys and salts come from: each call gives 32 fresh random bytes.
@@ -161,28 +161,31 @@ impl Keys {
         Ok(seal::seal(&self.ring_key, salt, &ring_place(namespace, row, generation), &text)?.to_bytes())
     }
 
-    /// The body of a slot's record.
+    /// The body of a slot's record. Stretching a passphrase takes a noticeable time and 64 MiB.
     pub fn wrap(
         &self,
-        root: &RootKey,
-        namespace: NamespaceId,
-        row: ObjectId,
-        salt: [u8; 32],
+        unlock: &Unlock,
+        place: SlotPlace,
         now: Time,
+        random: Random<'_>,
     ) -> Result<SlotBody, CryptoError> {
-        SlotBody::wrap(root, &self.ring_key, salt, namespace, row, now)
+        SlotBody::wrap(unlock, &self.ring_key, place, now, random)
     }
 
-    /// Opens the ring with the root key, by way of a slot. What is written with it is written in `format`.
+    /// Opens the ring by way of a slot. What is written with it is written in `format`. Stretching a passphrase takes a
+    /// noticeable time and 64 MiB.
     pub fn open(
-        root: &RootKey,
+        unlock: &Unlock,
         slot: &SlotBody,
         slot_row: ObjectId,
         ring: &Record,
         format: i16,
     ) -> Result<Self, CryptoError> {
-        let ring_key = slot.unwrap(root, ring.namespace, slot_row)?;
-        Self::open_ring(format, ring_key, ring)
+        let place = SlotPlace {
+            namespace: ring.namespace,
+            row: slot_row,
+        };
+        Self::open_ring(format, slot.unwrap(unlock, place)?, ring)
     }
 
     /// A newer generation of this ring, which is sealed under the same key.
