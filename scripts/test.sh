@@ -102,5 +102,8 @@ export STRONGROOM_NEXT_PROGRAM
 cargo test --workspace --locked "$@"
 if [[ -n $all ]]; then
     # The tests built it.
-    STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom") scripts/test-deploy.sh
+    STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom")
+    export STRONGROOM_PROGRAM
+    scripts/test-api.sh
+    scripts/test-deploy.sh
 fi
