@@ -2,7 +2,7 @@
 //! what is left to do is what the rows say.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 

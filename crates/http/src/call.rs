@@ -85,14 +85,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Folder {
     }
 }
 
-/// A name at the end of the URL.
+/// A name in the URL, behind its noun.
 pub(crate) struct Named(pub(crate) Name);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        Ok(Self(Name::parse(tail(parts))?))
+        let name = tail(parts).split('/').next().unwrap_or_default();
+        Ok(Self(Name::parse(name)?))
     }
 }
 

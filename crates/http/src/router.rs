@@ -40,6 +40,9 @@ fn native() -> Vec<Operation> {
         routes::grants::roles(),
         routes::clients::clients(),
         routes::clients::logins(),
+        routes::operators::operators(),
+        routes::operators::groups(),
+        routes::operators::oneself(),
         routes::system::system(),
         routes::system::audit(),
     ]

@@ -37,14 +37,14 @@ impl Entropy for Pretended {
     }
 }
 
-struct Place {
-    broker: Broker,
+pub(crate) struct Place {
+    pub(crate) broker: Broker,
     store: Arc<MemoryStore>,
     clock: Arc<Pretended>,
 }
 
 impl Place {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Arc::new(Pretended::default());
         clock.now.store(1_786_795_200_000_000, Ordering::Relaxed);
         let memory = Arc::new(MemoryStore::new());
@@ -76,7 +76,7 @@ impl Place {
         }
     }
 
-    fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let mut request = Request::new(self.broker.request_id(), Dialect::Native, "here".into());
         request.token = Some(SecretString::from("srs_root"));
         request

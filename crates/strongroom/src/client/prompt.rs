@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::input::Bytes;
 
-pub(super) fn value(prompt: &str) -> Result<Bytes, Failure> {
+/// `otherwise`: what to do where there is no terminal.
+pub(super) fn value(prompt: &str, otherwise: &str) -> Result<Bytes, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage("There is no value, and no terminal to ask at.").help("Write '-' to read stdin."));
+        return Err(Failure::usage("There is no value, and no terminal to ask at.").help(otherwise));
     }
     let failed = |error| Failure::local("Cannot read from the terminal", &error);
     let unseen = Unseen::start().map_err(failed)?;

@@ -9,6 +9,7 @@ mod formats;
 mod install;
 mod label;
 mod lifecycle;
+mod login;
 mod metadata;
 mod rollback;
 mod search;
