@@ -108,23 +108,22 @@ impl Broker {
     /// Refuses names of groups that do not exist.
     pub(crate) async fn check_groups(&self, names: &[Name]) -> Result<()> {
         let found = self.load_groups(names).await?.value;
-        let missing = names
-            .iter()
-            .find(|name| !found.iter().any(|found| found.record.name == name.as_str()));
-        match missing {
-            Some(missing) => Err(Error::invalid(format!("There is no group '{missing}'."))),
-            None => Ok(()),
-        }
+        all_exist(Kind::Group, names, |name| {
+            found.iter().any(|found| found.record.name == name.as_str())
+        })
     }
 
     /// Refuses names of policies that do not exist.
     pub(crate) async fn check_policies(&self, names: &[Name]) -> Result<()> {
         let found = self.load_policies(names).await?.value;
-        let missing = names.iter().find(|name| !found.iter().any(|(found, _)| found == *name));
-        match missing {
-            Some(missing) => Err(Error::invalid(format!("There is no policy '{missing}'."))),
-            None => Ok(()),
-        }
+        all_exist(Kind::Policy, names, |name| found.iter().any(|(found, _)| found == name))
+    }
+}
+
+fn all_exist(kind: Kind, names: &[Name], exists: impl Fn(&Name) -> bool) -> Result<()> {
+    match names.iter().find(|name| !exists(name)) {
+        Some(missing) => Err(Error::invalid(format!("There is no {} '{missing}'.", kind.name()))),
+        None => Ok(()),
     }
 }
 

@@ -53,11 +53,7 @@ impl Broker {
             action: Action::GroupRead,
             access: Access::Groups,
         };
-        let (found, next) = self.list_objects::<Group>(request, noun, after, limit).await?;
-        let views = found
-            .into_iter()
-            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok((views.collect::<Result<_>>()?, next))
+        self.list_views(request, noun, after, limit, view).await
     }
 
     /// A group names policies that exist; one deleted later grants nothing.

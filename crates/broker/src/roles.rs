@@ -57,11 +57,7 @@ impl Broker {
             action: Action::RoleRead,
             access: Access::Roles,
         };
-        let (found, next) = self.list_objects::<Role>(request, noun, after, limit).await?;
-        let views = found
-            .into_iter()
-            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok((views.collect::<Result<_>>()?, next))
+        self.list_views(request, noun, after, limit, view).await
     }
 
     /// A role names policies that exist; one deleted later grants nothing.
