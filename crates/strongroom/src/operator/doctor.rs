@@ -114,7 +114,11 @@ async fn of_running(config: &Config, client: &Client, findings: &mut Findings) {
     findings.ok("server", "A server runs on this data directory.");
     match client.ready().await {
         Ok(told) if told.ready => findings.ok("ready", "It is ready."),
-        Ok(told) => findings.fail("ready", told.problems.join(" "), "See the server's log, and the runbook."),
+        Ok(told) => findings.fail(
+            "ready",
+            told.problems.join(" "),
+            "See the server's log, and the runbook.",
+        ),
         Err(error) => findings.fail("ready", error.to_string(), "Restart the server; see its log."),
     }
     match client.slots().await {

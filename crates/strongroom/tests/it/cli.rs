@@ -10,9 +10,11 @@ mod health;
 mod install;
 mod label;
 mod lifecycle;
+mod login;
 mod metadata;
 mod rollback;
 mod search;
+mod shells;
 mod silence;
 mod terminal;
 
