@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{Client, Group, MAX_NAMED, Operator, Principal, Role};
+use strongroom_domain::grant::{Client, Group, Operator, Principal, Role};
 use strongroom_domain::policy::{Policy, built_in};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Result, Revision};
@@ -139,9 +139,9 @@ pub(crate) fn listed(what: &str, lists: &[&[Name]]) -> Vec<u8> {
 }
 
 /// Refuses lists of names that are too long.
-pub(crate) fn check_count(what: &str, names: &[Name]) -> Result<()> {
-    if names.len() > MAX_NAMED {
-        return Err(Error::invalid(format!("'{what}' has at most {MAX_NAMED} names.")));
+pub(crate) fn check_count(what: &str, names: &[Name], most: usize) -> Result<()> {
+    if names.len() > most {
+        return Err(Error::invalid(format!("'{what}' has at most {most} names.")));
     }
     Ok(())
 }

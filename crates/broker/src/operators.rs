@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{Operator, Password, Principal, PrincipalKind};
+use strongroom_domain::grant::{MAX_GROUPS, MAX_POLICIES, Operator, Password, Principal, PrincipalKind};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
 
@@ -83,8 +83,8 @@ impl Broker {
         policies: Vec<Name>,
         groups: Vec<Name>,
     ) -> Result<OperatorView> {
-        check_count("policies", &policies)?;
-        check_count("groups", &groups)?;
+        check_count("policies", &policies, MAX_POLICIES)?;
+        check_count("groups", &groups, MAX_GROUPS)?;
         let access = |capability| Access::Operator(name, capability);
         let asked = Asked {
             fingerprint: listed(name.as_str(), &[&policies, &groups]).into(),
