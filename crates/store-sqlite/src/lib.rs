@@ -5,6 +5,7 @@ mod apply;
 mod audit;
 mod columns;
 mod connect;
+mod dump;
 mod error;
 mod migrate;
 mod read;
@@ -19,7 +20,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version,
 };
-use strongroom_ports::{Applied, At, AuditFilter, Fut, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for SqliteStore {
     fn apply<'a>(
@@ -112,5 +113,17 @@ impl Store for SqliteStore {
 
     fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>> {
         Box::pin(self.find_sizes(now))
+    }
+
+    fn dump<'a>(&'a self, now: Time, out: &'a mut dyn Dump) -> Fut<'a, ()> {
+        Box::pin(self.dump_all(now, out))
+    }
+
+    fn begin_fill(&self, _now: Time, fill: ObjectId) -> Fut<'_, ()> {
+        Box::pin(self.begin_filling(fill))
+    }
+
+    fn fill(&self, now: Time, fill: ObjectId, part: Part) -> Fut<'_, ()> {
+        Box::pin(self.fill_with(now, fill, part))
     }
 }
