@@ -3,6 +3,7 @@
 
 mod access_tokens;
 mod authenticate;
+mod backup;
 mod batch;
 mod cache;
 mod chain;
@@ -24,6 +25,8 @@ mod login;
 mod metadata;
 mod open;
 mod patch;
+#[cfg(test)]
+mod place;
 mod policies;
 mod purge;
 mod put;
@@ -40,6 +43,7 @@ mod stats;
 mod uses;
 mod worker;
 
+pub use backup::{BackedUp, BackupFile, Counts, Restored, Source, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;

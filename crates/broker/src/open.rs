@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use strongroom_crypto::{Issuer, Keys, RootKey, SlotBody};
+use strongroom_crypto::{CryptoError, Issuer, Keys, RootKey, SlotBody};
 use strongroom_domain::audit::Lane;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Code, Digest, Error, Kind, NamespaceId, Record, Result, Time};
+use strongroom_domain::{Code, Error, Kind, NamespaceId, Record, Result, Time};
 use strongroom_ports::{BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
 
 use crate::cache::Node;
@@ -117,6 +117,7 @@ impl Broker {
             stats,
             settings,
         }));
+        broker.learn_last_backup().await;
         jobs::start(&broker);
         Ok(broker)
     }
@@ -180,10 +181,11 @@ fn tampered(what: &str) -> Error {
     Error::integrity(format!("The installation fails its check: {what}."))
 }
 
-fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys> {
+pub(crate) fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys, RingError> {
     let mut failure = None;
     for slot in slots {
-        let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
+        let body: SlotBody =
+            serde_json::from_slice(&slot.body).map_err(|_| RingError::Broken(tampered("a key slot is malformed")))?;
         match Keys::open(
             root_key,
             &body,
@@ -197,14 +199,29 @@ fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys
             Err(error) => failure = Some(error),
         }
     }
-    let error = failure.unwrap_or(strongroom_crypto::CryptoError::WrongRootKey);
-    match error {
-        strongroom_crypto::CryptoError::WrongRootKey => Err(Error::new(
-            Code::IntegrityFailed,
-            "The root key does not open this installation: it is another installation's key, or the database is. \
-             Nothing was read or changed. Give the key that 'operator init' made for this database.",
-        )),
-        other => Err(tampered("the key ring does not open").because(other)),
+    match failure {
+        None | Some(CryptoError::WrongRootKey) => Err(RingError::WrongKey),
+        Some(other) => Err(RingError::Broken(tampered("the key ring does not open").because(other))),
+    }
+}
+
+/// Why a ring did not open.
+pub(crate) enum RingError {
+    /// No slot opens by this key.
+    WrongKey,
+    Broken(Error),
+}
+
+impl From<RingError> for Error {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::WrongKey => Self::new(
+                Code::IntegrityFailed,
+                "The root key does not open this installation: it is another installation's key, or the database is. \
+                 Nothing was read or changed. Give the key that 'operator init' made for this database.",
+            ),
+            RingError::Broken(error) => error,
+        }
     }
 }
 
@@ -220,19 +237,23 @@ async fn find_root(store: &Arc<dyn Store>, keys: &Keys, now: Time) -> Result<Nam
     Ok(body.id)
 }
 
+/// The row of a start, with its MAC.
+pub(crate) fn boot_row(keys: &Keys, boot: i64, node: &str, now: Time) -> Result<BootRow> {
+    let canonical = Canon::new("strongroom boot").int(boot).text(node).int(now.0).done();
+    Ok(BootRow {
+        boot,
+        node: node.to_owned(),
+        started_at: now,
+        mac: keys.mac_boot(&canonical).map_err(Error::internal)?,
+    })
+}
+
 /// Takes the next boot number.
 async fn register(store: &Arc<dyn Store>, clock: &NodeClock, keys: &Keys, node: &str) -> Result<i64> {
     loop {
         let now = clock.now();
         let boot = store.last_boot(now).await.map_err(store_failed)?.value + 1;
-        let canonical = Canon::new("strongroom boot").int(boot).text(node).int(now.0).done();
-        let mac: Digest = keys.mac_boot(&canonical).map_err(Error::internal)?;
-        let row = BootRow {
-            boot,
-            node: node.to_owned(),
-            started_at: now,
-            mac,
-        };
+        let row = boot_row(keys, boot, node, now)?;
         match store.upkeep(now, Upkeep::Boot(row)).await.map_err(store_failed)? {
             UpkeepDone::Taken => {}
             UpkeepDone::Done | UpkeepDone::More => return Ok(boot),

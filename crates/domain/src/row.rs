@@ -49,6 +49,8 @@ kinds! {
     Token = 9, "token";
     /// A change id that was used within the last 24 hours, with a keyed digest of its request.
     ChangeId = 10, "change_id";
+    /// When the last backup was finished.
+    Backup = 13, "backup";
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.

@@ -1,105 +1,11 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use secrecy::SecretString;
-use strongroom_crypto::{Issuer, RootKey};
-use strongroom_domain::audit::Dialect;
-use strongroom_domain::secret::Selector;
-use strongroom_domain::{Code, Payload, SecretPath, Time};
-use strongroom_ports::memory::MemoryStore;
-use strongroom_ports::{Clock, Entropy, Store};
+use strongroom_domain::SecretPath;
+use strongroom_ports::{Clock as _, Store as _};
 
-use crate::{Broker, PutSecret, Request, Settings, initialise};
-
-/// A clock that is set, and entropy that only differs.
-#[derive(Default)]
-struct Pretended {
-    now: AtomicI64,
-    drawn: AtomicU64,
-}
-
-impl Clock for Pretended {
-    fn now(&self) -> Time {
-        Time(self.now.load(Ordering::Relaxed))
-    }
-}
-
-impl Entropy for Pretended {
-    fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            let drawn = self
-                .drawn
-                .fetch_add(1, Ordering::Relaxed)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            chunk.copy_from_slice(&drawn.to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
-
-struct Place {
-    broker: Broker,
-    store: Arc<MemoryStore>,
-    clock: Arc<Pretended>,
-}
+use crate::place::Place;
 
 impl Place {
-    async fn new() -> Self {
-        let clock = Arc::new(Pretended::default());
-        clock.now.store(1_786_795_200_000_000, Ordering::Relaxed);
-        let memory = Arc::new(MemoryStore::new());
-        let store: Arc<dyn Store> = memory.clone();
-        let key = RootKey::new([7; 32]);
-        let token = SecretString::from("srs_root");
-        initialise(&store, &*clock, &*clock, &key, &token).await.unwrap();
-        let settings = Settings {
-            node: "one".into(),
-            issuer: Issuer {
-                issuer: "http://here".into(),
-                audience: "here".into(),
-            },
-            audit_deadline: Duration::from_secs(5),
-            audit_queue: 1000,
-            payload_bytes: 65_536,
-            max_versions: 10,
-            secret_cache_bytes: 1 << 20,
-            session_cache: 100,
-            poll: None,
-        };
-        let broker = Broker::open(store, clock.clone(), clock.clone(), &key, settings)
-            .await
-            .unwrap();
-        Self {
-            broker,
-            store: memory,
-            clock,
-        }
-    }
-
-    fn request(&self) -> Request {
-        let mut request = Request::new(self.broker.request_id(), Dialect::Native, "here".into());
-        request.token = Some(SecretString::from("srs_root"));
-        request
-    }
-
-    async fn put(&self, path: &str, value: &str) {
-        let put = PutSecret {
-            path: SecretPath::parse(path).unwrap(),
-            payload: Payload::text(value.into()),
-            cas: None,
-            id: None,
-            labels: None,
-            unless_same: false,
-        };
-        self.broker.put(&self.request(), put).await.unwrap();
-    }
-
-    async fn read(&self, path: &str) -> Result<Vec<u8>, Code> {
-        let path = SecretPath::parse(path).unwrap();
-        let read = self.broker.read(&self.request(), &path, &Selector::default()).await;
-        read.map(|view| view.payload.bytes.to_vec()).map_err(|error| error.code)
-    }
-
     /// Versions that older keys than this still seal.
     async fn left(&self, epoch: i64) -> usize {
         let namespace = self.broker.0.namespace;

@@ -73,6 +73,9 @@ numbered! {
         DataKeyRotate = 71, "key.data_rotate";
         Reseal = 72, "key.reseal";
         DataKeyDestroy = 73, "key.data_destroy";
+        Backup = 76, "operator.backup";
+        BackupDone = 77, "operator.backup_done";
+        RestoreBackup = 78, "operator.restore";
     }
 }
 

@@ -1,0 +1,111 @@
+//! For tests: a broker on the store in memory, with a clock that is set.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use strongroom_crypto::{Issuer, RootKey};
+use strongroom_domain::audit::Dialect;
+use strongroom_domain::secret::Selector;
+use strongroom_domain::{Code, Payload, Result, SecretPath, Time};
+use strongroom_ports::memory::MemoryStore;
+use strongroom_ports::{Clock, Entropy, Store};
+
+use crate::{Broker, PutSecret, Request, Settings, initialise};
+
+/// A clock that is set, and entropy that only differs.
+#[derive(Default)]
+pub(crate) struct Pretended {
+    pub(crate) now: AtomicI64,
+    drawn: AtomicU64,
+}
+
+impl Clock for Pretended {
+    fn now(&self) -> Time {
+        Time(self.now.load(Ordering::Relaxed))
+    }
+}
+
+impl Entropy for Pretended {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let drawn = self
+                .drawn
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            chunk.copy_from_slice(&drawn.to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+pub(crate) struct Place {
+    pub(crate) broker: Broker,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: Arc<Pretended>,
+}
+
+pub(crate) fn root_key() -> RootKey {
+    RootKey::new([7; 32])
+}
+
+impl Place {
+    pub(crate) async fn new() -> Self {
+        let clock = Arc::new(Pretended::default());
+        clock.now.store(1_786_795_200_000_000, Ordering::Relaxed);
+        let memory = Arc::new(MemoryStore::new());
+        let store: Arc<dyn Store> = memory.clone();
+        let token = SecretString::from("srs_root");
+        initialise(&store, &*clock, &*clock, &root_key(), &token).await.unwrap();
+        Self::on(memory, clock, &root_key()).await.unwrap()
+    }
+
+    /// On a store that is an installation already.
+    pub(crate) async fn on(memory: Arc<MemoryStore>, clock: Arc<Pretended>, key: &RootKey) -> Result<Self> {
+        let store: Arc<dyn Store> = memory.clone();
+        let settings = Settings {
+            node: "one".into(),
+            issuer: Issuer {
+                issuer: "http://here".into(),
+                audience: "here".into(),
+            },
+            audit_deadline: Duration::from_secs(5),
+            audit_queue: 1000,
+            payload_bytes: 65_536,
+            max_versions: 10,
+            secret_cache_bytes: 1 << 20,
+            session_cache: 100,
+            poll: None,
+        };
+        let broker = Broker::open(store, clock.clone(), clock.clone(), key, settings).await?;
+        Ok(Self {
+            broker,
+            store: memory,
+            clock,
+        })
+    }
+
+    pub(crate) fn request(&self) -> Request {
+        let mut request = Request::new(self.broker.request_id(), Dialect::Native, "here".into());
+        request.token = Some(SecretString::from("srs_root"));
+        request
+    }
+
+    pub(crate) async fn put(&self, path: &str, value: &str) {
+        let put = PutSecret {
+            path: SecretPath::parse(path).unwrap(),
+            payload: Payload::text(value.into()),
+            cas: None,
+            id: None,
+            labels: None,
+            unless_same: false,
+        };
+        self.broker.put(&self.request(), put).await.unwrap();
+    }
+
+    pub(crate) async fn read(&self, path: &str) -> Result<Vec<u8>, Code> {
+        let path = SecretPath::parse(path).unwrap();
+        let read = self.broker.read(&self.request(), &path, &Selector::default()).await;
+        read.map(|view| view.payload.bytes.to_vec()).map_err(|error| error.code)
+    }
+}
