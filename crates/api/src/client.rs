@@ -5,6 +5,7 @@ mod routes;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -47,12 +48,7 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let mut builder = reqwest::Client::builder()
-            // A redirect would carry the token, or a value, to where nobody sent it.
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
+        let mut builder = builder();
         if is_loopback(&base) {
             builder = builder.no_proxy();
         }
@@ -63,6 +59,18 @@ impl Client {
             http,
             base,
             bearer: token.map(|token| bearer(&token)).transpose()?,
+            sends: true,
+        })
+    }
+
+    /// A server's control socket on this machine: its file says who may.
+    pub fn on_socket(path: &Path) -> Result<Self> {
+        let base = Url::parse("http://control").map_err(|_| Error::Address("control".into()))?;
+        let http = builder().unix_socket(path).build();
+        Ok(Self {
+            http: http.map_err(|error| Error::Network(error::sentence(&base, &error)))?,
+            base,
+            bearer: None,
             sends: true,
         })
     }
@@ -78,6 +86,19 @@ impl Client {
         self.sends
     }
 
+    fn url(&self, path: &str) -> Result<Url> {
+        self.base
+            .join(path)
+            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))
+    }
+
+    /// A page outside of the API, as text, whatever its status: `/metrics`, `/ready`.
+    pub async fn page(&self, path: &str) -> Result<String> {
+        let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
+        let response = self.http.get(self.url(path)?).send().await.map_err(network)?;
+        response.text().await.map_err(network)
+    }
+
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
     pub async fn call<A: DeserializeOwned>(
         &self,
@@ -86,10 +107,7 @@ impl Client {
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<A> {
-        let url = self
-            .base
-            .join(&format!("{BASE}/{path}"))
-            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))?;
+        let url = self.url(&format!("{BASE}/{path}"))?;
         let mut request = self.http.request(method, url).query(query);
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
@@ -112,6 +130,15 @@ impl Client {
             Err(refusal(status, &body))
         }
     }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        // A redirect would carry the token, or a value, to where nobody sent it.
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
 }
 
 fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A> {

@@ -7,6 +7,7 @@ pub mod batch;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clients;
+pub mod control;
 mod exposed;
 pub mod keys;
 pub mod labels;

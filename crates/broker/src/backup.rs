@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strongroom_crypto::Keys;
+use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::{Code, Digest, Error, Kind, ObjectId, Record, Result, Revision, Time};
@@ -59,31 +60,23 @@ impl Counts {
     }
 }
 
-/// A backup, all of whose bytes were handed on.
+/// Which backup it is, of when. Also the body of the record that tells of the last one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackedUp {
+pub struct Stamp {
     pub id: ObjectId,
+    /// The store's time when its snapshot was taken.
     pub at: Time,
     pub revision: Revision,
-    pub counts: Counts,
-}
-
-/// The body of the record that tells of the last backup.
-#[derive(Debug, Serialize, Deserialize)]
-struct LastBackup {
-    id: ObjectId,
-    at: Time,
-    revision: Revision,
 }
 
 impl Broker {
     /// Hands on a backup's bytes. They are a whole backup only if this succeeds; once they are kept, say so by
     /// [`Broker::backup_done`].
-    pub async fn backup(&self, out: mpsc::Sender<Vec<u8>>) -> Result<BackedUp> {
-        let request = Request::of_job("operator", self.request_id());
+    pub async fn backup(&self, request: &Request, out: mpsc::Sender<Vec<u8>>) -> Result<Counts> {
         let id = self.new_id();
         // On record before anything leaves.
-        self.serve(&request, Action::Backup, &id.to_string(), |_| async {
+        self.serve(request, Action::Backup, &id.to_string(), |attempt| async move {
+            attempt.authorise(Access::Backup)?;
             Ok(Served::fresh(()))
         })
         .await?;
@@ -106,32 +99,26 @@ impl Broker {
     }
 
     /// Puts on record that a backup is kept where it should be.
-    pub async fn backup_done(&self, done: &BackedUp) -> Result<()> {
-        let request = Request::of_job("operator", self.request_id());
+    pub async fn backup_done(&self, request: &Request, done: &Stamp) -> Result<()> {
         let asked = Asked {
             action: Action::BackupDone,
             path: done.id.to_string(),
             locks: vec![self.key(Kind::Backup, LAST)],
-            id: self.change_id(&request),
+            id: self.change_id(request),
             fingerprint: Canon::new("backup.done").bytes(&done.id.0).done().into(),
-            // Nobody asks from outside: who gets here has the root key and the store.
-            needs: Vec::new(),
+            needs: vec![vec![Access::Backup]],
         };
-        let body = &LastBackup {
-            id: done.id,
-            at: done.at,
-            revision: done.revision,
-        };
-        self.change(&request, asked, |_| async move {
-            let old = self.load::<LastBackup>(Kind::Backup, LAST).await?.value;
-            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, body)?;
+        self.change(request, asked, |attempt| async move {
+            attempt.authorise(Access::Backup)?;
+            let old = self.load::<Stamp>(Kind::Backup, LAST).await?.value;
+            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, done)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![write],
                 touches: vec![touch(record.key(), Action::BackupDone, None)],
                 effects: vec![Effect {
                     digest: Some(record.digest()),
-                    ..Effect::new(Action::BackupDone, body.id.to_string())
+                    ..Effect::new(Action::BackupDone, done.id.to_string())
                 }],
                 answer: (),
             }))
@@ -149,7 +136,7 @@ impl Broker {
         if !self.0.node.backup_is_news() {
             return;
         }
-        match self.load::<LastBackup>(Kind::Backup, LAST).await {
+        match self.load::<Stamp>(Kind::Backup, LAST).await {
             Ok(found) => self.0.node.backup_was_read(found.value.map(|last| last.body.at)),
             Err(error) => {
                 self.0.node.backup_stays_news();
@@ -257,14 +244,8 @@ impl Writer<'_> {
         sent.map_err(|_| Error::internal("whoever asked for the backup takes no more of it"))
     }
 
-    async fn finish(mut self) -> Result<BackedUp> {
+    async fn finish(mut self) -> Result<Counts> {
         self.seal(&[], true).await?;
-        let header = self.begun()?.header;
-        Ok(BackedUp {
-            id: self.id,
-            at: header.created_at,
-            revision: header.revision,
-            counts: self.counts,
-        })
+        Ok(self.counts)
     }
 }

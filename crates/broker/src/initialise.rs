@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use secrecy::{ExposeSecret, SecretString};
-use strongroom_crypto::{Keys, RootKey};
+use strongroom_crypto::{Keys, SlotPlace, Unlock};
 use strongroom_domain::audit::{
     Action, Batch, BatchId, Dialect, Entry, Lane, OutcomeKind, SealedBatch, StoredEntry, merkle,
 };
@@ -22,8 +22,6 @@ use crate::rows::{store_failed, touch};
 
 pub(crate) const ROOT: &str = "root";
 pub(crate) const RING: &str = "ring";
-/// The slot that the root key's file opens.
-pub(crate) const FILE_SLOT: &str = "file";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initialised {
@@ -70,12 +68,13 @@ impl Maker<'_> {
     }
 }
 
-/// Makes keys and root token, unless that was done before. Of two at once, one does it.
+/// Makes keys and root token, unless that was done before. Of two at once, one does it. Each of `unlocks` is to open the
+/// installation, by a slot named as its method.
 pub async fn initialise(
     store: &Arc<dyn Store>,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
-    root_key: &RootKey,
+    unlocks: &[Unlock],
     token: &SecretString,
 ) -> Result<Initialised> {
     let now = clock.now();
@@ -98,7 +97,7 @@ pub async fn initialise(
         entropy,
     };
     let principal = PrincipalId(entropy.bytes());
-    let records = first_records(&maker, root_key, token.expose_secret(), principal, now)?;
+    let records = first_records(&maker, unlocks, token.expose_secret(), principal, now)?;
     let digest = records.first().map(Record::digest);
     let change = Change {
         touches: records
@@ -125,23 +124,19 @@ pub async fn initialise(
 
 fn first_records(
     maker: &Maker<'_>,
-    root_key: &RootKey,
+    unlocks: &[Unlock],
     token: &str,
     principal: PrincipalId,
     now: Time,
 ) -> Result<Vec<Record>> {
     let (namespace, keys, entropy) = (maker.namespace, maker.keys, maker.entropy);
-    let slot_id = ObjectId(entropy.bytes());
-    let slot = keys
-        .wrap(root_key, namespace, slot_id, entropy.bytes(), now)
-        .map_err(Error::internal)?;
     let ring_id = ObjectId(entropy.bytes());
     let ring = keys
         .seal_ring(namespace, ring_id, RowRev::FIRST.0, entropy.bytes())
         .map_err(Error::internal)?;
     let hash = keys.token_hashes(token).map_err(Error::internal)?.into_iter().next();
     let hash = hash.ok_or_else(|| Error::internal("no token-hash key"))?;
-    Ok(vec![
+    let mut records = vec![
         maker.json(
             Kind::Namespace,
             ROOT,
@@ -149,12 +144,6 @@ fn first_records(
                 id: namespace,
                 created_at: now,
             },
-        )?,
-        maker.record(
-            Kind::KeySlot,
-            slot_id,
-            FILE_SLOT,
-            serde_json::to_vec(&slot).map_err(Error::internal)?,
         )?,
         maker.record(Kind::KeyRing, ring_id, RING, ring)?,
         maker.json(
@@ -178,7 +167,16 @@ fn first_records(
                 expires_at: None,
             },
         )?,
-    ])
+    ];
+    for unlock in unlocks {
+        let row = ObjectId(entropy.bytes());
+        let slot = keys
+            .wrap(unlock, SlotPlace { namespace, row }, now, &|| entropy.bytes())
+            .map_err(Error::internal)?;
+        let body = serde_json::to_vec(&slot).map_err(Error::internal)?;
+        records.push(maker.record(Kind::KeySlot, row, unlock.method().name(), body)?);
+    }
+    Ok(records)
 }
 
 /// The log's first batch. Its number is fixed, so that only one initialisation can commit.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use strongroom_crypto::{CryptoError, Issuer, Keys, RootKey, SlotBody};
-use strongroom_domain::audit::Lane;
+use strongroom_crypto::{CryptoError, Issuer, Keys, SlotBody, SlotPlace, Unlock};
+use strongroom_domain::audit::{BatchId, Lane};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, Record, Result, Time};
-use strongroom_ports::{BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
+use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
@@ -63,25 +63,16 @@ impl Broker {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        root_key: &RootKey,
+        unlock: &Unlock,
         settings: Settings,
     ) -> Result<Opened> {
         let now = clock.now();
-        let slots = store.of_kind(now, Kind::KeySlot).await.map_err(store_failed)?;
-        if slots.value.is_empty() {
-            return Err(Error::from(Code::Uninitialised));
-        }
-        let rings = store.of_kind(now, Kind::KeyRing).await.map_err(store_failed)?.value;
-        let ring = rings
-            .into_iter()
-            .find(|ring| ring.name == RING)
-            .ok_or_else(|| tampered("the key ring is gone"))?;
-        let keys = open_ring(root_key, &slots.value, &ring)?;
-        for record in slots.value.iter().chain([&ring]) {
-            keys.check_record(record)
-                .map_err(|error| tampered("a key slot or the ring").because(error))?;
-        }
-        let namespace = find_root(&store, &keys, now).await?;
+        let Unlocked {
+            slots,
+            ring,
+            keys,
+            namespace,
+        } = unlock_store(&store, now, unlock).await?;
         let clock = Arc::new(NodeClock::new(clock));
         clock.observe(now, slots.db_now);
         // Before anything is recorded: a partition made under an insert refuses it.
@@ -149,6 +140,10 @@ impl Broker {
         self.0.ring.keys.load().data_epochs(self.0.namespace).len()
     }
 
+    pub async fn extent(&self) -> Result<Extent> {
+        extent(&self.0.store, self.0.clock.now()).await
+    }
+
     /// A request's id: this start's random half and a count. Unique, and no secret.
     pub fn request_id(&self) -> RequestId {
         let count = self.0.requests.fetch_add(1, Ordering::Relaxed);
@@ -177,32 +172,84 @@ impl Broker {
     }
 }
 
-fn tampered(what: &str) -> Error {
-    Error::integrity(format!("The installation fails its check: {what}."))
+/// An installation's keys and what they were opened by, all checked.
+struct Unlocked {
+    slots: At<Vec<Record>>,
+    ring: Record,
+    keys: Keys,
+    namespace: NamespaceId,
 }
 
-pub(crate) fn open_ring(root_key: &RootKey, slots: &[Record], ring: &Record) -> Result<Keys, RingError> {
-    let mut failure = None;
-    for slot in slots {
-        let body: SlotBody =
-            serde_json::from_slice(&slot.body).map_err(|_| RingError::Broken(tampered("a key slot is malformed")))?;
-        match Keys::open(
-            root_key,
-            &body,
-            slot.id,
-            ring.namespace,
-            ring.id,
-            ring.rev.0,
-            &ring.body,
-        ) {
-            Ok(keys) => return Ok(keys),
-            Err(error) => failure = Some(error),
-        }
+async fn unlock_store(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Result<Unlocked> {
+    let slots = store.of_kind(now, Kind::KeySlot).await.map_err(store_failed)?;
+    if slots.value.is_empty() {
+        return Err(Error::from(Code::Uninitialised));
     }
-    match failure {
-        None | Some(CryptoError::WrongRootKey) => Err(RingError::WrongKey),
-        Some(other) => Err(RingError::Broken(tampered("the key ring does not open").because(other))),
+    let rings = store.of_kind(now, Kind::KeyRing).await.map_err(store_failed)?.value;
+    let ring = rings
+        .into_iter()
+        .find(|ring| ring.name == RING)
+        .ok_or_else(|| tampered("the key ring is gone"))?;
+    let keys = open_ring(unlock, &slots.value, &ring).map_err(|error| match error {
+        RingError::Broken(error) => error,
+        RingError::WrongKey => Error::new(
+            Code::IntegrityFailed,
+            format!(
+                "The {0} does not open this installation: it is another installation's, or the database is, or its slot \
+                 was removed. Nothing was read or changed. Give the {0} that was made for this database.",
+                unlock.method()
+            ),
+        ),
+    })?;
+    for record in slots.value.iter().chain([&ring]) {
+        keys.check_record(record)
+            .map_err(|error| tampered("a key slot or the ring").because(error))?;
     }
+    let namespace = find_root(store, &keys, now).await?;
+    Ok(Unlocked {
+        slots,
+        ring,
+        keys,
+        namespace,
+    })
+}
+
+/// What can be told of an installation without starting a node on it.
+#[derive(Debug)]
+pub struct Looked {
+    pub slots: usize,
+    /// The database's time when it was asked.
+    pub db_now: Time,
+}
+
+/// Opens an installation's keys, and changes nothing.
+pub async fn look(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Result<Looked> {
+    let unlocked = unlock_store(store, now, unlock).await?;
+    Ok(Looked {
+        slots: unlocked.slots.value.len(),
+        db_now: unlocked.slots.db_now,
+    })
+}
+
+/// How large a store is, and since when it has grown.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    pub bytes: i64,
+    /// Of the log's first batch.
+    pub since: Option<Time>,
+}
+
+pub async fn extent(store: &Arc<dyn Store>, now: Time) -> Result<Extent> {
+    let sizes = store.sizes(now).await.map_err(store_failed)?;
+    let first = store.batches(now, BatchId(0), 1).await.map_err(store_failed)?;
+    Ok(Extent {
+        bytes: sizes.value.database_bytes,
+        since: first.value.first().map(|batch| batch.at),
+    })
+}
+
+fn tampered(what: &str) -> Error {
+    Error::integrity(format!("The installation fails its check: {what}."))
 }
 
 /// Why a ring did not open.
@@ -212,16 +259,24 @@ pub(crate) enum RingError {
     Broken(Error),
 }
 
-impl From<RingError> for Error {
-    fn from(error: RingError) -> Self {
-        match error {
-            RingError::WrongKey => Self::new(
-                Code::IntegrityFailed,
-                "The root key does not open this installation: it is another installation's key, or the database is. \
-                 Nothing was read or changed. Give the key that 'operator init' made for this database.",
-            ),
-            RingError::Broken(error) => error,
+pub(crate) fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record) -> Result<Keys, RingError> {
+    let broken = |what| RingError::Broken(tampered(what));
+    let mut failure = CryptoError::WrongKey;
+    for slot in slots {
+        let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| broken("a key slot is malformed"))?;
+        let place = SlotPlace {
+            namespace: ring.namespace,
+            row: slot.id,
+        };
+        match Keys::open(unlock, &body, place, ring.id, ring.rev.0, &ring.body) {
+            Ok(keys) => return Ok(keys),
+            Err(CryptoError::WrongKey) => {}
+            Err(error) => failure = error,
         }
+    }
+    match failure {
+        CryptoError::WrongKey => Err(RingError::WrongKey),
+        other => Err(RingError::Broken(tampered("the key ring does not open").because(other))),
     }
 }
 

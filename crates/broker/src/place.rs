@@ -1,11 +1,11 @@
-//! For tests: a broker on the store in memory, with a clock that is set.
+//! For tests: a broker on the store's model, with a clock that is set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use strongroom_crypto::{Issuer, RootKey};
+use strongroom_crypto::{Issuer, RootKey, Unlock};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::secret::Selector;
 use strongroom_domain::{Code, Payload, Result, SecretPath, Time};
@@ -39,14 +39,15 @@ impl Entropy for Pretended {
     }
 }
 
+/// A broker on the store's model.
 pub(crate) struct Place {
     pub(crate) broker: Broker,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<Pretended>,
 }
 
-pub(crate) fn root_key() -> RootKey {
-    RootKey::new([7; 32])
+pub(crate) fn root_key() -> Unlock {
+    Unlock::RootKey(RootKey::new([7; 32]))
 }
 
 impl Place {
@@ -56,12 +57,14 @@ impl Place {
         let memory = Arc::new(MemoryStore::new());
         let store: Arc<dyn Store> = memory.clone();
         let token = SecretString::from("srs_root");
-        initialise(&store, &*clock, &*clock, &root_key(), &token).await.unwrap();
+        initialise(&store, &*clock, &*clock, &[root_key()], &token)
+            .await
+            .unwrap();
         Self::on(memory, clock, &root_key()).await.unwrap()
     }
 
     /// On a store that is an installation already.
-    pub(crate) async fn on(memory: Arc<MemoryStore>, clock: Arc<Pretended>, key: &RootKey) -> Result<Self> {
+    pub(crate) async fn on(memory: Arc<MemoryStore>, clock: Arc<Pretended>, unlock: &Unlock) -> Result<Self> {
         let store: Arc<dyn Store> = memory.clone();
         let settings = Settings {
             node: "one".into(),
@@ -77,7 +80,7 @@ impl Place {
             session_cache: 100,
             poll: None,
         };
-        let broker = Broker::open(store, clock.clone(), clock.clone(), key, settings).await?;
+        let broker = Broker::open(store, clock.clone(), clock.clone(), unlock, settings).await?;
         Ok(Self {
             broker,
             store: memory,

@@ -16,7 +16,7 @@ pub struct Request {
     pub token: Option<SecretString>,
     /// The client's change id, which makes a change that has no version id idempotent.
     pub change_id: Option<String>,
-    /// Work of our own, which needs no token. No request from outside can say so.
+    /// Work of our own, or of the machine's operator, which needs no token. No request from outside can say so.
     pub(crate) job: Option<&'static str>,
 }
 
@@ -29,6 +29,15 @@ impl Request {
             token: None,
             change_id: None,
             job: None,
+        }
+    }
+
+    /// Asked at the machine itself, by whoever may read its key and its store: needs no token, may do everything, and is
+    /// recorded as `system:operator`.
+    pub fn of_operator(self) -> Self {
+        Self {
+            job: Some("operator"),
+            ..self
         }
     }
 

@@ -6,8 +6,12 @@ use thiserror::Error;
 pub enum CryptoError {
     #[error("the root key is not 32 bytes in hexadecimal")]
     MalformedRootKey,
-    #[error("the root key does not open this installation's key slot")]
-    WrongRootKey,
+    #[error("the recovery key is not 'SRR' and 14 groups of four, or one of them is miswritten")]
+    MalformedRecoveryKey,
+    #[error("the passphrase is too short")]
+    ShortPassphrase,
+    #[error("the key does not open this installation's key slot")]
+    WrongKey,
     #[error("a sealed row does not open")]
     Unopened,
     #[error("a row's MAC does not hold")]

@@ -2,6 +2,10 @@
 
 /// Wrapping the ring's key under the root key.
 pub const FILE_SLOT: &str = "strongroom/v1/slot-file";
+/// Wrapping it under a recovery key.
+pub const RECOVERY_SLOT: &str = "strongroom/v1/slot-recovery";
+/// Wrapping it under what a passphrase was stretched to.
+pub const PASSPHRASE_SLOT: &str = "strongroom/v1/slot-passphrase";
 /// Sealing the ring under its own key.
 pub const RING: &str = "strongroom/v1/ring-body";
 /// Sealing a version's payload under its namespace's data epoch.
@@ -31,6 +35,8 @@ pub const AUDIT_IDENTITY: &str = "strongroom/v1/audit-identity";
 
 pub const ALL: &[&str] = &[
     FILE_SLOT,
+    RECOVERY_SLOT,
+    PASSPHRASE_SLOT,
     RING,
     VERSION,
     CHANGE_ANSWER,

@@ -17,4 +17,4 @@ pub use error::CryptoError;
 pub use mac::audit_identity;
 pub use ring::{Keys, Purpose, Random};
 pub use seal::{Place, Sealed};
-pub use slot::{RootKey, SlotBody};
+pub use slot::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};

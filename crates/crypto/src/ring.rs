@@ -7,7 +7,7 @@ use strongroom_domain::{Kind, NamespaceId, ObjectId, Payload, PayloadKind, Time,
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::seal::{self, Place, Sealed};
-use crate::slot::{RootKey, SlotBody};
+use crate::slot::{SlotBody, SlotPlace, Unlock};
 use crate::{CryptoError, labels};
 
 /// Where keys and salts come from: each call gives 32 fresh random bytes.
@@ -178,30 +178,28 @@ impl Keys {
         Ok(seal::seal(&self.ring_key, salt, &ring_place(namespace, row, generation), &text)?.to_bytes())
     }
 
-    /// The body of a slot's record.
+    /// The body of a slot's record. Stretching a passphrase takes a noticeable time and 64 MiB.
     pub fn wrap(
         &self,
-        root: &RootKey,
-        namespace: NamespaceId,
-        row: ObjectId,
-        salt: [u8; 32],
+        unlock: &Unlock,
+        place: SlotPlace,
         now: Time,
+        random: Random<'_>,
     ) -> Result<SlotBody, CryptoError> {
-        SlotBody::wrap(root, &self.ring_key, salt, namespace, row, now)
+        SlotBody::wrap(unlock, &self.ring_key, place, now, random)
     }
 
-    /// Opens the ring with the root key, by way of a slot.
+    /// Opens the ring by way of a slot. Stretching a passphrase takes a noticeable time and 64 MiB.
     pub fn open(
-        root: &RootKey,
+        unlock: &Unlock,
         slot: &SlotBody,
-        slot_row: ObjectId,
-        namespace: NamespaceId,
+        place: SlotPlace,
         ring_row: ObjectId,
         generation: i64,
         body: &[u8],
     ) -> Result<Self, CryptoError> {
-        let ring_key = slot.unwrap(root, namespace, slot_row)?;
-        Self::open_ring(ring_key, namespace, ring_row, generation, body)
+        let ring_key = slot.unwrap(unlock, place)?;
+        Self::open_ring(ring_key, place.namespace, ring_row, generation, body)
     }
 
     /// A newer generation of this ring, which is sealed under the same key.

@@ -21,6 +21,13 @@ pub enum Access<'a> {
     Reports,
     Principal(&'a str, Capability),
     DataKey,
+    /// What opens the installation, by name.
+    Slot(&'a Name, Capability),
+    Slots,
+    /// A root token for whoever holds the installation's key.
+    Recovery,
+    /// Every row there is, sealed.
+    Backup,
 }
 
 impl Access<'_> {
@@ -39,6 +46,10 @@ impl Access<'_> {
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
+            Self::Slot(name, _) => format!("sys/keys/slots/{name}"),
+            Self::Slots => "sys/keys/slots/".into(),
+            Self::Recovery => "sys/recovery".into(),
+            Self::Backup => "sys/backup".into(),
         }
     }
 
@@ -48,10 +59,12 @@ impl Access<'_> {
             | Self::Policy(_, capability)
             | Self::Role(_, capability)
             | Self::Client(_, capability)
-            | Self::Principal(_, capability) => *capability,
-            Self::Folder(_) | Self::Policies | Self::Roles | Self::Clients => Capability::List,
+            | Self::Principal(_, capability)
+            | Self::Slot(_, capability) => *capability,
+            Self::Folder(_) | Self::Policies | Self::Roles | Self::Clients | Self::Slots => Capability::List,
             Self::Audit | Self::Reports => Capability::Read,
             Self::DataKey => Capability::Rotate,
+            Self::Recovery | Self::Backup => Capability::Sudo,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod policy;
 pub mod row;
 pub mod schema;
 pub mod secret;
+pub mod slot;
 pub mod time;
 
 pub use change::{Change, Fence, Moved, Outcome, Touch, Write};
@@ -26,4 +27,5 @@ pub use names::Name;
 pub use path::{Prefix, SecretPath};
 pub use payload::{Payload, PayloadKind};
 pub use row::{Kind, Record, Row, Version};
+pub use slot::SlotMethod;
 pub use time::Time;

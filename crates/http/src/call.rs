@@ -19,6 +19,8 @@ use crate::answer::Failure;
 pub(crate) struct Origin {
     pub(crate) id: RequestId,
     pub(crate) source: Arc<str>,
+    /// It came by the control socket: its sender may read our key and our store.
+    pub(crate) operator: bool,
 }
 
 /// The broker's view of a request.
@@ -51,6 +53,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
             ),
         };
         let mut request = Request::new(origin.id, Dialect::Native, origin.source.clone());
+        if origin.operator {
+            request = request.of_operator();
+        }
         request.token = bearer(&parts.headers);
         request.change_id = change_id;
         Ok(Self(request))
@@ -92,7 +97,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        Ok(Self(Name::parse(tail(parts))?))
+        let name = tail(parts).rsplit('/').next().unwrap_or_default();
+        Ok(Self(Name::parse(name)?))
     }
 }
 

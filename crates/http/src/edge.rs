@@ -21,17 +21,18 @@ use crate::App;
 use crate::answer::{Failure, problem};
 use crate::call::Origin;
 use crate::metrics::RouteMetrics;
+use crate::server::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The router, behind a layer that keeps credentials out of every `Debug` of a request's headers.
 pub(crate) type Routes = SetSensitiveRequestHeaders<Router>;
 
-/// Answers one request of a connection from `source`.
+/// Answers one request of a connection from `peer`.
 pub(crate) async fn edge(
     app: App,
     mut router: Routes,
-    source: Arc<str>,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let started = Instant::now();
@@ -45,7 +46,11 @@ pub(crate) async fn edge(
             Body::new(body)
         }
     });
-    request.extensions_mut().insert(Origin { id, source });
+    request.extensions_mut().insert(Origin {
+        id,
+        source: peer.name,
+        operator: peer.operator,
+    });
     let id = id.to_string();
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
     let mut response = match timeout(app.request_deadline, answering).await {

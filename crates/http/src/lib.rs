@@ -17,8 +17,8 @@ mod server;
 pub use answer::status;
 pub use metrics::Metrics;
 pub use openapi::{document as api_document, text as api_text};
-pub use router::{Route, every_route, metrics_router, router};
-pub use server::{Limits, serve};
+pub use router::{Route, control_router, every_route, metrics_router, router};
+pub use server::{Limits, Listener, Peer, serve};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

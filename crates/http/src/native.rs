@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod batch;
 pub(crate) mod clients;
+pub(crate) mod control;
 pub(crate) mod keys;
 pub(crate) mod labels;
 pub(crate) mod list;

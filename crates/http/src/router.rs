@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use strongroom_domain::{Code, Error};
 
 use crate::answer::Failure;
 use crate::operation::Operation;
-use crate::{App, health, routes};
+use crate::{App, health, native, routes};
 
 const METRICS: &str = "/metrics";
 
@@ -41,6 +41,7 @@ fn native() -> Vec<Operation> {
         routes::clients::clients(),
         routes::clients::logins(),
         routes::system::system(),
+        routes::system::slots(),
         routes::system::audit(),
     ]
     .into_iter()
@@ -95,6 +96,15 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || Failure(Error::from(Code::MethodNotAllowed)))
         .fallback(async || Failure(Error::from(Code::RouteNotFound)))
         .with_state(app)
+}
+
+/// What the control socket serves: everything, and what is for this machine's operator alone.
+pub fn control_router(app: App) -> Router {
+    let own = Router::new()
+        .route("/api/v1/control/extent", get(native::control::extent))
+        .route("/api/v1/control/recover-admin", post(native::control::recover_admin))
+        .with_state(app.clone());
+    router(app).merge(own)
 }
 
 /// Metrics and health alone, for a listener of their own.

@@ -2,7 +2,7 @@
 //! deadline to finish.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,8 +31,38 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// Who sits at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// As the log names where a request came from.
+    pub name: Arc<str>,
+    /// Proved to be this machine's operator, who needs no token.
+    pub operator: bool,
+}
+
+/// Where connections come from.
+pub trait Listener: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+        let (stream, address) = Self::accept(self).await?;
+        let _ = stream.set_nodelay(true);
+        let peer = Peer {
+            name: address.ip().to_canonical().to_string().into(),
+            operator: false,
+        };
+        Ok((stream, peer))
+    }
+}
+
 /// Serves until `stop` is cancelled, then lets open requests finish, at most for the drain deadline.
-pub async fn serve(listener: TcpListener, app: App, router: Router, limits: Limits, stop: CancellationToken) {
+pub async fn serve(listener: impl Listener, app: App, router: Router, limits: Limits, stop: CancellationToken) {
     let builder = builder(limits.header_time);
     let router = SetSensitiveRequestHeaders::new(router, [http::header::AUTHORIZATION]);
     let slots = Arc::new(Semaphore::new(limits.connections));
@@ -97,29 +128,27 @@ fn builder(header_time: Duration) -> Builder<TokioExecutor> {
     builder
 }
 
-fn connection(
+fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     builder: &Builder<TokioExecutor>,
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: S,
+    peer: Peer,
     app: App,
     router: Routes,
     asked: Arc<AtomicBool>,
 ) -> hyper_util::server::conn::auto::Connection<
     '_,
-    TokioIo<TcpStream>,
+    TokioIo<S>,
     impl hyper::service::Service<
         http::Request<Incoming>,
         Response = http::Response<Body>,
         Error = Infallible,
         Future: Send + 'static,
-    > + use<>,
+    > + use<S>,
     TokioExecutor,
 > {
-    let _ = stream.set_nodelay(true);
-    let source = Arc::<str>::from(peer.ip().to_canonical().to_string());
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Relaxed);
-        edge(app.clone(), router.clone(), source.clone(), request)
+        edge(app.clone(), router.clone(), peer.clone(), request)
     });
     builder.serve_connection(TokioIo::new(stream), service)
 }

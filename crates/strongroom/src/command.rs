@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use secrecy::ExposeSecret;
+use strongroom_domain::SlotMethod;
 
+use crate::client::output::Output;
 use crate::client::{self, Common, Verb};
-use crate::config::{Config, RootKeySource, Sources, StoreChoice};
+use crate::config::{Config, SecretSource, Sources, StoreChoice, UnlockSource};
 use crate::reference::{self, Page};
 use crate::serve::{StopSignals, start};
 use crate::wiring::{open_broker, open_store};
@@ -51,7 +52,7 @@ enum Top {
     /// Work on the installation itself.
     Operator {
         #[command(subcommand)]
-        step: OperatorStep,
+        step: operator::Step,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -111,16 +112,6 @@ enum ConfigStep {
     Check,
 }
 
-#[derive(Debug, Subcommand)]
-enum OperatorStep {
-    /// Make keys and root token, unless that was done before.
-    Init {
-        /// Where to write the root token; without it, it is shown on the terminal.
-        #[arg(long)]
-        token_file: Option<PathBuf>,
-    },
-}
-
 impl Command {
     /// Exit codes: 0 ok, 1 usage, 2 server or network, 3 not found, 4 denied, 5 conflict, 6 a check failed.
     pub async fn run(self) -> ExitCode {
@@ -133,10 +124,10 @@ impl Command {
                 step: ConfigStep::Check,
                 config,
             } => check_config(&config),
-            Top::Operator {
-                step: OperatorStep::Init { token_file },
-                config,
-            } => run_init(token_file, &config).await,
+            Top::Operator { step, config } => match read_config(&config, |sources| step.adjust(sources)) {
+                Ok(config) => return step.run(&config, &Output::new(self.common.output)).await,
+                Err(failure) => Err(failure),
+            },
             Top::Reference { page } => print_reference(page).await,
         };
         match done {
@@ -174,7 +165,7 @@ fn mistakes(lines: Vec<String>) -> Failure {
     Failure { lines, code: 1 }
 }
 
-fn read_config(args: &ConfigArgs) -> Result<Config, Failure> {
+fn read_config(args: &ConfigArgs, adjust: impl Fn(&mut Sources)) -> Result<Config, Failure> {
     let (mut sources, mut wrong) = (Sources::default(), Vec::new());
     if let Some(path) = &args.config {
         match std::fs::read_to_string(path) {
@@ -200,6 +191,7 @@ fn read_config(args: &ConfigArgs) -> Result<Config, Failure> {
             None => wrong.push(format!("'--set {pair}' is not NAME=VALUE.")),
         }
     }
+    adjust(&mut sources);
     Config::check(&sources, wrong).map_err(mistakes)
 }
 
@@ -214,7 +206,7 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
         sources.set("insecure_listen", "true");
     }
     // Its own key, in its own directory: that is what `dev` is.
-    sources.unset("root_key");
+    sources.forget_keys();
     let config = Config::check(&sources, Vec::new()).map_err(mistakes)?;
     logging::start(&config.log);
     let running = dev::run(&config, &args.data_dir, &config.store).await?;
@@ -229,16 +221,12 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
 }
 
 async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
-    let config = read_config(args)?;
+    let config = read_config(args, |_| {})?;
     logging::start(&config.log);
-    let source = config
-        .root_key
-        .as_ref()
-        .ok_or_else(|| mistakes(vec!["Give the root key: set 'root_key_file'.".into()]))?;
-    let root_key = source.read()?;
+    let unlock = config.unlock().map_err(|line| mistakes(vec![line]))?.read()?;
     let store = open_store(&config.store).await?;
-    let running = start(&config, open_broker(&config, store, &root_key).await?).await?;
-    drop(root_key);
+    let running = start(&config, open_broker(&config, store, &unlock).await?).await?;
+    drop(unlock);
     let stop = StopSignals::catch()?;
     tracing::info!(address = %running.address, "serving");
     stop.wait().await;
@@ -248,7 +236,7 @@ async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
 }
 
 async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure> {
-    let config = read_config(args)?;
+    let config = read_config(args, |_| {})?;
     match step {
         MigrateStep::Up { adopt } => migrate::up(&config.store, adopt).await?,
         MigrateStep::Down { to, discard } => migrate::down(&config.store, to, discard).await?,
@@ -261,9 +249,12 @@ async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure
 }
 
 fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
-    let config = read_config(args)?;
-    match &config.root_key {
-        Some(RootKeySource::File(path)) if !path.exists() => {
+    let config = read_config(args, |_| {})?;
+    match &config.unlock {
+        Some(UnlockSource {
+            method: SlotMethod::File,
+            from: SecretSource::File(path),
+        }) if !path.exists() => {
             println!(
                 "The root key file {} is not there yet: 'operator init' makes it.",
                 path.display()
@@ -279,21 +270,6 @@ fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
         StoreChoice::Postgres(_) => "PostgreSQL".to_owned(),
     };
     println!("The configuration is valid: {store}, listening on {}.", config.listen);
-    Ok(())
-}
-
-async fn run_init(token_file: Option<PathBuf>, args: &ConfigArgs) -> Result<(), Failure> {
-    let config = read_config(args)?;
-    match operator::init(&config, token_file.as_deref()).await? {
-        operator::Done::Before => eprintln!("The installation was initialised before; nothing was changed."),
-        operator::Done::Written => {
-            eprintln!("Initialised. The root token is in its file; revoke it when others can administer.");
-        }
-        operator::Done::Show(token) => {
-            eprintln!("Initialised. This is the root token; it is shown this once:");
-            println!("{}", token.expose_secret());
-        }
-    }
     Ok(())
 }
 

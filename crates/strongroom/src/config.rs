@@ -1,5 +1,7 @@
 //! Configuration: defaults, then the file, then the environment, then flags. Checked as a whole: all mistakes at once.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,124 +10,12 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use strongroom_broker::Settings;
-use strongroom_crypto::{Issuer, RootKey};
+use strongroom_crypto::{Issuer, MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, Unlock};
+use strongroom_domain::SlotMethod;
 use strongroom_http::Limits;
 
 use crate::files;
-
-#[derive(Debug)]
-/// One setting: its name in the file (`STRONGROOM_` and upper case, dots as `_`, in the environment), its default, and
-/// what it is. A secret one can be given as `NAME_file` too.
-pub struct Setting {
-    pub name: &'static str,
-    pub default: Option<&'static str>,
-    pub secret: bool,
-    pub help: &'static str,
-}
-
-impl Setting {
-    /// What it is called in the environment.
-    pub fn variable(&self) -> String {
-        format!("STRONGROOM_{}", self.name.replace('.', "_").to_uppercase())
-    }
-}
-
-const fn setting(name: &'static str, default: Option<&'static str>, help: &'static str) -> Setting {
-    Setting {
-        name,
-        default,
-        secret: false,
-        help,
-    }
-}
-
-const fn secret(name: &'static str, help: &'static str) -> Setting {
-    Setting {
-        name,
-        default: None,
-        secret: true,
-        help,
-    }
-}
-
-pub const SETTINGS: &[Setting] = &[
-    setting("listen", Some("127.0.0.1:8200"), "Address of the API."),
-    setting(
-        "insecure_listen",
-        Some("false"),
-        "Serve plain HTTP beyond loopback; TLS is then somebody else's.",
-    ),
-    setting(
-        "metrics_listen",
-        None,
-        "Address of a listener for metrics and health alone; without it they are on 'listen'.",
-    ),
-    setting("data_dir", None, "Directory of the embedded store."),
-    secret(
-        "database_url",
-        "postgres://USER:PASSWORD@HOST:PORT/DATABASE; PostgreSQL instead of the embedded store.",
-    ),
-    secret("root_key", "64 hexadecimal digits that open the key ring."),
-    setting(
-        "node",
-        Some("strongroom"),
-        "What this node is called. Recorded at each start; the search of the log does not show it yet.",
-    ),
-    setting(
-        "issuer",
-        None,
-        "The 'iss' of access tokens and base of the discovery document; default http://LISTEN.",
-    ),
-    setting("audience", Some("strongroom"), "The 'aud' of access tokens."),
-    setting("log", Some("info"), "Log level, or a tracing filter."),
-    setting(
-        "audit.deadline_ms",
-        Some("1000"),
-        "How long an answer may wait for its audit entry: 50 to 10,000 milliseconds.",
-    ),
-    setting(
-        "audit.queue",
-        Some("8192"),
-        "Requests that may wait for an audit batch, each lane: 16 to 1,000,000.",
-    ),
-    setting(
-        "cache.secret_bytes",
-        Some("67108864"),
-        "Bound of the cache of sealed secrets, in bytes.",
-    ),
-    setting(
-        "cache.sessions",
-        Some("65536"),
-        "Bound of the cache of verified tokens, in tokens.",
-    ),
-    setting(
-        "cache.poll_ms",
-        Some("1000"),
-        "How often to ask for other nodes' changes, in milliseconds; 0: never. Caches are right without.",
-    ),
-    setting(
-        "limits.payload_bytes",
-        Some("65536"),
-        "The largest value taken: up to 1048576 bytes.",
-    ),
-    setting(
-        "limits.versions",
-        Some("10"),
-        "Versions kept of a secret whose metadata do not say how many: 1 to 1000.",
-    ),
-    setting("limits.connections", Some("10000"), "Open connections."),
-    setting(
-        "limits.header_seconds",
-        Some("10"),
-        "Time for a request's head to arrive: 1 to 60.",
-    ),
-    setting("limits.request_seconds", Some("10"), "Time for a request: 1 to 60."),
-    setting(
-        "limits.drain_seconds",
-        Some("20"),
-        "Time for open requests to finish at a stop: 0 to 600.",
-    ),
-];
+pub use settings::{SETTINGS, Setting};
 
 /// Where the rows are.
 #[derive(Debug, Clone)]
@@ -139,34 +29,69 @@ pub struct Config {
     pub listen: SocketAddr,
     pub metrics_listen: Option<SocketAddr>,
     pub store: StoreChoice,
-    pub root_key: Option<RootKeySource>,
+    pub unlock: Option<UnlockSource>,
     pub settings: Settings,
     pub limits: Limits,
     pub request_deadline: Duration,
     pub log: String,
 }
 
-/// The root key itself, or the file it is in.
+/// What opens the installation: itself, or the file it is in.
 #[derive(Debug, Clone)]
-pub enum RootKeySource {
+pub struct UnlockSource {
+    pub method: SlotMethod,
+    pub from: SecretSource,
+}
+
+#[derive(Debug, Clone)]
+pub enum SecretSource {
     Value(SecretString),
     File(PathBuf),
 }
 
-impl RootKeySource {
+impl UnlockSource {
+    pub fn root_key(file: PathBuf) -> Self {
+        Self {
+            method: SlotMethod::File,
+            from: SecretSource::File(file),
+        }
+    }
+
     /// The error says what to do, and nothing of the key.
-    pub fn read(&self) -> Result<RootKey, String> {
-        let malformed = |_| "The root key is not 64 hexadecimal digits.".to_owned();
-        match self {
-            Self::Value(value) => RootKey::parse(value.expose_secret()).map_err(malformed),
-            Self::File(path) => {
-                let text = files::read_secret(path)
-                    .map_err(|error| format!("The root key file {} cannot be read: {error}.", path.display()))?;
-                RootKey::parse(&text).map_err(malformed)
+    pub fn read(&self) -> Result<Unlock, String> {
+        match &self.from {
+            SecretSource::Value(value) => self.parse(value.expose_secret()),
+            SecretSource::File(path) => {
+                let text = files::read_secret(path).map_err(|error| {
+                    let method = self.method;
+                    format!("The {method} file {} cannot be read: {error}.", path.display())
+                })?;
+                self.parse(&text)
             }
         }
     }
+
+    fn parse(&self, text: &str) -> Result<Unlock, String> {
+        match self.method {
+            SlotMethod::File => RootKey::parse(text)
+                .map(Unlock::RootKey)
+                .map_err(|_| "The root key is not 64 hexadecimal digits.".into()),
+            SlotMethod::Recovery => RecoveryKey::parse(text).map(Unlock::Recovery).map_err(|_| {
+                "The recovery key is not 'SRR' and 14 groups of four, or one of them is miswritten.".into()
+            }),
+            SlotMethod::Passphrase => Passphrase::parse(text)
+                .map(Unlock::Passphrase)
+                .map_err(|_| format!("The passphrase has fewer than {MIN_PASSPHRASE} characters.")),
+        }
+    }
 }
+
+/// The settings that open the installation: one of them is given.
+const OPENING: [(&str, SlotMethod); 3] = [
+    ("root_key", SlotMethod::File),
+    ("recovery_key", SlotMethod::Recovery),
+    ("passphrase", SlotMethod::Passphrase),
+];
 
 /// Values by setting's name; `NAME_file` for secrets in files.
 #[derive(Debug, Default)]
@@ -177,10 +102,18 @@ impl Sources {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    /// Forgets a setting, and its file.
-    pub fn unset(&mut self, name: &str) {
-        self.0.remove(name);
-        self.0.remove(&format!("{name}_file"));
+    /// Forgets whatever was to open the installation.
+    pub fn forget_keys(&mut self) {
+        for (name, _) in OPENING {
+            self.0.remove(name);
+            self.0.remove(&format!("{name}_file"));
+        }
+    }
+
+    /// The file of this setting opens the installation, and nothing else does.
+    pub fn open_with(&mut self, name: &str, file: &Path) {
+        self.forget_keys();
+        self.set(&format!("{name}_file"), &file.to_string_lossy());
     }
 
     /// From the file's text. Tables become dotted names.
@@ -318,16 +251,25 @@ impl Reader<'_> {
         }
     }
 
-    fn root_key(&mut self, store: &StoreChoice) -> Option<RootKeySource> {
-        let (value, file) = self.secret("root_key");
-        if let (StoreChoice::Sqlite(directory), Some(file)) = (store, &file)
-            && is_inside(file, directory)
-        {
-            self.mistakes.push(
-                "'root_key_file' lies in 'data_dir': who copies one would have both. Keep the key elsewhere.".into(),
-            );
+    fn unlock(&mut self, store: &StoreChoice) -> Option<UnlockSource> {
+        let mut given = Vec::new();
+        for (name, method) in OPENING {
+            let (value, file) = self.secret(name);
+            if let (StoreChoice::Sqlite(directory), Some(file)) = (store, &file)
+                && is_inside(file, directory)
+            {
+                self.mistakes.push(format!(
+                    "'{name}_file' lies in 'data_dir': who copies one would have both. Keep the key elsewhere."
+                ));
+            }
+            let from = value.map(SecretSource::Value).or(file.map(SecretSource::File));
+            given.extend(from.map(|from| UnlockSource { method, from }));
         }
-        value.map(RootKeySource::Value).or(file.map(RootKeySource::File))
+        if given.len() > 1 {
+            self.mistakes
+                .push("Give one of 'root_key', 'recovery_key' and 'passphrase'.".into());
+        }
+        given.pop()
     }
 }
 
@@ -338,6 +280,12 @@ fn is_inside(file: &Path, directory: &Path) -> bool {
 }
 
 impl Config {
+    /// What opens the installation; the error says how to name it.
+    pub fn unlock(&self) -> Result<&UnlockSource, String> {
+        let unlock = self.unlock.as_ref();
+        unlock.ok_or_else(|| "Give the root key: set 'root_key_file'.".into())
+    }
+
     /// The whole configuration, or every mistake in it.
     pub fn check(sources: &Sources, mut mistakes: Vec<String>) -> Result<Self, Vec<String>> {
         let mut reader = Reader {
@@ -355,7 +303,7 @@ impl Config {
             ));
         }
         let store = reader.store();
-        let root_key = reader.root_key(&store);
+        let unlock = reader.unlock(&store);
         let issuer = reader.text("issuer").unwrap_or_else(|| format!("http://{listen}"));
         if !issuer.starts_with("http://") && !issuer.starts_with("https://") {
             reader.mistakes.push("'issuer' is not an http or https address.".into());
@@ -386,7 +334,7 @@ impl Config {
             request_deadline: reader.seconds("limits.request_seconds", 1..=60),
             log: reader.text("log").unwrap_or_default(),
             store,
-            root_key,
+            unlock,
             settings,
             limits,
         };

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, RootKeySource, StoreChoice};
+use strongroom_crypto::Unlock;
+
+use crate::config::{Config, StoreChoice, UnlockSource};
+use crate::operator::init;
 use crate::serve::{Running, start};
 use crate::wiring::{open_broker, open_store};
-use crate::{files, migrate, operator};
+use crate::{files, migrate};
 
 pub(crate) struct Paths {
     pub(crate) root_key: PathBuf,
@@ -30,18 +33,19 @@ pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) 
     migrate::up(store, false).await?;
     let paths = paths(directory);
     let store = open_store(store).await?;
-    let root_key = if paths.root_key.exists() {
-        RootKeySource::File(paths.root_key).read()?
-    } else if operator::initialised(&store).await? {
+    let unlock = if paths.root_key.exists() {
+        UnlockSource::root_key(paths.root_key).read()?
+    } else if init::initialised(&store).await? {
         return Err(format!(
-            "The store is initialised, and {} is not there: put the root key that it was initialised with in its place.",
+            "The store is initialised, and {} is not there: put its root key in its place, or make another: 'strongroom \
+             operator slots add' with the recovery key.",
             paths.root_key.display()
         ));
     } else {
-        operator::make_root_key(&paths.root_key)?
+        Unlock::RootKey(init::make_root_key(&paths.root_key)?)
     };
-    operator::initialise_once(&store, &root_key, Some(&paths.root_token)).await?;
-    start(config, open_broker(config, store, &root_key).await?).await
+    init::initialise_once(&store, std::slice::from_ref(&unlock), Some(&paths.root_token)).await?;
+    start(config, open_broker(config, store, &unlock).await?).await
 }
 
 /// What to paste next.

@@ -23,6 +23,12 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<()> {
     }
 }
 
+/// Whether [`write_new`] could, before there is something to lose.
+pub(crate) fn check_new(path: &Path) -> Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    std::fs::remove_file(path)
+}
+
 /// Reads a secret's text without the white space around it.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());

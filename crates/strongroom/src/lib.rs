@@ -4,6 +4,7 @@
 pub mod client;
 pub mod command;
 pub mod config;
+mod control;
 mod dev;
 mod files;
 pub mod logging;

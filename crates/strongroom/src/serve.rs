@@ -1,17 +1,19 @@
 //! Serving until told to stop.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_broker::Broker;
-use strongroom_http::{App, Metrics, Served, metrics_router, router, serve};
+use strongroom_http::{App, Metrics, Served, control_router, metrics_router, router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, StoreChoice};
+use crate::control::Control;
 
 /// A server that runs in this process.
 pub struct Running {
@@ -46,15 +48,53 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
         .map_err(|error| format!("{address} cannot be listened on: {error}."))
 }
 
-pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
-    let metrics = Metrics::new(&broker, env!("CARGO_PKG_VERSION")).map_err(|error| error.to_string())?;
-    let app = Arc::new(Served {
+fn served(config: &Config, broker: &Broker, serve_metrics: bool) -> Result<App, String> {
+    let metrics = Metrics::new(broker, env!("CARGO_PKG_VERSION")).map_err(|error| error.to_string())?;
+    Ok(Arc::new(Served {
         broker: broker.clone(),
         metrics,
         request_deadline: config.request_deadline,
-        serve_metrics: config.metrics_listen.is_none(),
+        serve_metrics,
         draining: AtomicBool::new(false),
-    });
+    }))
+}
+
+/// A server for this machine's operator alone, on a socket in a directory of ours.
+#[derive(Debug)]
+pub(crate) struct Console {
+    broker: Broker,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Console {
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+        self.broker.flush().await;
+    }
+}
+
+pub(crate) fn console(config: &Config, broker: Broker, directory: &Path) -> Result<Console, String> {
+    let app = served(config, &broker, true)?;
+    let stop = CancellationToken::new();
+    let control = Control::bind(directory)?;
+    let serving = serve(
+        control,
+        app.clone(),
+        control_router(app),
+        config.limits.clone(),
+        stop.clone(),
+    );
+    Ok(Console {
+        broker,
+        stop,
+        task: tokio::spawn(serving),
+    })
+}
+
+pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
+    let app = served(config, &broker, config.metrics_listen.is_none())?;
     let stop = CancellationToken::new();
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -68,6 +108,17 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
             stop.clone(),
         );
         tasks.push(tokio::spawn(serving));
+    }
+    if let StoreChoice::Sqlite(directory) = &config.store {
+        let control = Control::bind(directory)?;
+        let router = control_router(app.clone());
+        tasks.push(tokio::spawn(serve(
+            control,
+            app.clone(),
+            router,
+            config.limits.clone(),
+            stop.clone(),
+        )));
     }
     tasks.push(tokio::spawn(serve(
         listener,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use strongroom_broker::Broker;
-use strongroom_crypto::RootKey;
+use strongroom_crypto::Unlock;
 use strongroom_domain::Code;
 use strongroom_ports::{Store, StoreError};
 use strongroom_store_postgres::PostgresStore;
@@ -38,11 +38,11 @@ pub async fn open_store(choice: &StoreChoice) -> Result<Arc<dyn Store>, String> 
     }
 }
 
-pub async fn open_broker(config: &Config, store: Arc<dyn Store>, root_key: &RootKey) -> Result<Broker, String> {
+pub async fn open_broker(config: &Config, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Broker, String> {
     let began = Instant::now();
     loop {
         let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
-        match Broker::open(store.clone(), clock, entropy, root_key, config.settings.clone()).await {
+        match Broker::open(store.clone(), clock, entropy, unlock, config.settings.clone()).await {
             Ok(broker) => return Ok(broker),
             Err(error) if error.code == Code::StoreUnavailable && began.elapsed() < PATIENCE => {
                 tracing::warn!(?error, "the database does not answer yet");

@@ -8,7 +8,8 @@ use super::{Client, Result};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, keys, labels, list, metadata, policies, principals, roles, secrets, versions,
+    Page, PageQuery, audit, auth, clients, control, keys, labels, list, metadata, policies, principals, roles, secrets,
+    versions,
 };
 
 /// No body, for methods that send none.
@@ -207,5 +208,31 @@ impl Client {
 
     pub async fn rotate_data_key(&self) -> Result<keys::Rotated> {
         self.call(Method::POST, "keys/data/rotate", &(), NONE).await
+    }
+
+    pub async fn slots(&self) -> Result<keys::Slots> {
+        self.call(Method::GET, "keys/slots", &(), NONE).await
+    }
+
+    pub async fn add_slot(&self, body: &keys::NewSlot) -> Result<keys::SlotAdded> {
+        self.call(Method::POST, "keys/slots", &(), Some(body)).await
+    }
+
+    pub async fn remove_slot(&self, name: &Name) -> Result<()> {
+        let IgnoredAny = self
+            .call(Method::DELETE, &format!("keys/slots/{name}"), &(), NONE)
+            .await?;
+        Ok(())
+    }
+}
+
+/// What the control socket alone serves.
+impl Client {
+    pub async fn extent(&self) -> Result<control::Extent> {
+        self.call(Method::GET, "control/extent", &(), NONE).await
+    }
+
+    pub async fn recover_admin(&self) -> Result<control::Recovered> {
+        self.call(Method::POST, "control/recover-admin", &(), NONE).await
     }
 }

@@ -1,12 +1,12 @@
 //! Reading a backup: nothing of it is believed before its part has opened, and its end is told by its last part alone.
 
-use strongroom_crypto::{Keys, RootKey};
+use strongroom_crypto::{Keys, Unlock};
 use strongroom_domain::{Code, Digest, Error, Result};
 use strongroom_ports::Part;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
 use super::header::{Header, MAX_BYTES};
-use super::{MAX_PART_BYTES, damaged, rows};
+use super::{MAX_PART_BYTES, Stamp, damaged, rows};
 
 pub type Source = Box<dyn AsyncRead + Send + Unpin>;
 
@@ -35,13 +35,25 @@ impl BackupFile {
     }
 
     /// The keys that the backup was sealed under, by the first of these that opens it.
-    pub fn unlock<'k>(&self, root_keys: impl IntoIterator<Item = &'k RootKey>) -> Result<Keys> {
-        for key in root_keys {
-            if let Some(keys) = self.header.unlock(key)? {
+    /// Stretching a passphrase takes a noticeable time.
+    pub fn unlock<'k>(&self, unlocks: impl IntoIterator<Item = &'k Unlock>) -> Result<Keys> {
+        for unlock in unlocks {
+            if let Some(keys) = self.header.unlock(unlock)? {
                 return Ok(keys);
             }
         }
-        Err(Error::from(Code::BackupNotOpened))
+        Err(Error::new(
+            Code::BackupNotOpened,
+            format!(
+                "No key that was given opens the backup: it opens by {}.",
+                self.header.opened_by()
+            ),
+        ))
+    }
+
+    /// What is put on record of it once it is kept.
+    pub fn stamp(&self) -> Stamp {
+        self.header.stamp()
     }
 
     pub(super) fn parts<'a>(&'a mut self, keys: &'a Keys) -> Parts<'a> {

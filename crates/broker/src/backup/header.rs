@@ -3,11 +3,11 @@
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use strongroom_crypto::{BackupPart, Keys, RootKey};
+use strongroom_crypto::{BackupPart, Keys, Unlock};
 use strongroom_domain::row::FORMAT;
 use strongroom_domain::{Digest, Error, Kind, NamespaceId, ObjectId, Record, Result, Revision, RowRev, Time};
 
-use super::damaged;
+use super::{Stamp, damaged};
 use crate::open::{RingError, open_ring};
 
 /// The first line of every backup. Another format has another number.
@@ -109,9 +109,9 @@ impl Header {
     }
 
     /// The keys, if this one opens a slot; `None` where it opens none.
-    pub(super) fn unlock(&self, root_key: &RootKey) -> Result<Option<Keys>> {
+    pub(super) fn unlock(&self, unlock: &Unlock) -> Result<Option<Keys>> {
         let (slots, ring) = (self.slots()?, self.ring()?);
-        let keys = match open_ring(root_key, &slots, &ring) {
+        let keys = match open_ring(unlock, &slots, &ring) {
             Ok(keys) => keys,
             Err(RingError::WrongKey) => return Ok(None),
             Err(RingError::Broken(_)) => return Err(damaged("Its keys do not open.")),
@@ -121,6 +121,20 @@ impl Header {
             held.map_err(|error| damaged("Its keys are altered.").because(error))?;
         }
         Ok(Some(keys))
+    }
+
+    /// In words, for whoever has to find the key.
+    pub(super) fn opened_by(&self) -> String {
+        let names = self.slots.iter().map(|slot| format!("the slot '{}'", slot.name));
+        names.collect::<Vec<_>>().join(" or ")
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp {
+            id: self.id,
+            at: self.created_at,
+            revision: self.revision,
+        }
     }
 
     pub(super) fn part(&self, header: Digest, number: i64, last: bool) -> BackupPart {

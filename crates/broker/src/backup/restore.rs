@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use strongroom_crypto::{Keys, RootKey};
+use strongroom_crypto::{Keys, SlotPlace, Unlock};
 use strongroom_domain::audit::{Action, Dialect, Entry, Lane, OutcomeKind};
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::row::FORMAT;
@@ -13,7 +13,6 @@ use strongroom_ports::{Clock, Entropy, Part, Store, StoreError};
 use super::{BackupFile, Counts};
 use crate::authenticate::job_principal;
 use crate::chain::Chain;
-use crate::initialise::FILE_SLOT;
 use crate::lanes::Noted;
 use crate::open::boot_row;
 use crate::rows::store_failed;
@@ -31,8 +30,8 @@ pub struct Restored {
     pub at: Time,
     /// Tokens that were left out.
     pub tokens: u64,
-    /// Whether the installation opens by the given root key alone from now on.
-    pub other_root_key: bool,
+    /// Whether its slots were replaced, so that it opens by the given key alone from now on.
+    pub rekeyed: bool,
 }
 
 fn fill_failed(error: StoreError) -> Error {
@@ -74,23 +73,23 @@ pub(super) async fn finish(
     store.fill(now, fill, keys).await.map_err(fill_failed)
 }
 
-/// Fills an empty store from a backup that `unlocked` opens. It opens by `root_key` from then on: if this opens none of
-/// the backup's slots, they are replaced by one that it opens.
+/// Fills an empty store from a backup that `unlocked` opens. It opens by `unlock` from then on: if this opens none of the
+/// backup's slots, they are replaced by one that it opens.
 pub async fn restore(
     store: &Arc<dyn Store>,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
     mut file: BackupFile,
     unlocked: &Keys,
-    root_key: &RootKey,
+    unlock: &Unlock,
 ) -> Result<Restored> {
-    let other_root_key = file.header.unlock(root_key)?.is_none();
+    let rekeyed = file.header.unlock(unlock)?.is_none();
     let mut restored = Restored {
         counts: Counts::default(),
         revision: file.header.revision,
         at: file.header.created_at,
         tokens: 0,
-        other_root_key,
+        rekeyed,
     };
     // The store's own time, and none below the backup's.
     let asked = store.last_boot(clock.now()).await.map_err(store_failed)?;
@@ -112,7 +111,7 @@ pub async fn restore(
     for part in entry(&file, unlocked, entropy, boot + BOOTS_AHEAD, now)? {
         store.fill(now, id, part).await.map_err(fill_failed)?;
     }
-    let records = new_keys(&file, unlocked, entropy, other_root_key.then_some(root_key), now)?;
+    let records = new_keys(&file, unlocked, entropy, rekeyed.then_some(unlock), now)?;
     let revision = Revision(restored.revision.0.saturating_add(REVISIONS_AHEAD));
     finish(&**store, now, id, records, revision, now).await?;
     Ok(restored)
@@ -153,21 +152,24 @@ fn new_keys(
     file: &BackupFile,
     unlocked: &Keys,
     entropy: &dyn Entropy,
-    root_key: Option<&RootKey>,
+    other: Option<&Unlock>,
     now: Time,
 ) -> Result<Vec<Record>> {
     let (mut slots, old) = (file.header.slots()?, file.header.ring()?);
     let random = || entropy.bytes();
     let mut keys = unlocked.with_new_token_signing(now, &random).map_err(Error::internal)?;
-    if let Some(root_key) = root_key {
+    if let Some(unlock) = other {
         keys = keys.under_new_ring_key(&random).map_err(Error::internal)?;
-        let id = ObjectId(entropy.bytes());
-        let body = keys.wrap(root_key, old.namespace, id, entropy.bytes(), now);
+        let place = SlotPlace {
+            namespace: old.namespace,
+            row: ObjectId(entropy.bytes()),
+        };
+        let body = keys.wrap(unlock, place, now, &random);
         let slot = Record {
             namespace: old.namespace,
             kind: Kind::KeySlot,
-            id,
-            name: FILE_SLOT.into(),
+            id: place.row,
+            name: unlock.method().name().into(),
             rev: RowRev::FIRST,
             due: None,
             format: FORMAT,

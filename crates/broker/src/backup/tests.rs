@@ -5,21 +5,23 @@ use std::sync::atomic::Ordering;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use strongroom_crypto::RootKey;
+use secrecy::ExposeSecret as _;
+use strongroom_crypto::{Passphrase, RecoveryKey, RootKey, Unlock};
 use strongroom_domain::audit::{Action, Batch, BatchId, Class, Dialect, Entry, OutcomeKind, StoredEntry};
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{
-    Code, Digest, Error, Kind, NamespaceId, ObjectId, PayloadKind, PrincipalId, Record, Result, Row, RowRev, Time,
-    Version,
+    Code, Digest, Error, Kind, Name, NamespaceId, ObjectId, PayloadKind, PrincipalId, Record, Result, Row, RowRev,
+    SlotMethod, Time, Version,
 };
 use strongroom_ports::memory::MemoryStore;
 use strongroom_ports::{AuditFilter, BootRow, Clock as _, Part, Store, Use};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::NewSlot;
 use crate::place::{Place, Pretended, root_key};
 
-async fn backup_of(place: &Place) -> (Vec<u8>, BackedUp) {
+async fn backup_of(place: &Place) -> (Vec<u8>, Counts) {
     let (out, mut parts) = mpsc::channel(1);
     let collect = async {
         let mut bytes = Vec::new();
@@ -28,7 +30,8 @@ async fn backup_of(place: &Place) -> (Vec<u8>, BackedUp) {
         }
         bytes
     };
-    let (bytes, done) = tokio::join!(collect, place.broker.backup(out));
+    let request = place.request();
+    let (bytes, done) = tokio::join!(collect, place.broker.backup(&request, out));
     (bytes, done.unwrap())
 }
 
@@ -46,7 +49,7 @@ async fn open(bytes: &[u8]) -> Result<BackupFile> {
     BackupFile::read(Box::new(Cursor::new(bytes.to_vec()))).await
 }
 
-async fn restored(bytes: &[u8], clock: &Pretended, key: &RootKey) -> Result<(Arc<MemoryStore>, Restored)> {
+async fn restored(bytes: &[u8], clock: &Pretended, key: &Unlock) -> Result<(Arc<MemoryStore>, Restored)> {
     let file = open(bytes).await?;
     let keys = file.unlock([key, &root_key()])?;
     let memory = Arc::new(MemoryStore::new());
@@ -83,14 +86,15 @@ fn put_together(header: &[u8], parts: &[Vec<u8>]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_backed_up_is_restored() {
     let place = furnished().await;
-    let (bytes, done) = backup_of(&place).await;
+    let (bytes, counts) = backup_of(&place).await;
+    let stamp = open(&bytes).await.unwrap().stamp();
     let (memory, restored) = restored(&bytes, &place.clock, &root_key()).await.unwrap();
-    assert_eq!((restored.at, restored.revision), (done.at, done.revision));
-    assert_eq!((restored.tokens, restored.other_root_key), (1, false));
-    assert_eq!(restored.counts.records + 1, done.counts.records);
+    assert_eq!((restored.at, restored.revision), (stamp.at, stamp.revision));
+    assert_eq!((restored.tokens, restored.rekeyed), (1, false));
+    assert_eq!(restored.counts.records + 1, counts.records);
     assert_eq!(
         (restored.counts.versions, restored.counts.entries),
-        (done.counts.versions, done.counts.entries)
+        (counts.versions, counts.entries)
     );
     let again = Place::on(memory, place.clock.clone(), &root_key()).await.unwrap();
     assert_eq!(
@@ -108,7 +112,7 @@ async fn what_was_backed_up_is_restored() {
     };
     let found = again.store.entries(again.clock.now(), &filter).await.unwrap().value;
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].entry.path, done.id.to_string());
+    assert_eq!(found[0].entry.path, stamp.id.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,27 +123,66 @@ async fn a_restored_installation_is_backed_up_and_verified_again() {
     assert_eq!((first.failures, first.opened), (Vec::<String>::new(), 6));
     let (memory, _) = restored(&bytes, &place.clock, &root_key()).await.unwrap();
     let again = Place::on(memory, place.clock.clone(), &root_key()).await.unwrap();
-    let (bytes, done) = backup_of(&again).await;
+    let (bytes, counts) = backup_of(&again).await;
     let second = verified(&bytes, &place.clock).await.unwrap();
     assert_eq!((second.failures, second.opened), (Vec::<String>::new(), 6));
-    assert!(second.batches > first.batches && done.counts.versions == 6);
+    assert!(second.batches > first.batches && counts.versions == 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_can_have_another_root_key() {
+async fn a_restore_can_have_anrekeyed() {
     let place = furnished().await;
     let (bytes, _) = backup_of(&place).await;
-    let other = RootKey::new([8; 32]);
+    let other = Unlock::RootKey(RootKey::new([8; 32]));
     let refused = open(&bytes).await.unwrap().unlock([&other]).map(drop);
     assert_eq!(refused.unwrap_err().code, Code::BackupNotOpened);
     let (memory, restored) = restored(&bytes, &place.clock, &other).await.unwrap();
-    assert!(restored.other_root_key);
+    assert!(restored.rekeyed);
     let by_the_old = Place::on(memory.clone(), place.clock.clone(), &root_key()).await;
     assert!(by_the_old.is_err());
     let again = Place::on(memory, place.clock.clone(), &other).await.unwrap();
     let (bytes, _) = backup_of(&again).await;
     assert!(open(&bytes).await.unwrap().unlock([&root_key()]).is_err());
     assert!(open(&bytes).await.unwrap().unlock([&other]).is_ok());
+}
+
+/// By whatever opened the installation when it was made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_opens_by_every_slot_of_its_day() {
+    let place = furnished().await;
+    let words = "correct horse battery staple";
+    let new = |name: &str, method, passphrase: Option<&str>| NewSlot {
+        name: Name::parse(name).unwrap(),
+        method,
+        passphrase: passphrase.map(Into::into),
+    };
+    let words_slot = new("words", SlotMethod::Passphrase, Some(words));
+    place.broker.add_slot(&place.request(), words_slot).await.unwrap();
+    let safe = new("safe", SlotMethod::Recovery, None);
+    let safe = place
+        .broker
+        .add_slot(&place.request(), safe)
+        .await
+        .unwrap()
+        .key
+        .unwrap();
+    let (bytes, _) = backup_of(&place).await;
+    let file = open(&bytes).await.unwrap();
+    let unlocks = [
+        Unlock::Passphrase(Passphrase::parse(words).unwrap()),
+        Unlock::Recovery(RecoveryKey::parse(safe.expose_secret()).unwrap()),
+    ];
+    for unlock in &unlocks {
+        let (memory, restored) = restored(&bytes, &place.clock, unlock).await.unwrap();
+        assert!(!restored.rekeyed);
+        Place::on(memory, place.clock.clone(), &root_key()).await.unwrap();
+    }
+    let other = Unlock::Passphrase(Passphrase::parse("incorrect horse battery").unwrap());
+    let refused = file.unlock([&other]).unwrap_err();
+    assert!(
+        refused.detail.contains("'safe'") && refused.detail.contains("'words'"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,10 +203,11 @@ async fn a_backup_is_on_record_before_and_behind_it() {
     assert_eq!(place.broker.last_backup(), None);
     let (out, taken) = mpsc::channel(1);
     drop(taken);
-    assert!(place.broker.backup(out).await.is_err());
+    assert!(place.broker.backup(&place.request(), out).await.is_err());
     place.clock.now.fetch_add(1_000_000, Ordering::Relaxed);
-    let (_, done) = backup_of(&place).await;
-    place.broker.backup_done(&done).await.unwrap();
+    let (bytes, _) = backup_of(&place).await;
+    let done = open(&bytes).await.unwrap().stamp();
+    place.broker.backup_done(&place.request(), &done).await.unwrap();
     place.broker.learn_last_backup().await;
     assert_eq!(place.broker.last_backup(), Some(done.at));
     let recorded = |action: Action| {

@@ -47,6 +47,7 @@ numbered! {
         RoleRead = 7, "role.read";
         ClientRead = 8, "client.read";
         ReportRead = 9, "report.read";
+        SlotRead = 16, "key.slot_read";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
         SecretUndelete = 22, "secret.undelete";
@@ -73,9 +74,12 @@ numbered! {
         DataKeyRotate = 71, "key.data_rotate";
         Reseal = 72, "key.reseal";
         DataKeyDestroy = 73, "key.data_destroy";
+        SlotAdd = 74, "key.slot_add";
+        SlotRemove = 75, "key.slot_remove";
         Backup = 76, "operator.backup";
         BackupDone = 77, "operator.backup_done";
         RestoreBackup = 78, "operator.restore";
+        RecoverAdmin = 80, "operator.recover_admin";
     }
 }
 

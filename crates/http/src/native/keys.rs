@@ -1,9 +1,47 @@
 use axum::extract::State;
-use strongroom_api::keys::Rotated;
+use strongroom_api::keys::{NewSlot, Rotated, Slot, SlotAdded, Slots};
+use strongroom_broker::SlotView;
+use strongroom_domain::{Name, Result};
 
 use crate::App;
-use crate::answer::{Answer, ok};
-use crate::call::Call;
+use crate::answer::{Answer, created, no_content, ok};
+use crate::body::Json;
+use crate::call::{Call, Named};
+
+fn shown(view: &SlotView) -> Result<Slot> {
+    Ok(Slot {
+        name: Name::parse(&view.name)?,
+        method: view.method,
+        created_at: view.created_at,
+    })
+}
+
+pub(crate) async fn slots(State(app): State<App>, Call(request): Call) -> Answer {
+    let slots = app.broker.slots(&request).await?;
+    ok(&Slots {
+        items: slots.iter().map(shown).collect::<Result<_>>()?,
+    })
+}
+
+pub(crate) async fn add_slot(State(app): State<App>, Call(request): Call, Json(body): Json<NewSlot>) -> Answer {
+    let new = strongroom_broker::NewSlot {
+        name: body.name.clone(),
+        method: body.method,
+        passphrase: body.passphrase,
+    };
+    let added = app.broker.add_slot(&request, new).await?;
+    created(&SlotAdded {
+        name: body.name,
+        method: body.method,
+        created_at: added.slot.created_at,
+        key: added.key,
+    })
+}
+
+pub(crate) async fn remove_slot(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
+    app.broker.remove_slot(&request, &name).await?;
+    no_content()
+}
 
 pub(crate) async fn rotate_data(State(app): State<App>, Call(request): Call) -> Answer {
     ok(&Rotated {

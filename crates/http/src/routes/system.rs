@@ -4,12 +4,12 @@ use http::StatusCode;
 use serde_json::json;
 use strongroom_api::Page;
 use strongroom_api::audit::{AuditQuery, Entry};
-use strongroom_api::keys::Rotated;
+use strongroom_api::keys::{NewSlot, Rotated, SlotAdded, Slots};
 use strongroom_api::principals::Erased;
 
-use super::{AT, PRINCIPAL};
+use super::{AT, PRINCIPAL, RECOVERY_KEY};
 use crate::native;
-use crate::operation::{Operation, get, post};
+use crate::operation::{Operation, delete, get, post};
 
 pub(crate) fn system() -> Vec<Operation> {
     let erase = "/api/v1/principals/{id}/erase";
@@ -39,6 +39,55 @@ pub(crate) fn system() -> Vec<Operation> {
         .shows::<Rotated>(StatusCode::OK, "The new key's epoch.")
         .example("rotated", StatusCode::OK, &[])
         .shown(json!({ "epoch": 7 })),
+    ]
+}
+
+pub(crate) fn slots() -> Vec<Operation> {
+    let file = json!({ "name": "file", "method": "file", "created_at": AT });
+    vec![
+        get(
+            "/api/v1/keys/slots",
+            "listSlots",
+            "List what opens this installation",
+            native::keys::slots,
+        )
+        .describe("Needs `list` on `sys/keys/slots/`.")
+        .guarded()
+        .shows::<Slots>(StatusCode::OK, "All there are, at most 16.")
+        .example("all", StatusCode::OK, &[])
+        .shown(json!({ "items": [file] })),
+        post(
+            "/api/v1/keys/slots",
+            "addSlot",
+            "Let another key open this installation",
+            native::keys::add_slot,
+        )
+        .describe(
+            "A key that is made for it is shown here and never again; a repeat finds the name taken. Who has one and \
+                 the database has every secret: needs `sudo` on `sys/keys/slots/NAME`.",
+        )
+        .guarded()
+        .changes()
+        .takes::<NewSlot>()
+        .shows::<SlotAdded>(StatusCode::CREATED, "The slot, and the key that opens it.")
+        .example("safe", StatusCode::CREATED, &[])
+        .sent(json!({ "name": "safe", "method": "recovery" }))
+        .shown(json!({ "name": "safe", "method": "recovery", "created_at": AT, "key": RECOVERY_KEY })),
+        delete(
+            "/api/v1/keys/slots/{name}",
+            "removeSlot",
+            "Take a slot away",
+            native::keys::remove_slot,
+        )
+        .describe(
+            "Running nodes go on; what opened the slot starts none any more. The last one stays. Needs `sudo` on \
+                 `sys/keys/slots/NAME`.",
+        )
+        .guarded()
+        .finds()
+        .changes()
+        .ends("It is gone.")
+        .example("safe", StatusCode::NO_CONTENT, &[("name", "safe")]),
     ]
 }
 

@@ -12,10 +12,10 @@ const SERVER: u8 = 2;
 const NOT_FOUND: u8 = 3;
 const DENIED: u8 = 4;
 const CONFLICT: u8 = 5;
-pub(super) const CHECK_FAILED: u8 = 6;
+pub(crate) const CHECK_FAILED: u8 = 6;
 
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     exit: u8,
     detail: String,
     help: Option<String>,
@@ -37,37 +37,37 @@ impl Failure {
     }
 
     /// What was asked for cannot be done as asked.
-    pub(super) fn usage(detail: impl Into<String>) -> Self {
+    pub(crate) fn usage(detail: impl Into<String>) -> Self {
         Self::new(USAGE, detail)
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(NOT_FOUND, detail)
     }
 
     /// The server answers as no server of ours does.
-    pub(super) fn unexpected(detail: impl Into<String>) -> Self {
+    pub(crate) fn unexpected(detail: impl Into<String>) -> Self {
         Self::new(SERVER, detail)
     }
 
     /// A file or stream of this machine; `doing` names it.
-    pub(super) fn local(doing: &str, error: &std::io::Error) -> Self {
+    pub(crate) fn local(doing: &str, error: &std::io::Error) -> Self {
         Self::new(USAGE, format!("{doing}: {error}."))
     }
 
     /// A signal came; the exit code is what a shell gives for it.
-    pub(super) fn interrupted(signal: i32, what: &str) -> Self {
+    pub(crate) fn interrupted(signal: i32, what: &str) -> Self {
         let exit = u8::try_from(128 + signal).unwrap_or(USAGE);
         Self::new(exit, format!("Ended by signal {signal}. {what}"))
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// The same, said of one path among several.
-    pub(super) fn at(mut self, path: &str) -> Self {
+    pub(crate) fn at(mut self, path: &str) -> Self {
         let start = format!("{path}: ");
         // The server says it of writes, too.
         if !self.detail.starts_with(&start) {
@@ -77,26 +77,26 @@ impl Failure {
     }
 
     /// Whether trying again may help.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         self.passing
     }
 
     /// The same with another exit code.
-    pub(super) fn exiting(self, exit: u8) -> Self {
+    pub(crate) fn exiting(self, exit: u8) -> Self {
         Self { exit, ..self }
     }
 
     /// What was to be shown instead of sent, which is no failure at all.
-    pub(super) fn unsent(&self) -> Option<&reqwest::Request> {
+    pub(crate) fn unsent(&self) -> Option<&reqwest::Request> {
         self.unsent.as_deref()
     }
 
-    pub(super) fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         self.exit.into()
     }
 
     /// To stderr. That stderr is closed is nothing to fail for.
-    pub(super) fn report(&self) {
+    pub(crate) fn report(&self) {
         let lines = [
             ("error", Some(&self.detail)),
             ("help", self.help.as_ref()),
@@ -154,6 +154,13 @@ impl From<Error> for Failure {
 impl From<Failed> for Failure {
     fn from(failed: Failed) -> Self {
         Self::from(Error::Problem(failed.error)).at(&failed.path)
+    }
+}
+
+/// What opening a configuration, a store or an installation says, in a sentence.
+impl From<String> for Failure {
+    fn from(detail: String) -> Self {
+        Self::new(SERVER, detail)
     }
 }
 

@@ -20,21 +20,21 @@ pub enum Format {
 }
 
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     format: Format,
 }
 
 impl Output {
-    pub(super) fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         Self { format }
     }
 
-    pub(super) fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         self.format
     }
 
     /// That something is done which has no answer.
-    pub(super) fn done(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn done(&self, text: &str) -> Result<(), Failure> {
         match self.format {
             Format::Table => line(text.as_bytes()),
             Format::Json | Format::Yaml => Ok(()),
@@ -42,7 +42,7 @@ impl Output {
     }
 
     /// The whole answer, or else the text for a person.
-    pub(super) fn show(&self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn show(&self, answer: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         match self.format {
             Format::Table => line(Zeroizing::new(text()).trim_end_matches('\n').as_bytes()),
             Format::Json => line(json(answer)?.as_bytes()),
@@ -51,35 +51,35 @@ impl Output {
     }
 }
 
-pub(super) fn json(answer: &impl Serialize) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn json(answer: &impl Serialize) -> Result<Zeroizing<String>, Failure> {
     let json = serde_json::to_string_pretty(answer).map(Zeroizing::new);
     json.map_err(|_| Failure::usage("The answer cannot be shown as JSON."))
 }
 
-pub(super) fn yaml(json: &str) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn yaml(json: &str) -> Result<Zeroizing<String>, Failure> {
     yaml::of_json(json).ok_or_else(|| Failure::usage("The answer cannot be shown as YAML."))
 }
 
 /// Bytes as they are.
-pub(super) fn exact(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn exact(bytes: &[u8]) -> Result<(), Failure> {
     write(&[bytes])
 }
 
 /// Bytes and a newline.
-pub(super) fn line(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn line(bytes: &[u8]) -> Result<(), Failure> {
     write(&[bytes, b"\n"])
 }
 
 /// A value: exactly its bytes into a pipe or file, with a newline on a terminal, where a prompt follows.
-pub(super) fn value(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn value(bytes: &[u8]) -> Result<(), Failure> {
     if is_terminal() { line(bytes) } else { write(&[bytes]) }
 }
 
-pub(super) fn is_terminal() -> bool {
+pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-pub(super) fn warn(text: &str) {
+pub(crate) fn warn(text: &str) {
     drop(writeln!(io::stderr().lock(), "warning: {text}"));
 }
 
@@ -97,7 +97,7 @@ fn write(parts: &[&[u8]]) -> Result<(), Failure> {
 }
 
 /// Columns aligned by their widest cell, the last one as it is.
-pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut lines = vec![head.map(str::to_owned)];
     // Nothing that a server says may steer the terminal.
     lines.extend(
@@ -120,7 +120,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
 }
 
 /// A cell for what may be absent.
-pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+pub(crate) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 

@@ -128,6 +128,16 @@ pub(crate) fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
     command
 }
 
+/// The program as another user: for whoever may become one.
+pub(crate) fn other_user(args: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", PROGRAM])
+        .args(args)
+        .env_clear();
+    command
+}
+
 /// Runs the program to its end: exit code, standard output, standard error.
 pub(crate) fn run(args: &[&str], environment: &[(&str, &str)], stdin: &[u8]) -> (i32, Vec<u8>, String) {
     use std::io::Write;

@@ -35,6 +35,8 @@ mod limits;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod rows;

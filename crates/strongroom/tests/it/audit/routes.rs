@@ -203,6 +203,21 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             client,
         ),
         same("POST keys/data/rotate", "keys/data/rotate", None, "key.data_rotate", ""),
+        same("GET keys/slots", "keys/slots", None, "key.slot_read", ""),
+        same(
+            "POST keys/slots",
+            "keys/slots",
+            Some(json!({"name": "safe", "method": "recovery"})),
+            "key.slot_add",
+            "safe",
+        ),
+        same(
+            "DELETE keys/slots/{name}",
+            "keys/slots/safe",
+            None,
+            "key.slot_remove",
+            "safe",
+        ),
         same("GET audit", "audit?limit=1", None, "audit.read", ""),
     ]
 }

@@ -296,6 +296,18 @@ impl Canaries {
         let (_, signature) = token.rsplit_once('.').unwrap();
         self.credentials
             .extend([secret.clone().into_bytes(), signature.as_bytes().to_vec()]);
+        let (status, slot) = self
+            .root
+            .post("keys/slots", json!({ "name": "safe", "method": "recovery" }))
+            .await;
+        assert_eq!(status, 201);
+        self.credentials.push(slot["key"].as_str().unwrap().as_bytes().to_vec());
+        let words = self.next();
+        let slot = json!({ "name": "words", "method": "passphrase", "passphrase": words });
+        assert_eq!(
+            self.raw("a passphrase", "POST", "keys/slots", slot.to_string()).await,
+            201
+        );
         let spoilt = json!({ "client_id": login["client_id"], "client_secret": format!("{secret}x") });
         assert_eq!(
             self.raw("spoilt secret", "POST", "auth/client/login", spoilt.to_string())

@@ -1,0 +1,135 @@
+//! The way back in, for whoever holds the installation's key and its store but no token.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::grant::{Principal, PrincipalKind, Token};
+use strongroom_domain::{Digest, Error, Kind, PrincipalId, Result, Row, Time, Write};
+
+use crate::Broker;
+use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::initialise::new_root_token;
+use crate::record::Effect;
+use crate::request::Request;
+use crate::rows::touch;
+
+/// Long enough to make an operator, too short to work with.
+const LIFETIME: Duration = Duration::from_mins(15);
+const NAME: &str = "recovered-admin";
+
+pub struct RecoveredToken {
+    pub token: SecretString,
+    pub expires_at: Time,
+}
+
+impl std::fmt::Debug for RecoveredToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RecoveredToken(until {:?})", self.expires_at)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Made {
+    expires_at: Time,
+}
+
+impl Broker {
+    /// Issues a root token that lives for 15 minutes, to a principal of its own.
+    pub async fn recover_admin(&self, request: &Request) -> Result<RecoveredToken> {
+        let token = new_root_token(self.0.entropy.as_ref());
+        let principal = PrincipalId(self.0.entropy.bytes());
+        let asked = Asked {
+            action: Action::RecoverAdmin,
+            path: principal.to_string(),
+            locks: Vec::new(),
+            id: ChangeId::Version(self.new_id().to_string()),
+            fingerprint: Vec::new().into(),
+            needs: vec![vec![Access::Recovery]],
+        };
+        let token_text = token.expose_secret();
+        let made = self
+            .change(request, asked, |attempt| async move {
+                attempt.authorise(Access::Recovery)?;
+                let hashes = self.0.ring.keys.load().token_hashes(token_text);
+                let hash = hashes.map_err(Error::internal)?.into_iter().next();
+                let hash = hash.ok_or_else(|| Error::internal("no token-hash key"))?;
+                let expires_at = attempt.now + LIFETIME;
+                let body = Principal {
+                    kind: PrincipalKind::Operator,
+                    name: Some(NAME.into()),
+                    salt: Digest(self.0.entropy.bytes()),
+                    created_at: attempt.now,
+                    erased_at: None,
+                };
+                let who = self.new_record(Kind::Principal, self.new_id(), &principal.to_string(), None, &body)?;
+                let body = Token {
+                    principal,
+                    root: true,
+                    created_at: attempt.now,
+                    expires_at: Some(expires_at),
+                };
+                let token = self.new_record(Kind::Token, self.new_id(), &hash.to_string(), Some(expires_at), &body)?;
+                Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
+                    touches: vec![touch(token.key(), Action::RecoverAdmin, None)],
+                    effects: vec![Effect {
+                        digest: Some(token.digest()),
+                        ..Effect::new(Action::RecoverAdmin, principal.to_string())
+                    }],
+                    writes: vec![Write::Insert(Row::Record(who)), Write::Insert(Row::Record(token))],
+                    answer: Made { expires_at },
+                }))
+            })
+            .await?;
+        Ok(RecoveredToken {
+            token,
+            expires_at: made.expires_at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use strongroom_domain::Code;
+
+    use super::LIFETIME;
+    use crate::place::Place;
+
+    #[tokio::test]
+    async fn a_recovered_token_ends_when_it_said() {
+        let place = Place::new().await;
+        let recovered = place.broker.recover_admin(&place.request()).await.unwrap();
+        let mut request = place.request();
+        request.token = Some(recovered.token);
+        place.broker.slots(&request).await.unwrap();
+        let lifetime = i64::try_from(LIFETIME.as_micros()).unwrap();
+        place.clock.now.fetch_add(lifetime - 1_000_000, Ordering::Relaxed);
+        place.broker.slots(&request).await.unwrap();
+        place.clock.now.store(recovered.expires_at.0, Ordering::Relaxed);
+        assert_eq!(
+            place.broker.slots(&request).await.unwrap_err().code,
+            Code::Unauthenticated
+        );
+    }
+
+    #[tokio::test]
+    async fn only_root_recovers() {
+        let place = Place::new().await;
+        let mut request = place.request();
+        request.token = None;
+        assert_eq!(
+            place.broker.recover_admin(&request).await.unwrap_err().code,
+            Code::Unauthenticated
+        );
+        place
+            .broker
+            .recover_admin(&place.request().of_operator())
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,211 @@
+//! Key slots: what opens this installation. Each wraps the ring's key, so that one can be added or taken away while
+//! nodes serve; they hold the opened ring and need no slot until they start again.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use strongroom_crypto::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::policy::Capability;
+use strongroom_domain::{Code, Error, Kind, Name, Result, Row, SlotMethod, Time, Write};
+use zeroize::Zeroizing;
+
+use crate::Broker;
+use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::policies::Noun;
+use crate::record::{Effect, Served};
+use crate::request::Request;
+use crate::rows::{Checked, remove, touch};
+
+/// What is to open the installation too.
+#[derive(Debug)]
+pub struct NewSlot {
+    pub name: Name,
+    /// Keys are made here; a passphrase comes with it.
+    pub method: SlotMethod,
+    pub passphrase: Option<SecretString>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SlotView {
+    pub name: String,
+    pub method: SlotMethod,
+    pub created_at: Time,
+}
+
+/// A slot that was added, and the key that was made for it: it is told this once, and kept nowhere.
+pub struct SlotAdded {
+    pub slot: SlotView,
+    pub key: Option<SecretString>,
+}
+
+impl std::fmt::Debug for SlotAdded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SlotAdded({:?})", self.slot)
+    }
+}
+
+/// More would only be forgotten about.
+const MAX_SLOTS: usize = 16;
+
+fn view(slot: &Checked<SlotBody>) -> SlotView {
+    SlotView {
+        name: slot.record.name.clone(),
+        method: slot.body.method(),
+        created_at: slot.body.created_at,
+    }
+}
+
+impl Broker {
+    /// What opens this installation, by name. The keys themselves are kept nowhere.
+    pub async fn slots(&self, request: &Request) -> Result<Vec<SlotView>> {
+        let access = Access::Slots;
+        self.serve(request, Action::SlotRead, "", |attempt| async move {
+            attempt.authorise(access)?;
+            Ok(Served::fresh(self.load_slots().await?.iter().map(view).collect()))
+        })
+        .await
+    }
+
+    async fn load_slots(&self) -> Result<Vec<Checked<SlotBody>>> {
+        let found = self
+            .ask(self.0.store.of_kind(self.0.clock.now(), Kind::KeySlot))
+            .await?;
+        found.value.into_iter().map(|record| self.check(record)).collect()
+    }
+
+    /// Adds a slot. Its key stands in no answer that is kept: a repeat finds the name taken, whatever its change id.
+    pub async fn add_slot(&self, request: &Request, new: NewSlot) -> Result<SlotAdded> {
+        let (name, unlock, key) = self.unlock_of(new)?;
+        let name = &name;
+        let access = Access::Slot(name, Capability::Sudo);
+        let asked = Asked {
+            action: Action::SlotAdd,
+            path: name.to_string(),
+            locks: vec![self.key(Kind::KeySlot, name.as_str())],
+            id: ChangeId::Version(self.new_id().to_string()),
+            fingerprint: Vec::new().into(),
+            needs: vec![vec![access]],
+        };
+        let unlock = &Arc::new(unlock);
+        let created_at = self
+            .change(request, asked, |attempt| async move {
+                attempt.authorise(access)?;
+                let there = self.load_slots().await?;
+                if there.iter().any(|slot| slot.record.name == name.as_str()) {
+                    return Err(Error::new(Code::Conflict, format!("There is a slot '{name}' already.")));
+                }
+                if there.len() >= MAX_SLOTS {
+                    return Err(Error::new(
+                        Code::LimitReached,
+                        format!("There are {MAX_SLOTS} key slots. Remove one first."),
+                    ));
+                }
+                let row = self.new_id();
+                let place = SlotPlace {
+                    namespace: self.0.namespace,
+                    row,
+                };
+                let body = self.wrap(unlock.clone(), place, attempt.now).await?;
+                let record = self.new_record(Kind::KeySlot, row, name.as_str(), None, &body)?;
+                Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
+                    touches: vec![touch(record.key(), Action::SlotAdd, None)],
+                    effects: vec![Effect {
+                        digest: Some(record.digest()),
+                        ..Effect::new(Action::SlotAdd, name.as_str())
+                    }],
+                    writes: vec![Write::Insert(Row::Record(record))],
+                    answer: body.created_at,
+                }))
+            })
+            .await?;
+        Ok(SlotAdded {
+            slot: SlotView {
+                name: name.to_string(),
+                method: unlock.method(),
+                created_at,
+            },
+            key,
+        })
+    }
+
+    /// What opens the new slot, and its key as text if that is made here.
+    fn unlock_of(&self, new: NewSlot) -> Result<(Name, Unlock, Option<SecretString>)> {
+        let shown = |text: Zeroizing<String>| Some(SecretString::from(text.as_str()));
+        let (unlock, key) = match (new.method, new.passphrase) {
+            (SlotMethod::File, None) => {
+                let key = RootKey::new(self.0.entropy.bytes());
+                let text = shown(key.to_text());
+                (Unlock::RootKey(key), text)
+            }
+            (SlotMethod::Recovery, None) => {
+                let key = RecoveryKey::new(self.0.entropy.bytes());
+                let text = shown(key.to_text());
+                (Unlock::Recovery(key), text)
+            }
+            (SlotMethod::Passphrase, Some(text)) => {
+                let passphrase = Passphrase::parse(text.expose_secret())
+                    .map_err(|_| Error::invalid(format!("'passphrase' has at least {MIN_PASSPHRASE} characters.")))?;
+                (Unlock::Passphrase(passphrase), None)
+            }
+            (SlotMethod::Passphrase, None) => return Err(Error::invalid("'passphrase' is missing.")),
+            (_, Some(_)) => return Err(Error::invalid("'passphrase' is for the method 'passphrase' alone.")),
+        };
+        Ok((new.name, unlock, key))
+    }
+
+    /// On a thread of its own: a passphrase takes a tenth of a second to stretch.
+    async fn wrap(&self, unlock: Arc<Unlock>, place: SlotPlace, now: Time) -> Result<SlotBody> {
+        let (keys, entropy) = (self.0.ring.keys.load_full(), self.0.entropy.clone());
+        let wrapped = tokio::task::spawn_blocking(move || keys.wrap(&unlock, place, now, &|| entropy.bytes()));
+        wrapped.await.map_err(Error::internal)?.map_err(Error::internal)
+    }
+
+    /// Takes a slot away. Nodes go on serving; what opened it starts none any more. The last one stays.
+    pub async fn remove_slot(&self, request: &Request, name: &Name) -> Result<()> {
+        let noun = Noun {
+            kind: Kind::KeySlot,
+            name: name.as_str(),
+            action: Action::SlotRemove,
+            access: Access::Slot(name, Capability::Sudo),
+        };
+        let asked = Asked {
+            action: noun.action,
+            path: name.to_string(),
+            // One at a time, so that two removals cannot each leave the other's slot.
+            locks: vec![self.ring_key()],
+            id: self.change_id(request),
+            fingerprint: Canon::new(noun.action.name()).text(noun.name).done().into(),
+            needs: vec![vec![noun.access]],
+        };
+        self.change(request, asked, |attempt| async move {
+            attempt.authorise(noun.access)?;
+            let mut slots = self.load_slots().await?;
+            let at = slots.iter().position(|slot| slot.record.name == noun.name);
+            let at = at.ok_or_else(|| Error::new(Code::NotFound, "There is no such key slot."))?;
+            let gone = slots.swap_remove(at);
+            let Some(stays) = slots.first() else {
+                return Err(Error::new(
+                    Code::Conflict,
+                    "This is the last key slot: without it nothing opens this installation. Add another first.",
+                ));
+            };
+            // The one that stays is written anew as it is: were it removed meanwhile, on another node, it would not compare.
+            let kept = self.next_record(&stays.record, &stays.body)?;
+            Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
+                writes: vec![
+                    remove(&gone.record),
+                    Write::Replace(stays.record.rev, Row::Record(kept)),
+                ],
+                touches: vec![touch(gone.record.key(), noun.action, None)],
+                effects: vec![Effect::new(noun.action, noun.name)],
+                answer: (),
+            }))
+        })
+        .await
+    }
+}

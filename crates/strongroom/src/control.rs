@@ -1,0 +1,60 @@
+//! The control socket: a server's second door, for this machine's operator alone. Who may is decided by the kernel: the
+//! socket's mode, and that the peer's user is ours.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::process::geteuid;
+use strongroom_http::{Listener, Peer};
+use tokio::net::{UnixListener, UnixStream};
+
+const NAME: &str = "control.sock";
+
+/// Where the server that has this data directory listens.
+pub(crate) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join(NAME)
+}
+
+#[derive(Debug)]
+pub(crate) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// In a directory that is ours, whose lock is held: a socket that is there was left by a server that is gone.
+    pub(crate) fn bind(directory: &Path) -> Result<Self, String> {
+        let path = path(directory);
+        let failed = |error: io::Error| format!("The control socket {} cannot be made: {error}.", path.display());
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(Self { listener, path })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Listener for Control {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            if stream.peer_cred()?.uid() == geteuid().as_raw() {
+                let name: Arc<str> = "control socket".into();
+                return Ok((stream, Peer { name, operator: true }));
+            }
+            tracing::warn!("another user tried the control socket");
+        }
+    }
+}

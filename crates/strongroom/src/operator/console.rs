@@ -1,0 +1,64 @@
+//! Where an operator's verb is done: by the server that runs on this data directory, else by one that lives in this
+//! process for as long as the verb. Both are asked by the control socket, so that a verb is written once.
+
+use std::path::Path;
+
+use strongroom_api::client::Client;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+use crate::client::failure::Failure;
+use crate::config::{Config, StoreChoice};
+use crate::control;
+use crate::serve::{Console as Served, console};
+use crate::wiring::{open_broker, open_store};
+
+pub(crate) struct Console {
+    pub(crate) client: Client,
+    served: Option<(Served, Option<TempDir>)>,
+}
+
+impl Console {
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
+        if let Some(client) = running(config).await? {
+            return Ok(Self { client, served: None });
+        }
+        let unlock = super::unlock(config)?;
+        let store = open_store(&config.store).await?;
+        let broker = open_broker(config, store, &unlock).await?;
+        let (directory, own) = match &config.store {
+            StoreChoice::Sqlite(directory) => (directory.clone(), None),
+            StoreChoice::Postgres(_) => {
+                let own = tempfile::tempdir().map_err(|error| Failure::local("No folder can be made", &error))?;
+                (own.path().to_owned(), Some(own))
+            }
+        };
+        let served = console(config, broker, &directory)?;
+        Ok(Self {
+            client: at(&directory)?,
+            served: Some((served, own)),
+        })
+    }
+
+    /// Ends what was started for this.
+    pub(crate) async fn close(self) {
+        if let Some((served, _own)) = self.served {
+            served.stop().await;
+        }
+    }
+}
+
+/// The server that runs on this data directory, if one does.
+pub(crate) async fn running(config: &Config) -> Result<Option<Client>, Failure> {
+    let StoreChoice::Sqlite(directory) = &config.store else {
+        return Ok(None);
+    };
+    match UnixStream::connect(control::path(directory)).await {
+        Ok(_) => Ok(Some(at(directory)?)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn at(directory: &Path) -> Result<Client, Failure> {
+    Ok(Client::on_socket(&control::path(directory))?)
+}

@@ -1,0 +1,106 @@
+//! `strongroom operator`: work on the installation itself, for whoever may read its key and its store.
+
+mod console;
+mod doctor;
+
+pub(crate) mod init;
+mod recover;
+mod slots;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use strongroom_crypto::Unlock;
+
+use crate::client::failure::Failure;
+use crate::client::output::Output;
+use crate::config::{Config, Sources, StoreChoice, UnlockSource};
+use crate::dev;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Step {
+    /// Make keys and root token, unless that was done before.
+    Init(init::Init),
+
+    /// Check the installation, and tell what to run next; also while no server runs.
+    Doctor(doctor::Doctor),
+    /// What opens the installation.
+    #[command(subcommand)]
+    Slots(slots::Slots),
+    /// Put a new key in the place of one.
+    #[command(subcommand)]
+    RotateKey(slots::RotateKey),
+    /// Issue a root token that lives for 15 minutes, for when all others are lost.
+    RecoverAdmin(recover::RecoverAdmin),
+}
+
+/// What opens the installation where the root key is not at hand.
+#[derive(Debug, Args)]
+pub(crate) struct Opening {
+    /// Open with the recovery key in this file, not with the root key.
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
+    recovery_key_file: Option<PathBuf>,
+    /// Open with the passphrase in this file, not with the root key.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Opening {
+    fn choose(&self, sources: &mut Sources) {
+        let named = [
+            ("recovery_key", &self.recovery_key_file),
+            ("passphrase", &self.passphrase_file),
+        ];
+        for (name, file) in named {
+            if let Some(file) = file {
+                sources.open_with(name, file);
+            }
+        }
+    }
+}
+
+/// What opens the installation. Nothing named, in a directory that `dev` made: the key that lies there.
+fn unlock(config: &Config) -> Result<Unlock, String> {
+    if let (None, StoreChoice::Sqlite(directory)) = (&config.unlock, &config.store) {
+        let key = dev::paths(directory).root_key;
+        if key.exists() {
+            return UnlockSource::root_key(key).read();
+        }
+    }
+    config.unlock()?.read()
+}
+
+impl Step {
+    /// What the command line says of the configuration.
+    pub(crate) fn adjust(&self, sources: &mut Sources) {
+        match self {
+            Self::Init(_) => {}
+            Self::Doctor(doctor) => doctor.opening.choose(sources),
+            Self::Slots(slots) => slots.opening().choose(sources),
+            Self::RotateKey(rotate) => rotate.opening().choose(sources),
+            Self::RecoverAdmin(recover) => recover.opening.choose(sources),
+        }
+    }
+
+    async fn go(self, config: &Config, output: &Output) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Init(init) => init.run(config).await,
+            Self::Doctor(doctor) => return doctor.run(config, output).await,
+            Self::Slots(slots) => slots.run(config, output).await,
+            Self::RotateKey(rotate) => rotate.run(config, output).await,
+            Self::RecoverAdmin(recover) => recover.run(config, output).await,
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(crate) async fn run(self, config: &Config, output: &Output) -> ExitCode {
+        match self.go(config, output).await {
+            Ok(code) => code,
+            Err(failure) => {
+                failure.report();
+                failure.exit_code()
+            }
+        }
+    }
+}

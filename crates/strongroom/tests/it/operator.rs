@@ -1,0 +1,309 @@
+//! The installation itself: what opens it, what is wrong with it, and the way back in.
+
+mod doctor;
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Api, On, Server, Store, own_port, run};
+
+/// A `server` installation, as an operator makes one: its key and its files lie outside of the data directory.
+pub(crate) struct Installation {
+    pub(crate) store: Store,
+    /// Of the server that started last: each has a port, and so a log, of its own.
+    port: Cell<u16>,
+}
+
+impl Installation {
+    pub(crate) fn unmigrated(on: On) -> Self {
+        let store = Store::fresh(on);
+        std::fs::create_dir(store.data_dir()).unwrap();
+        Self {
+            store,
+            port: Cell::new(own_port()),
+        }
+    }
+
+    /// Migrated, not initialised.
+    pub(crate) fn new(on: On) -> Self {
+        let installation = Self::unmigrated(on);
+        installation.done(&["migrate", "up"]);
+        installation
+    }
+
+    pub(crate) fn initialised(on: On) -> Self {
+        let installation = Self::new(on);
+        installation.done(&[
+            "operator",
+            "init",
+            "--token-file",
+            installation.file("token").to_str().unwrap(),
+            "--recovery-key-file",
+            installation.file("recovery").to_str().unwrap(),
+        ]);
+        installation
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.store.dir.path().join(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap().trim().to_owned()
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        let data = self.store.data_dir().to_str().unwrap().to_owned();
+        let store = match &self.store.url {
+            Some(url) => ("STRONGROOM_DATABASE_URL", url.clone()),
+            None => ("STRONGROOM_DATA_DIR", data),
+        };
+        let key = self.file("key").to_str().unwrap().to_owned();
+        vec![
+            store,
+            ("STRONGROOM_ROOT_KEY_FILE", key),
+            ("STRONGROOM_LISTEN", format!("127.0.0.1:{}", self.port.get())),
+        ]
+    }
+
+    /// Exit code, standard output, standard error.
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let environment = self.environment();
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let (code, stdout, stderr) = run(args, &environment, b"");
+        (code, String::from_utf8(stdout).unwrap(), stderr)
+    }
+
+    pub(crate) fn done(&self, args: &[&str]) -> String {
+        let (code, stdout, stderr) = self.run(args);
+        assert_eq!(code, 0, "{args:?}: {stdout}{stderr}");
+        stdout
+    }
+
+    pub(crate) fn serve(&self) -> Server {
+        self.port.set(own_port());
+        let environment = self.environment();
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        Server::start(&["server"], &environment, self.port.get(), self.store.dir.path())
+    }
+
+    pub(crate) fn root(&self, server: &Server) -> Api {
+        Api::new(server, self.text("token"))
+    }
+
+    fn slots(&self) -> Vec<String> {
+        let slots: Value = serde_json::from_str(&self.done(&["operator", "slots", "list", "-o", "json"])).unwrap();
+        let items = slots["items"].as_array().unwrap().iter();
+        items.map(|slot| slot["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Adds a slot whose key goes into a file of the slot's name.
+    fn add(&self, name: &str, method: &str, more: &[&str]) {
+        let file = self.file(name);
+        let mut args = vec!["operator", "slots", "add", name, "--method", method];
+        if method == "passphrase" {
+            args.extend(["--new-passphrase-file", file.to_str().unwrap()]);
+        } else {
+            args.extend(["--key-file", file.to_str().unwrap()]);
+        }
+        args.extend(more);
+        self.done(&args);
+    }
+}
+
+async fn write(api: &Api, path: &str, value: &str) {
+    let (status, answer) = api.put(&format!("secrets/{path}"), json!({ "value": value })).await;
+    assert_eq!(status, 201, "{answer}");
+}
+
+async fn read(api: &Api, path: &str) -> Value {
+    let (status, answer) = api.get(&format!("secrets/{path}")).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["value"].clone()
+}
+
+async fn a_lost_root_key_is_replaced_with_the_recovery_key(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    write(&installation.root(&server), "a/b", "kept").await;
+    assert!(server.terminate().success());
+    std::fs::remove_file(installation.file("key")).unwrap();
+    let (code, _, stderr) = installation.run(&["server"]);
+    assert_eq!(code, 2, "{stderr}");
+    let recovery = installation.file("recovery");
+    let with_recovery = ["--recovery-key-file", recovery.to_str().unwrap()];
+    installation.add("new", "file", &with_recovery);
+    std::fs::rename(installation.file("new"), installation.file("key")).unwrap();
+    let server = installation.serve();
+    assert_eq!(read(&installation.root(&server), "a/b").await, "kept");
+    assert_eq!(installation.slots(), ["file", "new", "recovery"]);
+    installation.done(&["operator", "slots", "remove", "file"]);
+    assert!(server.terminate().success());
+    // Miswritten, it is told from a key of something else.
+    let mut digits: Vec<char> = installation.text("recovery").chars().collect();
+    digits[4] = if digits[4] == 'A' { 'B' } else { 'A' };
+    std::fs::write(&recovery, digits.into_iter().collect::<String>()).unwrap();
+    let (code, _, stderr) = installation.run(&[&["operator", "slots", "list"][..], &with_recovery].concat());
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("miswritten"), "{stderr}");
+}
+
+/// On the embedded store by its control socket, on PostgreSQL beside the node.
+async fn slots_come_and_go_while_a_node_serves(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    let root = installation.root(&server);
+    write(&root, "a/b", "kept").await;
+    std::fs::write(installation.file("words"), "correct horse battery staple\n").unwrap();
+    installation.add("words", "passphrase", &[]);
+    installation.add("safe", "recovery", &[]);
+    assert_eq!(installation.slots(), ["file", "recovery", "safe", "words"]);
+    let (code, _, stderr) = installation.run(&[
+        "operator",
+        "slots",
+        "add",
+        "safe",
+        "--method",
+        "recovery",
+        "--key-file",
+        "/x/y",
+    ]);
+    assert_eq!(code, 1, "a key that could not be written is not made: {stderr}");
+    let again = installation.file("again");
+    let again = [
+        "operator",
+        "slots",
+        "add",
+        "safe",
+        "--method",
+        "recovery",
+        "--key-file",
+        again.to_str().unwrap(),
+    ];
+    assert_eq!(installation.run(&again).0, 5);
+    assert!(!installation.file("again").exists());
+    for name in ["recovery", "safe", "file"] {
+        installation.done(&["operator", "slots", "remove", name]);
+    }
+    let (code, _, stderr) = installation.run(&["operator", "slots", "remove", "words"]);
+    // The root key opens nothing any more: only a node that runs can still be asked.
+    assert_eq!(code, if on == On::Sqlite { 5 } else { 2 }, "{stderr}");
+    assert!(on == On::Postgres || stderr.contains("last key slot"), "{stderr}");
+    assert_eq!(read(&root, "a/b").await, "kept");
+    assert!(server.terminate().success());
+    let (code, _, stderr) = installation.run(&["server"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("root key does not open"), "{stderr}");
+    let words = installation.file("words");
+    let with_words = ["--passphrase-file", words.to_str().unwrap()];
+    let (code, _, stderr) = installation.run(&[&["operator", "slots", "remove", "words"][..], &with_words].concat());
+    assert_eq!(code, 5, "{stderr}");
+    installation.add("file-3", "file", &with_words);
+    std::fs::rename(installation.file("file-3"), installation.file("key")).unwrap();
+    let server = installation.serve();
+    assert_eq!(read(&installation.root(&server), "a/b").await, "kept");
+    server.terminate();
+}
+
+async fn a_root_key_is_rotated_without_a_stop(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    let root = installation.root(&server);
+    write(&root, "a/b", "kept").await;
+    let new = installation.file("key-2");
+    installation.done(&[
+        "operator",
+        "rotate-key",
+        "root",
+        "--new-key-file",
+        new.to_str().unwrap(),
+    ]);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&new.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(server.terminate().success());
+    // Both open until the old one's slot is gone.
+    let old = installation.text("key");
+    for key in [old.clone(), installation.text("key-2")] {
+        std::fs::write(installation.file("key"), key).unwrap();
+        let server = installation.serve();
+        assert_eq!(read(&installation.root(&server), "a/b").await, "kept");
+        server.terminate();
+    }
+    installation.done(&["operator", "slots", "remove", "file"]);
+    let epoch: Value =
+        serde_json::from_str(&installation.done(&["operator", "rotate-key", "data", "-o", "json"])).unwrap();
+    assert!(epoch["epoch"].as_i64().unwrap() > 1);
+    std::fs::write(installation.file("key"), old).unwrap();
+    assert_eq!(installation.run(&["server"]).0, 2);
+}
+
+async fn a_lost_root_token_is_replaced_and_that_is_on_record(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    let lost = installation.root(&server);
+    write(&lost, "a/b", "kept").await;
+    let (code, _, stderr) = installation.run(&["operator", "recover-admin"]);
+    assert_eq!(code, 1, "neither a terminal nor a file: {stderr}");
+    let file = installation.file("recovered");
+    installation.done(&["operator", "recover-admin", "--token-file", file.to_str().unwrap()]);
+    let recovered = lost.with_token(installation.text("recovered"));
+    assert_eq!(read(&recovered, "a/b").await, "kept");
+    let rules = json!([{ "path": "secret/*", "capabilities": ["read"] }]);
+    recovered.workload("next", rules).await;
+    let (_, page) = recovered.get("audit?action=operator.recover_admin").await;
+    let entries = page["items"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "{page}");
+    assert_eq!(entries[0]["source"], "control socket");
+    assert!(!page.to_string().contains(&installation.text("recovered")));
+    server.terminate();
+}
+
+on_both_stores!(
+    a_lost_root_key_is_replaced_with_the_recovery_key,
+    slots_come_and_go_while_a_node_serves,
+    a_root_key_is_rotated_without_a_stop,
+    a_lost_root_token_is_replaced_and_that_is_on_record,
+);
+
+/// The file says who may, and beside it the kernel says who asks.
+#[test]
+fn the_control_socket_is_for_our_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let installation = Installation::initialised(On::Sqlite);
+    let server = installation.serve();
+    let socket = installation.store.data_dir().join("control.sock");
+    assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    if rustix::process::geteuid().is_root() {
+        for folder in [installation.store.dir.path(), &installation.store.data_dir()] {
+            std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o666)).unwrap();
+        let output = crate::harness::other_user(&["operator", "slots", "list"])
+            .env("STRONGROOM_DATA_DIR", installation.store.data_dir())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(output.stdout.is_empty());
+        assert!(
+            server.log_text().contains("another user tried the control socket"),
+            "{stderr}"
+        );
+    }
+    assert!(server.terminate().success());
+    assert!(!socket.exists());
+    // What a killed server leaves is in nobody's way.
+    let server = installation.serve();
+    server.kill9();
+    assert!(socket.exists());
+    installation.done(&["operator", "slots", "list"]);
+    assert!(installation.serve().terminate().success());
+}
