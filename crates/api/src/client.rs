@@ -23,6 +23,8 @@ use crate::{BASE, Problem};
 type Result<T> = std::result::Result<T, Error>;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For as long as whole stores take.
+const DOWNLOAD: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One server and one token. Cheap to clone.
@@ -94,9 +96,9 @@ impl Client {
 
     /// A page outside of the API, as text, whatever its status: `/metrics`, `/ready`.
     pub async fn page(&self, path: &str) -> Result<String> {
-        let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
-        let response = self.http.get(self.url(path)?).send().await.map_err(network)?;
-        response.text().await.map_err(network)
+        let response = self.http.get(self.url(path)?).send().await;
+        let text = response.map_err(|error| self.network(&error))?.text().await;
+        text.map_err(|error| self.network(&error))
     }
 
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
@@ -107,8 +109,47 @@ impl Client {
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<A> {
+        let response = self.send(method, path, query, body, None).await?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.network(&error))?;
+        if status.is_success() {
+            answer(status, &body)
+        } else {
+            Err(refusal(status, &body))
+        }
+    }
+
+    /// The same for an answer that is no JSON and has no end in sight: it is taken part by part.
+    pub async fn download(&self, method: Method, path: &str) -> Result<Download> {
+        let response = self.send(method, path, &(), None::<&()>, Some(DOWNLOAD)).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Download {
+                base: self.base.clone(),
+                response,
+            });
+        }
+        let body = response.bytes().await.map_err(|error| self.network(&error))?;
+        Err(refusal(status, &body))
+    }
+
+    fn network(&self, error: &reqwest::Error) -> Error {
+        Error::Network(error::sentence(&self.base, error))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+        body: Option<&(impl Serialize + ?Sized)>,
+        timeout: Option<Duration>,
+    ) -> Result<reqwest::Response> {
         let url = self.url(&format!("{BASE}/{path}"))?;
         let mut request = self.http.request(method, url).query(query);
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
         }
@@ -116,19 +157,26 @@ impl Client {
             let body = serde_json::to_vec(body).map_err(|_| Error::Unexpected("The request makes no JSON.".into()))?;
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
-        let request = request.build().map_err(network)?;
+        let request = request.build().map_err(|error| self.network(&error))?;
         if !self.sends {
             return Err(Error::Unsent(Box::new(request)));
         }
-        let response = self.http.execute(request).await.map_err(network)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(network)?;
-        if status.is_success() {
-            answer(status, &body)
-        } else {
-            Err(refusal(status, &body))
-        }
+        self.http.execute(request).await.map_err(|error| self.network(&error))
+    }
+}
+
+/// An answer that is taken part by part.
+#[derive(Debug)]
+pub struct Download {
+    base: Url,
+    response: reqwest::Response,
+}
+
+impl Download {
+    /// `None` at its end; one that is broken off is an error.
+    pub async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>> {
+        let part = self.response.chunk().await;
+        part.map_err(|error| Error::Network(error::sentence(&self.base, &error)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use strongroom_crypto::{Keys, SlotPlace, Unlock};
 use strongroom_domain::audit::{Action, Dialect, Entry, Lane, OutcomeKind};
 use strongroom_domain::ids::RequestId;
@@ -22,7 +23,7 @@ use crate::rows::store_failed;
 const REVISIONS_AHEAD: i64 = 1 << 32;
 const BOOTS_AHEAD: i64 = 1 << 12;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
     pub counts: Counts,
     /// Of the backup.

@@ -30,7 +30,7 @@ async fn backup_of(place: &Place) -> (Vec<u8>, Counts) {
         }
         bytes
     };
-    let request = place.request();
+    let request = place.request().of_operator();
     let (bytes, done) = tokio::join!(collect, place.broker.backup(&request, out));
     (bytes, done.unwrap())
 }
@@ -130,7 +130,7 @@ async fn a_restored_installation_is_backed_up_and_verified_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_can_have_anrekeyed() {
+async fn a_restore_can_have_another_root_key() {
     let place = furnished().await;
     let (bytes, _) = backup_of(&place).await;
     let other = Unlock::RootKey(RootKey::new([8; 32]));

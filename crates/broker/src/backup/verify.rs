@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use strongroom_crypto::{CryptoError, Keys};
 use strongroom_domain::audit::{Batch, BatchId, merkle};
 use strongroom_domain::secret::{Head, State};
@@ -21,7 +22,7 @@ const PAGE: u16 = 500;
 /// Entries of one batch are a little apart in time.
 const SLACK: Duration = Duration::from_hours(1);
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Verified {
     pub id: Option<ObjectId>,
     pub at: Time,
