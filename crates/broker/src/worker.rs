@@ -192,10 +192,14 @@ impl Worker {
         let done = tokio::time::timeout(self.shop.deadline, commit).await;
         match (done, sealed) {
             (Ok(Ok(applied)), sealed) => {
-                if let Some((sealed, _)) = &sealed {
-                    let fence = applied.fence.after(&group, &applied.outcomes);
-                    let fresh = fresh_of(&mut waiting, &applied.outcomes);
-                    self.committed(sealed, now, since, &fence, fresh);
+                match &sealed {
+                    Some((sealed, _)) => {
+                        let fence = applied.fence.after(&group, &applied.outcomes);
+                        let fresh = fresh_of(&mut waiting, &applied.outcomes);
+                        self.committed(sealed, now, since, &fence, fresh);
+                    }
+                    // Nothing was written: what the fence told is all there is to decide again by.
+                    None => self.shop.node.learn(since, &applied.fence, []),
                 }
                 self.answer_each(waiting, applied.outcomes);
             }
