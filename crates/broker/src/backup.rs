@@ -184,8 +184,9 @@ impl Dump for Writer<'_> {
 impl Writer<'_> {
     /// The keys are those of the snapshot: a node may not have read the newest ring yet, or have read a newer one.
     async fn begin(&mut self, records: &[Record], revision: Revision, at: Time) -> Result<()> {
-        let (rings, slots): (Vec<Record>, Vec<Record>) =
+        let (rings, mut slots): (Vec<Record>, Vec<Record>) =
             records.iter().cloned().partition(|record| record.kind == Kind::KeyRing);
+        slots.sort_by(|a, b| a.name.cmp(&b.name));
         let ring = rings.into_iter().find(|ring| ring.key() == self.broker.ring_key());
         let ring = ring.ok_or_else(|| Error::integrity("The key ring is gone."))?;
         let broken = |error| crate::rows::broken(Kind::KeyRing, error);

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -36,6 +37,10 @@ enum Step {
     /// Restore a backup into a scratch folder, and open every secret there
     Verify(Verify),
 }
+
+/// How often it is tried again to put a backup on record, and how long after.
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Serialize)]
 struct Kept {
@@ -112,12 +117,26 @@ async fn keep(client: &Client, path: PathBuf) -> Result<Kept, Failure> {
         at: stamp.at,
         revision: stamp.revision.0,
     };
-    client.backup_kept(&backup).await.map_err(|error| {
-        Failure::from(error).help("The backup is whole and in its file, but it is not on record as kept.")
-    })?;
+    record(client, &backup).await?;
     Ok(Kept {
         file: path,
         bytes,
         backup,
     })
+}
+
+/// The backup is worth a second try: a busy store takes it later.
+async fn record(client: &Client, backup: &BackupKept) -> Result<(), Failure> {
+    let mut tries = 0;
+    loop {
+        match client.backup_kept(backup).await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_passing() && tries < TRIES => tokio::time::sleep(PAUSE).await,
+            Err(error) => {
+                let help = "The backup is whole and in its file; it is not on record as kept.";
+                return Err(Failure::from(error).help(help));
+            }
+        }
+        tries += 1;
+    }
 }
