@@ -29,7 +29,6 @@ COPY LICENSE /usr/share/doc/strongroom/LICENSE
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/strongroom /usr/local/bin/strongroom
 COPY --chmod=0555 docker/entrypoint.sh /usr/local/bin/strongroom-entrypoint
-COPY --chmod=0555 docker/health.sh /usr/local/bin/strongroom-health
 
 # The embedded store's place. A new volume that is mounted here takes over the owner.
 RUN install -d -o 65532 -g 65532 -m 0700 /var/lib/strongroom
@@ -37,6 +36,6 @@ RUN install -d -o 65532 -g 65532 -m 0700 /var/lib/strongroom
 USER 65532:65532
 EXPOSE 8200
 # Alive, not ready: a node whose database is away must not be restarted for it. A proxy asks for /ready.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/strongroom-health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/strongroom", "health", "--alive"]
 ENTRYPOINT ["/usr/local/bin/strongroom-entrypoint"]
 CMD ["server"]

@@ -68,7 +68,7 @@ dockerfile() { sed -n "s/$1/\1/p" Dockerfile; }
 
 user=$(dockerfile '^USER \(.*\)')
 entry=$(dockerfile '^ENTRYPOINT \["\(.*\)"\]')
-health=$(dockerfile '^HEALTHCHECK .* CMD \["\(.*\)"\]')
+read -ra health < <(dockerfile '^HEALTHCHECK .* CMD \[\(.*\)\]' | tr -d '",')
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 "$tools/python/bin/python" scripts/compose-lists.py "$work" "$work/secrets"
 say 'compose: no secret in a variable, one port and that on loopback, every service confined'
@@ -231,7 +231,7 @@ start_node() {
     printf '%s\n' "STRONGROOM_LISTEN=$address:8200" "STRONGROOM_METRICS_LISTEN=$address:9200" "STRONGROOM_ADDR=http://$address:8200" \
         >>"$work/services/$1/environment"
     start "$1" "$ours" "$user" "$entry" "${command[@]}"
-    healthy "$1" "$ours" "$user" "$health"
+    healthy "$1" "$ours" "$user" "${health[@]}"
 }
 
 ip link set lo up
@@ -291,7 +291,7 @@ kill "${pids[node-a]}"
 same 'the proxy serves on while a node stops' "$(cli get payments/prod/api-key)" "$value"
 wait "${pids[node-a]}" || fail "node-a ended with $?"
 say 'node-a ended well'
-refused 'the health check says so' 'Connection refused' container node-a "$ours" "$user" "$health"
+refused 'the health check says so' 'Connection refused' container node-a "$ours" "$user" "${health[@]}"
 same 'the proxy serves on when it has stopped' "$(cli get payments/prod/api-key)" "$value"
 
 # The embedded store on a volume, in one container.
@@ -305,6 +305,6 @@ printf '%s\n' "STRONGROOM_DATA_DIR=$data" STRONGROOM_ROOT_KEY_FILE=/run/secrets/
 strongroom alone migrate up >"$work/log/alone-migrate" 2>&1
 strongroom alone operator init --token-file /run/secrets/root-token >"$work/log/alone-init" 2>&1
 start alone "$ours" "$user" "$entry" server
-healthy alone "$ours" "$user" "$health"
+healthy alone "$ours" "$user" "${health[@]}"
 printf %s "$value" | strongroom alone put payments/prod/api-key - >"$work/log/cli"
 same 'one container serves the embedded store from a volume' "$(strongroom alone get payments/prod/api-key)" "$value"

@@ -50,7 +50,7 @@ grep -q 'systemctl enable' "$checkout/steps.sh" || { echo 'FAILED: docs/INSTALL.
 cat >"$checkout/check.sh" <<'CHECK'
 set -euxo pipefail
 source steps.sh
-until (</dev/tcp/127.0.0.1/8200) 2>/dev/null; do
+until strongroom health; do
     systemctl is-active strongroom
     sleep 0.1
 done

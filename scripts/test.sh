@@ -93,8 +93,17 @@ fi
 
 export STRONGROOM_TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$port/postgres"
 cargo xtask sqlx --check
+# The program of tomorrow, for the tests of an upgrade.
+began=$SECONDS
+cargo build --quiet --locked --package strongroom --features next-schema --bin strongroom-next
+echo "The program of tomorrow was built in $((SECONDS - began)) s."
+STRONGROOM_NEXT_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom-next")
+export STRONGROOM_NEXT_PROGRAM
 cargo test --workspace --locked "$@"
 if [[ -n $all ]]; then
     # The tests built it.
-    STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom") scripts/test-deploy.sh
+    STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom")
+    export STRONGROOM_PROGRAM
+    scripts/test-api.sh
+    scripts/test-deploy.sh
 fi

@@ -50,13 +50,7 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let mut builder = builder();
-        if is_loopback(&base) {
-            builder = builder.no_proxy();
-        }
-        let http = builder
-            .build()
-            .map_err(|error| Error::Network(error::sentence(&base, &error)))?;
+        let http = built(&base, |builder| builder)?;
         Ok(Self {
             http,
             base,
@@ -68,9 +62,8 @@ impl Client {
     /// A server's control socket on this machine: its file says who may.
     pub fn on_socket(path: &Path) -> Result<Self> {
         let base = Url::parse("http://control").map_err(|_| Error::Address("control".into()))?;
-        let http = builder().unix_socket(path).build();
         Ok(Self {
-            http: http.map_err(|error| Error::Network(error::sentence(&base, &error)))?,
+            http: built(&base, |builder| builder.unix_socket(path))?,
             base,
             bearer: None,
             sends: true,
@@ -88,17 +81,11 @@ impl Client {
         self.sends
     }
 
-    fn url(&self, path: &str) -> Result<Url> {
-        self.base
-            .join(path)
-            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))
-    }
-
     /// A page outside of the API, as text, whatever its status: `/metrics`, `/ready`.
     pub async fn page(&self, path: &str) -> Result<String> {
-        let response = self.http.get(self.url(path)?).send().await;
-        let text = response.map_err(|error| self.network(&error))?.text().await;
-        text.map_err(|error| self.network(&error))
+        let none: Option<&()> = None;
+        let (_, body) = self.send(Method::GET, path, &(), none).await?;
+        Ok(String::from_utf8_lossy(body.as_ref()).into_owned())
     }
 
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.
@@ -109,19 +96,19 @@ impl Client {
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<A> {
-        let response = self.send(method, path, query, body, None).await?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.network(&error))?;
+        let path = format!("{BASE}/{path}");
+        let (status, body) = self.send(method, &path, query, body).await?;
         if status.is_success() {
-            answer(status, &body)
+            answer(status, body.as_ref())
         } else {
-            Err(refusal(status, &body))
+            Err(refusal(status, body.as_ref()))
         }
     }
 
-    /// The same for an answer that is no JSON and has no end in sight: it is taken part by part.
-    pub async fn download(&self, method: Method, path: &str) -> Result<Download> {
-        let response = self.send(method, path, &(), None::<&()>, Some(DOWNLOAD)).await?;
+    /// A POST whose answer is no JSON and has no end in sight: it is taken part by part.
+    pub async fn download(&self, path: &str) -> Result<Download> {
+        let (path, none) = (format!("{BASE}/{path}"), None::<&()>);
+        let response = self.open(Method::POST, &path, &(), none, Some(DOWNLOAD)).await?;
         let status = response.status();
         if status.is_success() {
             return Ok(Download {
@@ -129,12 +116,8 @@ impl Client {
                 response,
             });
         }
-        let body = response.bytes().await.map_err(|error| self.network(&error))?;
+        let body = response.bytes().await.map_err(|error| network(&self.base, &error))?;
         Err(refusal(status, &body))
-    }
-
-    fn network(&self, error: &reqwest::Error) -> Error {
-        Error::Network(error::sentence(&self.base, error))
     }
 
     async fn send(
@@ -143,9 +126,26 @@ impl Client {
         path: &str,
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<(StatusCode, impl AsRef<[u8]>)> {
+        let response = self.open(method, path, query, body, None).await?;
+        let status = response.status();
+        let body = response.bytes().await;
+        Ok((status, body.map_err(|error| network(&self.base, &error))?))
+    }
+
+    /// Up to the answer's head.
+    async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+        body: Option<&(impl Serialize + ?Sized)>,
         timeout: Option<Duration>,
     ) -> Result<reqwest::Response> {
-        let url = self.url(&format!("{BASE}/{path}"))?;
+        let url = self
+            .base
+            .join(path)
+            .map_err(|_| Error::Unexpected("The path makes no URL.".into()))?;
         let mut request = self.http.request(method, url).query(query);
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
@@ -157,12 +157,17 @@ impl Client {
             let body = serde_json::to_vec(body).map_err(|_| Error::Unexpected("The request makes no JSON.".into()))?;
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let request = request.build().map_err(|error| self.network(&error))?;
+        let request = request.build().map_err(|error| network(&self.base, &error))?;
         if !self.sends {
             return Err(Error::Unsent(Box::new(request)));
         }
-        self.http.execute(request).await.map_err(|error| self.network(&error))
+        let response = self.http.execute(request).await;
+        response.map_err(|error| network(&self.base, &error))
     }
+}
+
+fn network(base: &Url, error: &reqwest::Error) -> Error {
+    Error::Network(error::sentence(base, error))
 }
 
 /// An answer that is taken part by part.
@@ -176,17 +181,27 @@ impl Download {
     /// `None` at its end; one that is broken off is an error.
     pub async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>> {
         let part = self.response.chunk().await;
-        part.map_err(|error| Error::Network(error::sentence(&self.base, &error)))
+        part.map_err(|error| network(&self.base, &error))
     }
 }
 
-fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn built(base: &Url, with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    let http = match with(builder(base)).build() {
+        // The machine has no certificates to check others by, and plain HTTP needs none.
+        Err(_) if base.scheme() == "http" => with(builder(base)).tls_certs_only([]).build(),
+        built => built,
+    };
+    http.map_err(|error| network(base, &error))
+}
+
+fn builder(base: &Url) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
         // A redirect would carry the token, or a value, to where nobody sent it.
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(base) { builder.no_proxy() } else { builder }
 }
 
 fn answer<A: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<A> {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clients;
 pub mod control;
 mod exposed;
+pub mod health;
 pub mod keys;
 pub mod labels;
 pub mod list;

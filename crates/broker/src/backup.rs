@@ -21,7 +21,7 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::{Code, Digest, Error, Kind, ObjectId, Record, Result, Revision, Time};
-use strongroom_ports::{Dump, Fut, Part, StoreError};
+use strongroom_ports::{Dump, Fut, Part, Snapshot, StoreError};
 use tokio::sync::mpsc;
 
 use self::header::Header;
@@ -170,7 +170,7 @@ impl Dump for Writer<'_> {
     fn take(&mut self, part: Part) -> Fut<'_, ()> {
         Box::pin(async move {
             let done = match part {
-                Part::Keys { records, revision, at } => self.begin(&records, revision, at).await,
+                Part::Keys { records, snapshot } => self.begin(&records, &snapshot).await,
                 rows => self.rows(&rows).await,
             };
             done.map_err(|failure| {
@@ -183,7 +183,7 @@ impl Dump for Writer<'_> {
 
 impl Writer<'_> {
     /// The keys are those of the snapshot: a node may not have read the newest ring yet, or have read a newer one.
-    async fn begin(&mut self, records: &[Record], revision: Revision, at: Time) -> Result<()> {
+    async fn begin(&mut self, records: &[Record], snapshot: &Snapshot) -> Result<()> {
         let (rings, mut slots): (Vec<Record>, Vec<Record>) =
             records.iter().cloned().partition(|record| record.kind == Kind::KeyRing);
         slots.sort_by(|a, b| a.name.cmp(&b.name));
@@ -191,14 +191,12 @@ impl Writer<'_> {
         let ring = ring.ok_or_else(|| Error::integrity("The key ring is gone."))?;
         let broken = |error| crate::rows::broken(Kind::KeyRing, error);
         let known = self.broker.0.ring.keys.load_full();
-        let keys = known
-            .reopen(ring.namespace, ring.id, ring.rev.0, &ring.body)
-            .map_err(broken)?;
+        let keys = known.reopen(&ring).map_err(broken)?;
         for record in slots.iter().chain([&ring]) {
             keys.check_record(record)
                 .map_err(|error| crate::rows::broken(record.kind, error))?;
         }
-        let header = Header::new(self.id, at, revision, &slots, &ring);
+        let header = Header::new(self.id, snapshot, &slots, &ring);
         let (bytes, digest) = header.to_bytes()?;
         self.begun = Some(Begun {
             header: Arc::new(header),

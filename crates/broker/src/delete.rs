@@ -8,7 +8,7 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::secret::{Head, VersionEntry};
-use strongroom_domain::{Kind, ObjectId, Result, Row, RowRev, SecretPath, Time, Version, Write};
+use strongroom_domain::{Kind, ObjectId, Result, Row, RowRev, SecretPath, Time, Write};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
@@ -85,8 +85,10 @@ impl Broker {
             |head, owner, now| {
                 let before: HashMap<i64, RowRev> =
                     head.versions.iter().map(|entry| (entry.number, entry.rev)).collect();
-                let blank =
-                    |entry: &VersionEntry| Version::destroyed(self.0.namespace, owner, entry.number, entry.rev.next());
+                let keys = self.0.ring.keys.load();
+                let blank = |entry: &VersionEntry| {
+                    keys.destroyed_version(self.0.namespace, owner, entry.number, entry.rev.next())
+                };
                 let rows = head.destroy(versions, blank, now)?.into_iter();
                 Ok(Edit {
                     versions: versions.to_vec(),

@@ -10,7 +10,7 @@ use strongroom_domain::audit::{
 };
 use strongroom_domain::grant::{NamespaceBody, Principal, PrincipalKind, Token};
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::row::FORMAT;
+use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Error, Kind, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Result, Revision, Row, RowRev,
     Time, Write,
@@ -49,15 +49,8 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn record(&self, kind: Kind, id: ObjectId, name: &str, body: Vec<u8>) -> Result<Record> {
         let record = Record {
-            namespace: self.namespace,
-            kind,
-            id,
-            name: name.to_owned(),
-            rev: RowRev::FIRST,
-            due: None,
-            format: FORMAT,
             body,
-            mac: Vec::new(),
+            ..Record::blank(Key::new(self.namespace, kind, name), id)
         };
         self.keys.mac_record(record).map_err(Error::internal)
     }
@@ -90,7 +83,8 @@ pub async fn initialise(
     // Before the first entry, which would else lie in the default partition and keep its month's from being made.
     store.upkeep(now, Upkeep::MakePartitions).await.map_err(store_failed)?;
     let namespace = NamespaceId(entropy.bytes());
-    let keys = Keys::generate(namespace, now, &|| entropy.bytes()).map_err(Error::internal)?;
+    let format = store.schema().writes();
+    let keys = Keys::generate(namespace, format, now, &|| entropy.bytes()).map_err(Error::internal)?;
     let maker = Maker {
         namespace,
         keys: &keys,

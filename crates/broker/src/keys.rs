@@ -47,9 +47,7 @@ impl Broker {
         let record = record.ok_or_else(|| Error::integrity("The key ring is gone."))?;
         let broken = |error| crate::rows::broken(Kind::KeyRing, error);
         let keys = self.0.ring.keys.load();
-        let newer = keys
-            .reopen(record.namespace, record.id, record.rev.0, &record.body)
-            .map_err(broken)?;
+        let newer = keys.reopen(&record).map_err(broken)?;
         newer.check_record(&record).map_err(broken)?;
         self.0.ring.keys.store(newer.into());
         Ok(())
@@ -92,9 +90,7 @@ impl Broker {
                 let broken = |error| crate::rows::broken(Kind::KeyRing, error);
                 let keys = self.0.ring.keys.load();
                 keys.check_record(&old).map_err(broken)?;
-                let keys = keys
-                    .reopen(old.namespace, old.id, old.rev.0, &old.body)
-                    .map_err(broken)?;
+                let keys = keys.reopen(&old).map_err(broken)?;
                 let newer = edit(&keys, attempt.now).map_err(Error::internal)?;
                 let rev = old.rev.next();
                 let body = newer

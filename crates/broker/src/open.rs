@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use strongroom_crypto::{CryptoError, Issuer, Keys, SlotBody, SlotPlace, Unlock};
+use strongroom_crypto::{CryptoError, Issuer, Keys, SlotBody, Unlock};
 use strongroom_domain::audit::{BatchId, Lane};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
@@ -190,7 +190,7 @@ async fn unlock_store(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Res
         .into_iter()
         .find(|ring| ring.name == RING)
         .ok_or_else(|| tampered("the key ring is gone"))?;
-    let keys = open_ring(unlock, &slots.value, &ring).map_err(|error| match error {
+    let keys = open_ring(unlock, &slots.value, &ring, store.schema().writes()).map_err(|error| match error {
         RingError::Broken(error) => error,
         RingError::WrongKey => Error::new(
             Code::IntegrityFailed,
@@ -259,16 +259,13 @@ pub(crate) enum RingError {
     Broken(Error),
 }
 
-pub(crate) fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record) -> Result<Keys, RingError> {
+/// What is written with these keys is written in `format`.
+pub(crate) fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record, format: i16) -> Result<Keys, RingError> {
     let broken = |what| RingError::Broken(tampered(what));
     let mut failure = CryptoError::WrongKey;
     for slot in slots {
         let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| broken("a key slot is malformed"))?;
-        let place = SlotPlace {
-            namespace: ring.namespace,
-            row: slot.id,
-        };
-        match Keys::open(unlock, &body, place, ring.id, ring.rev.0, &ring.body) {
+        match Keys::open(unlock, &body, slot.id, ring, format) {
             Ok(keys) => return Ok(keys),
             Err(CryptoError::WrongKey) => {}
             Err(error) => failure = error,

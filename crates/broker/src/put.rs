@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use strongroom_crypto::Keys;
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::RowKey;
 use strongroom_domain::secret::{Head, NewVersion, Selector, VersionEntry};
-use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Row, SecretPath, Time, Write, secret};
+use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Row, SecretPath, Time, Version, Write, secret};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -208,7 +207,7 @@ impl Broker {
     ) -> Result<Decision<Written>> {
         let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
         let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
-        let blank = Keys::blank_version(self.0.namespace, owner, head.next);
+        let blank = Version::blank(self.0.namespace, owner, head.next);
         let keys = self.0.ring.keys.load();
         let version = keys
             .seal_version(blank, put.path.as_str(), self.0.entropy.bytes(), &put.payload)

@@ -7,14 +7,14 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::secret::{Head, Selector, VersionEntry};
-use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Revision, SecretPath, Time, Version};
+use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Revision, SecretPath, Time, Version, upgrade};
 
 use crate::Broker;
 use crate::cache::CachedSecret;
 use crate::grants::oldest;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
-use crate::rows::Checked;
+use crate::rows::{Checked, broken};
 use crate::stats::count;
 
 /// How often a head and its version are read again when they do not belong together.
@@ -135,6 +135,7 @@ impl Broker {
             .ask(self.0.store.version(now, self.0.namespace, owner, entry.number))
             .await?;
         match found.value {
+            Some(row) if !upgrade::reads(row.format) => Err(broken(Kind::Secret, CryptoError::UnknownFormat)),
             Some(row) if row.digest() == entry.digest => Ok((row, found.revision)),
             _ => Err(Error::integrity(
                 "A version's row is missing, or is not the one its head vouches for.",

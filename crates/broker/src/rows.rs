@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
-use strongroom_domain::row::{FORMAT, Key, RowKey};
+use strongroom_domain::row::{Key, RowKey};
 use strongroom_domain::secret::Head;
 use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, Row, RowRev, SecretPath, Time, Touch, Write};
 use strongroom_ports::{Fut, StoreError};
@@ -37,7 +37,13 @@ pub(crate) fn store_failed(error: StoreError) -> Error {
 
 /// What failed to hold, by kind of row, told without content.
 pub(crate) fn broken(kind: Kind, error: CryptoError) -> Error {
-    Error::integrity(format!("A stored row of kind '{}' fails its check.", kind.name())).because(error)
+    let what = match error {
+        CryptoError::UnknownFormat => {
+            "has a format that this program does not know: a newer program wrote it, or it was altered. Run the newest program on every node"
+        }
+        _ => "fails its check",
+    };
+    Error::integrity(format!("A stored row of kind '{}' {what}.", kind.name())).because(error)
 }
 
 impl Broker {
@@ -64,7 +70,7 @@ impl Broker {
             .load()
             .check_record(&record)
             .map_err(|error| broken(record.kind, error))?;
-        let body = serde_json::from_slice(&record.body).map_err(|_| broken(record.kind, CryptoError::UnknownFormat))?;
+        let body = serde_json::from_slice(&record.body).map_err(|_| broken(record.kind, CryptoError::Unopened))?;
         Ok(Checked::new(record, body))
     }
 
@@ -86,15 +92,8 @@ impl Broker {
         body: &T,
     ) -> Result<Record> {
         let record = Record {
-            namespace: self.0.namespace,
-            kind,
-            id,
-            name: name.to_owned(),
-            rev: RowRev::FIRST,
             due,
-            format: FORMAT,
-            body: Vec::new(),
-            mac: Vec::new(),
+            ..Record::blank(self.key(kind, name), id)
         };
         self.sign(record, body)
     }
@@ -119,20 +118,12 @@ impl Broker {
         head: &Head,
     ) -> Result<(Record, Write)> {
         let rev = old.map_or(RowRev::FIRST, |old| old.rev.next());
-        let record = self.sign(
-            Record {
-                namespace: self.0.namespace,
-                kind: Kind::Secret,
-                id,
-                name: path.to_string(),
-                rev,
-                due: head.pending_until,
-                format: FORMAT,
-                body: Vec::new(),
-                mac: Vec::new(),
-            },
-            head,
-        )?;
+        let record = Record {
+            rev,
+            due: head.pending_until,
+            ..Record::blank(self.key(Kind::Secret, path.as_str()), id)
+        };
+        let record = self.sign(record, head)?;
         let row = Row::Record(record.clone());
         Ok((
             record,

@@ -130,7 +130,8 @@ impl Worker {
         let commit = self.shop.store.record(self.lane, now, &sealed, since);
         match tokio::time::timeout(self.shop.deadline, commit).await {
             Ok(Ok(fence)) => {
-                self.committed(&sealed, now, since, &fence, Vec::new());
+                self.committed(&sealed);
+                self.learn(now, since, &fence, Vec::new());
                 touched.add(&fence);
                 for job in jobs {
                     let recorded = self.judge(&job.ground, &touched, fence.db_now);
@@ -192,15 +193,13 @@ impl Worker {
         let done = tokio::time::timeout(self.shop.deadline, commit).await;
         match (done, sealed) {
             (Ok(Ok(applied)), sealed) => {
-                match &sealed {
-                    Some((sealed, _)) => {
-                        let fence = applied.fence.after(&group, &applied.outcomes);
-                        let fresh = fresh_of(&mut waiting, &applied.outcomes);
-                        self.committed(sealed, now, since, &fence, fresh);
-                    }
-                    // Nothing was written: what the fence told is all there is to decide again by.
-                    None => self.shop.node.learn(since, &applied.fence, []),
+                if let Some((sealed, _)) = &sealed {
+                    self.committed(sealed);
                 }
+                // Also where nothing went in: what is decided again must not rest on the same again.
+                let fence = applied.fence.after(&group, &applied.outcomes);
+                let fresh = fresh_of(&mut waiting, &applied.outcomes);
+                self.learn(now, since, &fence, fresh);
                 self.answer_each(waiting, applied.outcomes);
             }
             (Ok(Err(StoreError::Unknown(_))) | Err(_), Some((sealed, inside))) => {
@@ -286,10 +285,13 @@ impl Worker {
         }
     }
 
-    fn committed(&mut self, sealed: &SealedBatch, sent: Time, since: Revision, fence: &Fence, fresh: Vec<Fresh>) {
-        self.chain.advance(&sealed.batch);
+    fn learn(&self, sent: Time, since: Revision, fence: &Fence, fresh: Vec<Fresh>) {
         self.shop.clock.observe(sent, fence.db_now);
         self.shop.node.learn(since, fence, fresh);
+    }
+
+    fn committed(&mut self, sealed: &SealedBatch) {
+        self.chain.advance(&sealed.batch);
         let stats = self.shop.stats.lane(self.lane);
         count(&stats.batches);
         stats.entries.fetch_add(sealed.entries.len() as u64, Ordering::Relaxed);

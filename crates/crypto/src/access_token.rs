@@ -129,7 +129,7 @@ mod tests {
 
     fn keys() -> Keys {
         let counter = std::cell::Cell::new(0);
-        Keys::generate(NamespaceId([1; 16]), Time(1), &|| {
+        Keys::generate(NamespaceId([1; 16]), 1, Time(1), &|| {
             counter.set(counter.get() + 1);
             [counter.get(); 32]
         })

@@ -3,8 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use strongroom_domain::audit::Batch;
-use strongroom_domain::row::FORMAT;
-use strongroom_domain::{Digest, Record, Time};
+use strongroom_domain::{Digest, Record, Time, upgrade};
 use subtle::ConstantTimeEq;
 
 use crate::{CryptoError, Keys, Purpose, labels};
@@ -23,17 +22,17 @@ fn equal(a: &Digest, b: &[u8]) -> bool {
 }
 
 impl Keys {
-    /// Fills in the MAC: key id (8 bytes) and tag.
-    pub fn mac_record(&self, mut record: Record) -> Result<Record, CryptoError> {
+    /// Fills in format and MAC: key id (8 bytes) and tag.
+    pub fn mac_record(&self, record: Record) -> Result<Record, CryptoError> {
         let (id, key) = self.newest(Purpose::RowMac, None)?;
-        record.format = FORMAT;
+        let mut record = record.in_format(self.format());
         let tag = hmac(key, labels::RECORD_MAC, &record.canonical())?;
         record.mac = [id.to_be_bytes().as_slice(), &tag.0].concat();
         Ok(record)
     }
 
     pub fn check_record(&self, record: &Record) -> Result<(), CryptoError> {
-        if record.format != FORMAT {
+        if !upgrade::reads(record.format) {
             return Err(CryptoError::UnknownFormat);
         }
         let (id, tag) = record.mac.split_first_chunk::<8>().ok_or(CryptoError::BadMac)?;
@@ -117,13 +116,14 @@ pub fn audit_identity(salt: &Digest, accessor: &str, source: &str) -> Result<Dig
 
 #[cfg(test)]
 mod tests {
+    use strongroom_domain::row::Key;
     use strongroom_domain::{Kind, NamespaceId, ObjectId, RowRev};
 
     use super::*;
 
     fn keys() -> Keys {
         let counter = std::cell::Cell::new(0);
-        Keys::generate(NamespaceId([1; 16]), Time(1), &|| {
+        Keys::generate(NamespaceId([1; 16]), 1, Time(1), &|| {
             counter.set(counter.get() + 1);
             [counter.get(); 32]
         })
@@ -135,15 +135,8 @@ mod tests {
         let keys = keys();
         let record = keys
             .mac_record(Record {
-                namespace: NamespaceId([1; 16]),
-                kind: Kind::Role,
-                id: ObjectId([2; 16]),
-                name: "r".into(),
-                rev: RowRev(1),
-                due: None,
-                format: 0,
                 body: b"{}".to_vec(),
-                mac: vec![],
+                ..Record::blank(Key::new(NamespaceId([1; 16]), Kind::Role, "r"), ObjectId([2; 16]))
             })
             .unwrap();
         assert_eq!(keys.check_record(&record), Ok(()));
@@ -173,7 +166,7 @@ mod tests {
                 ..record.clone()
             },
             Record {
-                format: 2,
+                format: i16::MAX,
                 ..record.clone()
             },
             Record {
@@ -192,5 +185,7 @@ mod tests {
         for other in altered {
             assert!(keys.check_record(&other).is_err(), "{other:?}");
         }
+        let newer = record.in_format(i16::MAX);
+        assert_eq!(keys.check_record(&newer), Err(CryptoError::UnknownFormat));
     }
 }

@@ -3,7 +3,7 @@
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use strongroom_domain::{Kind, NamespaceId, ObjectId, Payload, PayloadKind, Time, Version};
+use strongroom_domain::{Kind, NamespaceId, ObjectId, Payload, Record, RowRev, Time, Version, upgrade};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::seal::{self, Place, Sealed};
@@ -65,6 +65,8 @@ struct Opened {
 
 /// The opened ring. Immutable: a rotation makes another.
 pub struct Keys {
+    /// The format of rows that are made with it.
+    format: i16,
     ring_key: Zeroizing<[u8; 32]>,
     stored: Vec<RingKey>,
     opened: Vec<Opened>,
@@ -90,8 +92,8 @@ fn ring_place(namespace: NamespaceId, row: ObjectId, generation: i64) -> Place<'
 }
 
 impl Keys {
-    /// A new ring with one key for each purpose.
-    pub fn generate(namespace: NamespaceId, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
+    /// A new ring with one key for each purpose, which writes rows in that format.
+    pub fn generate(namespace: NamespaceId, format: i16, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
         let purposes = [
             Purpose::Data,
             Purpose::RowMac,
@@ -105,10 +107,10 @@ impl Keys {
             let namespace = (purpose == Purpose::Data).then_some(namespace);
             push(&mut stored, purpose, namespace, now, random);
         }
-        Self::from_stored(Zeroizing::new(random()), stored)
+        Self::from_stored(format, Zeroizing::new(random()), stored)
     }
 
-    fn from_stored(ring_key: Zeroizing<[u8; 32]>, stored: Vec<RingKey>) -> Result<Self, CryptoError> {
+    fn from_stored(format: i16, ring_key: Zeroizing<[u8; 32]>, stored: Vec<RingKey>) -> Result<Self, CryptoError> {
         let open = |key: &RingKey| {
             Ok(Opened {
                 id: key.id,
@@ -119,6 +121,7 @@ impl Keys {
         };
         let opened = stored.iter().map(open).collect::<Result<_, CryptoError>>()?;
         Ok(Self {
+            format,
             ring_key,
             stored,
             opened,
@@ -129,14 +132,14 @@ impl Keys {
     pub fn with_data_epoch(&self, namespace: NamespaceId, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
         let mut stored = self.stored.clone();
         push(&mut stored, Purpose::Data, Some(namespace), now, random);
-        Self::from_stored(self.ring_key.clone(), stored)
+        Self::from_stored(self.format, self.ring_key.clone(), stored)
     }
 
     /// The same ring without the namespace's data epochs older than `epoch`: what they sealed cannot be opened again.
     pub fn without_data_epochs_before(&self, namespace: NamespaceId, epoch: i64) -> Result<Self, CryptoError> {
         let goes = |key: &&RingKey| key.purpose == Purpose::Data && key.namespace == Some(namespace) && key.id < epoch;
         let stored = self.stored.iter().filter(|key| !goes(key)).cloned().collect();
-        Self::from_stored(self.ring_key.clone(), stored)
+        Self::from_stored(self.format, self.ring_key.clone(), stored)
     }
 
     /// The same ring with one new key to sign tokens: none that was issued before verifies any more.
@@ -146,12 +149,12 @@ impl Keys {
         push(&mut stored, Purpose::TokenSigning, None, now, random);
         let newest = stored.last().map_or(0, |key| key.id);
         stored.retain(|key| key.purpose != Purpose::TokenSigning || key.id == newest);
-        Self::from_stored(self.ring_key.clone(), stored)
+        Self::from_stored(self.format, self.ring_key.clone(), stored)
     }
 
     /// The same ring to be sealed under another key: who has an old slot's key opens none of what follows.
     pub fn under_new_ring_key(&self, random: Random<'_>) -> Result<Self, CryptoError> {
-        Self::from_stored(Zeroizing::new(random()), self.stored.clone())
+        Self::from_stored(self.format, Zeroizing::new(random()), self.stored.clone())
     }
 
     /// The key that slots hold.
@@ -189,42 +192,37 @@ impl Keys {
         SlotBody::wrap(unlock, &self.ring_key, place, now, random)
     }
 
-    /// Opens the ring by way of a slot. Stretching a passphrase takes a noticeable time and 64 MiB.
+    /// Opens the ring by way of a slot. What is written with it is written in `format`. Stretching a passphrase takes a
+    /// noticeable time and 64 MiB.
     pub fn open(
         unlock: &Unlock,
         slot: &SlotBody,
-        place: SlotPlace,
-        ring_row: ObjectId,
-        generation: i64,
-        body: &[u8],
+        slot_row: ObjectId,
+        ring: &Record,
+        format: i16,
     ) -> Result<Self, CryptoError> {
-        let ring_key = slot.unwrap(unlock, place)?;
-        Self::open_ring(ring_key, place.namespace, ring_row, generation, body)
+        let place = SlotPlace {
+            namespace: ring.namespace,
+            row: slot_row,
+        };
+        Self::open_ring(format, slot.unwrap(unlock, place)?, ring)
     }
 
     /// A newer generation of this ring, which is sealed under the same key.
-    pub fn reopen(
-        &self,
-        namespace: NamespaceId,
-        row: ObjectId,
-        generation: i64,
-        body: &[u8],
-    ) -> Result<Self, CryptoError> {
-        Self::open_ring(self.ring_key.clone(), namespace, row, generation, body)
+    pub fn reopen(&self, ring: &Record) -> Result<Self, CryptoError> {
+        Self::open_ring(self.format, self.ring_key.clone(), ring)
     }
 
-    fn open_ring(
-        ring_key: Zeroizing<[u8; 32]>,
-        namespace: NamespaceId,
-        row: ObjectId,
-        generation: i64,
-        body: &[u8],
-    ) -> Result<Self, CryptoError> {
-        let sealed = Sealed::from_bytes(body)?;
-        let place = ring_place(namespace, row, generation);
+    fn open_ring(format: i16, ring_key: Zeroizing<[u8; 32]>, ring: &Record) -> Result<Self, CryptoError> {
+        let sealed = Sealed::from_bytes(&ring.body)?;
+        let place = ring_place(ring.namespace, ring.id, ring.rev.0);
         let text = seal::open(&ring_key, &place, &sealed.salt, &sealed.commitment, &sealed.sealed)?;
         let stored = serde_json::from_slice(&text).map_err(|_| CryptoError::Unopened)?;
-        Self::from_stored(ring_key, stored)
+        Self::from_stored(format, ring_key, stored)
+    }
+
+    pub(crate) fn format(&self) -> i16 {
+        self.format
     }
 
     /// The newest key of a purpose, which is the one that is used for what is new.
@@ -269,12 +267,13 @@ impl Keys {
     /// Seals a payload into its version's row. `salt` must be fresh.
     pub fn seal_version(
         &self,
-        mut row: Version,
+        row: Version,
         path: &str,
         salt: [u8; 32],
         payload: &Payload,
     ) -> Result<Version, CryptoError> {
         let (epoch, key) = self.newest(Purpose::Data, Some(row.namespace))?;
+        let mut row = row.in_format(self.format);
         row.epoch = epoch;
         row.payload = payload.kind;
         let sealed = seal::seal(key, salt, &version_place(&row, path), &payload.bytes)?;
@@ -284,8 +283,17 @@ impl Keys {
         Ok(row)
     }
 
+    /// What stands in a destroyed version's place: without salt, commitment or ciphertext, under no data key.
+    pub fn destroyed_version(&self, namespace: NamespaceId, owner: ObjectId, number: i64, rev: RowRev) -> Version {
+        Version {
+            rev,
+            ..Version::blank(namespace, owner, number)
+        }
+        .in_format(self.format)
+    }
+
     pub fn open_version(&self, row: &Version, path: &str) -> Result<Payload, CryptoError> {
-        if row.format != strongroom_domain::row::FORMAT {
+        if !upgrade::reads(row.format) {
             return Err(CryptoError::UnknownFormat);
         }
         let key = self.named(row.epoch, Purpose::Data, Some(row.namespace))?;
@@ -319,23 +327,5 @@ fn version_place<'a>(row: &Version, path: &'a str) -> Place<'a> {
         version: row.number,
         payload: row.payload.number(),
         epoch: row.epoch,
-    }
-}
-
-/// An empty version row, to be filled by [`Keys::seal_version`].
-impl Keys {
-    pub fn blank_version(namespace: NamespaceId, owner: ObjectId, number: i64) -> Version {
-        Version {
-            namespace,
-            owner,
-            number,
-            rev: strongroom_domain::RowRev::FIRST,
-            format: strongroom_domain::row::FORMAT,
-            payload: PayloadKind::Text,
-            epoch: 0,
-            salt: Vec::new(),
-            commitment: Vec::new(),
-            sealed: Vec::new(),
-        }
     }
 }

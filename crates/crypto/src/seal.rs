@@ -7,7 +7,6 @@ use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::row::FORMAT;
 use strongroom_domain::{Kind, NamespaceId, ObjectId};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -16,6 +15,8 @@ use crate::CryptoError;
 
 /// AES-256-GCM with HKDF-SHA256 and key commitment; the one algorithm there is, named in the associated data.
 const ALGORITHM: u8 = 1;
+/// How the associated data is made up. A new one would be named by the rows, as theirs is.
+const FORMAT: i64 = 1;
 const TAG: usize = 16;
 
 /// Where a sealed payload stands. All of it is associated data: moved, swapped or relabelled, it does not open.
@@ -43,7 +44,7 @@ impl Place<'_> {
 
     fn associated_data(&self) -> Vec<u8> {
         Canon::new("strongroom sealed")
-            .int(FORMAT.into())
+            .int(FORMAT)
             .byte(ALGORITHM)
             .bytes(self.namespace.as_slice())
             .int(self.kind.number().into())

@@ -78,6 +78,11 @@ impl<'a> Columns<'a> {
         self.take(1)?.first().copied()
     }
 
+    /// A number that was written as an integer and is a small one.
+    pub fn small(&mut self) -> Option<i16> {
+        self.int()?.try_into().ok()
+    }
+
     pub fn int(&mut self) -> Option<i64> {
         self.take(8)?.try_into().ok().map(i64::from_be_bytes)
     }

@@ -19,6 +19,7 @@ pub mod schema;
 pub mod secret;
 pub mod slot;
 pub mod time;
+pub mod upgrade;
 
 pub use change::{Change, Fence, Moved, Outcome, Touch, Write};
 pub use error::{Code, Error, Result};
@@ -29,3 +30,4 @@ pub use payload::{Payload, PayloadKind};
 pub use row::{Kind, Record, Row, Version};
 pub use slot::SlotMethod;
 pub use time::Time;
+pub use upgrade::Schema;

@@ -5,11 +5,12 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::canon::Canon;
+use crate::canon::{Canon, Columns};
 use crate::{Digest, NamespaceId, ObjectId, PayloadKind, RowRev, Time};
 
-/// Format of a record's MAC and of a version's digest and sealing. Rows name it, so that it can change.
-pub const FORMAT: i16 = 1;
+/// What canonical bytes say that they are.
+const RECORD: &str = "strongroom record";
+const VERSION: &str = "strongroom version";
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
@@ -82,21 +83,53 @@ pub struct Record {
     pub rev: RowRev,
     /// When upkeep may remove the row. Never consulted to decide whether something is still valid.
     pub due: Option<Time>,
+    /// How the MAC is taken; see [`crate::upgrade`].
     pub format: i16,
     /// What the domain makes of it, as JSON, or sealed bytes where the kind says so.
     pub body: Vec<u8>,
     /// Key id (4 bytes) and HMAC-SHA-256.
     pub mac: Vec<u8>,
+    /// The level of the program that wrote the row.
+    #[cfg(feature = "next-schema")]
+    pub writer: Option<i64>,
 }
 
 impl Record {
+    /// A first row, to be filled in.
+    pub fn blank(key: Key, id: ObjectId) -> Self {
+        Self {
+            namespace: key.namespace,
+            kind: key.kind,
+            id,
+            name: key.name,
+            rev: RowRev::FIRST,
+            due: None,
+            format: 0,
+            body: Vec::new(),
+            mac: Vec::new(),
+            #[cfg(feature = "next-schema")]
+            writer: None,
+        }
+    }
+
+    /// The same row as that format has it.
+    #[must_use]
+    pub fn in_format(mut self, format: i16) -> Self {
+        self.format = format;
+        #[cfg(feature = "next-schema")]
+        {
+            self.writer = writer_in(format);
+        }
+        self
+    }
+
     pub fn key(&self) -> Key {
         Key::new(self.namespace, self.kind, self.name.clone())
     }
 
     /// What the MAC is taken over: every column but the MAC.
     pub fn canonical(&self) -> Vec<u8> {
-        Canon::new("strongroom record")
+        let canon = Canon::new(RECORD)
             .int(self.format.into())
             .bytes(self.namespace.as_slice())
             .int(self.kind.number().into())
@@ -104,8 +137,31 @@ impl Record {
             .text(&self.name)
             .int(self.rev.0)
             .maybe_int(self.due.map(|due| due.0))
-            .bytes(&self.body)
-            .done()
+            .bytes(&self.body);
+        #[cfg(feature = "next-schema")]
+        let canon = with_writer(canon, self.format, self.writer);
+        canon.done()
+    }
+
+    /// The row of these bytes and this MAC; `None` where they are no record's that this program knows.
+    pub fn from_canonical(bytes: &[u8], mac: Vec<u8>) -> Option<Self> {
+        let mut columns = Columns::read(bytes, RECORD)?;
+        let format = columns.small()?;
+        let namespace = NamespaceId::from_slice(columns.bytes()?)?;
+        let kind = Kind::from_number(columns.small()?)?;
+        let id = ObjectId::from_slice(columns.bytes()?)?;
+        let key = Key::new(namespace, kind, columns.text()?);
+        let row = Self {
+            rev: RowRev(columns.int()?),
+            due: columns.maybe_int()?.map(Time),
+            format,
+            body: columns.bytes()?.to_vec(),
+            mac,
+            #[cfg(feature = "next-schema")]
+            writer: read_writer(&mut columns)?,
+            ..Self::blank(key, id)
+        };
+        columns.is_done().then_some(row)
     }
 
     /// The digest an audit entry carries of a change's result.
@@ -128,6 +184,7 @@ pub struct Version {
     pub owner: ObjectId,
     pub number: i64,
     pub rev: RowRev,
+    /// How the digest is taken; see [`crate::upgrade`].
     pub format: i16,
     pub payload: PayloadKind,
     /// The data key it is sealed under.
@@ -136,28 +193,44 @@ pub struct Version {
     pub commitment: Vec<u8>,
     /// Ciphertext and tag.
     pub sealed: Vec<u8>,
+    /// The level of the program that wrote the row.
+    #[cfg(feature = "next-schema")]
+    pub writer: Option<i64>,
 }
 
 impl Version {
-    /// What stands in a destroyed version's place: without salt, commitment or ciphertext, under no data key.
-    pub fn destroyed(namespace: NamespaceId, owner: ObjectId, number: i64, rev: RowRev) -> Self {
+    /// A first row with nothing in it, under no data key.
+    pub fn blank(namespace: NamespaceId, owner: ObjectId, number: i64) -> Self {
         Self {
             namespace,
             owner,
             number,
-            rev,
-            format: FORMAT,
+            rev: RowRev::FIRST,
+            format: 0,
             payload: PayloadKind::Bytes,
             epoch: 0,
             salt: Vec::new(),
             commitment: Vec::new(),
             sealed: Vec::new(),
+            #[cfg(feature = "next-schema")]
+            writer: None,
         }
     }
 
-    /// Over every column; the owner's body keeps it.
-    pub fn digest(&self) -> Digest {
-        let bytes = Canon::new("strongroom version")
+    /// The same row as that format has it.
+    #[must_use]
+    pub fn in_format(mut self, format: i16) -> Self {
+        self.format = format;
+        #[cfg(feature = "next-schema")]
+        {
+            self.writer = writer_in(format);
+        }
+        self
+    }
+
+    /// Every column.
+    pub fn canonical(&self) -> Vec<u8> {
+        let canon = Canon::new(VERSION)
             .int(self.format.into())
             .bytes(self.namespace.as_slice())
             .bytes(self.owner.as_slice())
@@ -167,15 +240,68 @@ impl Version {
             .int(self.epoch)
             .bytes(&self.salt)
             .bytes(&self.commitment)
-            .bytes(&self.sealed)
-            .done();
-        Digest(Sha256::digest(bytes).into())
+            .bytes(&self.sealed);
+        #[cfg(feature = "next-schema")]
+        let canon = with_writer(canon, self.format, self.writer);
+        canon.done()
+    }
+
+    /// The row of these bytes; `None` where they are no version's that this program knows.
+    pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let mut columns = Columns::read(bytes, VERSION)?;
+        let format = columns.small()?;
+        let namespace = NamespaceId::from_slice(columns.bytes()?)?;
+        let owner = ObjectId::from_slice(columns.bytes()?)?;
+        let number = columns.int()?;
+        let row = Self {
+            rev: RowRev(columns.int()?),
+            format,
+            payload: PayloadKind::from_number(columns.small()?)?,
+            epoch: columns.int()?,
+            salt: columns.bytes()?.to_vec(),
+            commitment: columns.bytes()?.to_vec(),
+            sealed: columns.bytes()?.to_vec(),
+            #[cfg(feature = "next-schema")]
+            writer: read_writer(&mut columns)?,
+            ..Self::blank(namespace, owner, number)
+        };
+        columns.is_done().then_some(row)
+    }
+
+    /// Over every column; the owner's body keeps it.
+    pub fn digest(&self) -> Digest {
+        Digest(Sha256::digest(self.canonical()).into())
     }
 }
 
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Version({} number {})", self.owner, self.number)
+    }
+}
+
+#[cfg(feature = "next-schema")]
+fn writer_in(format: i16) -> Option<i64> {
+    (format >= crate::upgrade::NEXT_FORMAT).then_some(crate::upgrade::LEVEL)
+}
+
+/// A column that stands in a row whose format has none is taken in as well, so that such a row does not hold.
+#[cfg(feature = "next-schema")]
+fn with_writer(canon: Canon, format: i16, writer: Option<i64>) -> Canon {
+    if format >= crate::upgrade::NEXT_FORMAT || writer.is_some() {
+        canon.maybe_int(writer)
+    } else {
+        canon
+    }
+}
+
+/// A row whose format has none may stop before it.
+#[cfg(feature = "next-schema")]
+fn read_writer(columns: &mut Columns<'_>) -> Option<Option<i64>> {
+    if columns.is_done() {
+        Some(None)
+    } else {
+        columns.maybe_int()
     }
 }
 
@@ -214,17 +340,14 @@ mod tests {
 
     #[test]
     fn the_canonical_bytes_of_a_record_are_fixed() {
+        let key = Key::new(NamespaceId([1; 16]), Kind::Policy, "p");
         let record = Record {
-            namespace: NamespaceId([1; 16]),
-            kind: Kind::Policy,
-            id: ObjectId([2; 16]),
-            name: "p".into(),
             rev: RowRev(3),
             due: Some(Time(4)),
-            format: FORMAT,
             body: b"{}".to_vec(),
-            mac: vec![],
-        };
+            ..Record::blank(key, ObjectId([2; 16]))
+        }
+        .in_format(1);
         assert_eq!(
             record.digest().to_string(),
             "9e059f1af4f2430bb5aef5a04259404b2c3b3fe4ed3724a6e26727808f3819e4",

@@ -385,7 +385,10 @@ mod tests {
     }
 
     fn blank(entry: &VersionEntry) -> Version {
-        Version::destroyed(NamespaceId([0; 16]), ObjectId([0; 16]), entry.number, entry.rev.next())
+        Version {
+            rev: entry.rev.next(),
+            ..Version::blank(NamespaceId([0; 16]), ObjectId([0; 16]), entry.number)
+        }
     }
 
     #[test]

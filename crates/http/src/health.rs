@@ -6,21 +6,23 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
+use strongroom_api::health::{Alive, Readiness};
 
 use crate::App;
 use crate::answer::{Answer, json as answer, ok};
 
 pub(crate) async fn alive() -> Response {
-    answer(StatusCode::OK, &json!({ "status": "alive" }))
+    answer(StatusCode::OK, &Alive { status: "alive".into() })
 }
 
 /// Whether this node can serve; if not, why and what to do.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
     if app.draining.load(Ordering::Acquire) {
-        return answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({ "ready": false, "problems": ["The node is stopping."] }),
-        );
+        let stopping = Readiness {
+            ready: false,
+            problems: vec!["The node is stopping.".into()],
+        };
+        return answer(StatusCode::SERVICE_UNAVAILABLE, &stopping);
     }
     let health = app.broker.health().await;
     let status = if health.ready {
@@ -28,7 +30,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    answer(status, &json!({ "ready": health.ready, "problems": health.problems }))
+    let readiness = Readiness {
+        ready: health.ready,
+        problems: health.problems,
+    };
+    answer(status, &readiness)
 }
 
 pub(crate) async fn metrics(State(app): State<App>) -> Response {

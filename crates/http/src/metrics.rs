@@ -230,6 +230,12 @@ impl BrokerMetrics {
                 .set(i64::try_from(waiting).unwrap_or(i64::MAX));
         }
         all.extend(queue.collect());
+        let limit = IntGauge::new(
+            "strongroom_audit_queue_limit",
+            "Requests that may wait for their entry, a lane; more are refused.",
+        )?;
+        limit.set(i64::try_from(self.0.settings().audit_queue).unwrap_or(i64::MAX));
+        all.extend(limit.collect());
         Ok(all)
     }
 

@@ -123,6 +123,7 @@ behaviours! { $
         records_that_fell_due_come_oldest_first
         versions_under_old_keys_are_found
         a_boot_number_is_taken_once
+        a_fresh_schema_takes_this_program
         sizes_count_rows
     }
     entries {

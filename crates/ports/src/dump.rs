@@ -22,15 +22,25 @@ pub struct Use {
     pub at: Time,
 }
 
+/// What a dump is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The newest there was.
+    pub revision: Revision,
+    /// The store's time.
+    pub at: Time,
+    /// Rows are written as this level of program reads them: none that is older may run where they stand.
+    pub oldest_program: i64,
+}
+
 /// Rows of one kind, each of them in one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// What opens everything else, with the newest revision and the time of the snapshot. The first part of a dump, and the
-    /// last of a fill: a store without key slots is no installation.
+    /// What opens everything else. The first part of a dump, and the last of a fill: a store without key slots is no
+    /// installation.
     Keys {
         records: Vec<Record>,
-        revision: Revision,
-        at: Time,
+        snapshot: Snapshot,
     },
     Records(Vec<Record>),
     Versions(Vec<Version>),

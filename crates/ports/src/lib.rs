@@ -7,7 +7,7 @@ mod dump;
 pub mod memory;
 mod store;
 
-pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Use, Weigh, pour};
+pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Snapshot, Use, Weigh, pour};
 pub use store::{
     Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict, unfinished,
 };

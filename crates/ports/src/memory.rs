@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::{Key, RowKey};
 use strongroom_domain::{
-    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Version,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Schema, Time, Version,
 };
 
 use self::state::State;
@@ -58,6 +58,10 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn schema(&self) -> Schema {
+        Schema::OWN
+    }
+
     fn apply<'a>(
         &'a self,
         _lane: Lane,

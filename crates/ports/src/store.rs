@@ -8,7 +8,8 @@ use std::pin::Pin;
 use strongroom_domain::audit::{Batch, BatchId, Class, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
 use strongroom_domain::{
-    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Revision, Time, Version,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Revision, Schema, Time,
+    Version,
 };
 use thiserror::Error;
 
@@ -161,6 +162,9 @@ impl fmt::Debug for StoreError {
 /// Rows, revisions and the audit log. Every method takes the time from its caller. A lane is used by one caller at a
 /// time and has a connection of its own; a call that is dropped closes that connection.
 pub trait Store: Send + Sync {
+    /// What the schema said of itself when the store was opened.
+    fn schema(&self) -> Schema;
+
     /// Writes a group of changes in one transaction. Order: rows, counter, fence (changes above `since`), then `seal`
     /// with the fence and what became of each change, then batch, entries and change rows, COMMIT.
     /// A change with a row that does not compare is left out, as [`Outcome::Conflict`].

@@ -167,14 +167,14 @@ async fn replace_records(
         return Ok(());
     }
     let c = RecordColumns::of(rows);
-    let done = sqlx::query!(
-        "UPDATE strongroom.record r SET name = u.name, rev = u.rev, due = u.due, format = u.format, body = u.body, mac = u.mac \
-         FROM UNNEST($1::bytea[], $2::smallint[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bigint[]) \
-         AS u(namespace, kind, id, name, rev, due, format, body, mac, expected) \
+    let done = checked!(query!(
+        "UPDATE strongroom.record r SET name = u.name, rev = u.rev, due = u.due, format = u.format, body = u.body, mac = u.mac" [", writer = u.writer"] " \
+         FROM UNNEST($1::bytea[], $2::smallint[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bigint[]" [", $11::bigint[]"] ") \
+         AS u(namespace, kind, id, name, rev, due, format, body, mac, expected" [", writer"] ") \
          WHERE r.id = u.id AND r.kind + 0 = u.kind AND r.namespace || '' = u.namespace AND r.rev = u.expected \
          RETURNING r.namespace, r.kind, r.id",
-        c.namespace as _, &c.kind, c.id as _, c.name as _, &c.rev, c.due as _, &c.format, c.body as _, c.mac as _, &c.expected,
-    )
+        c.namespace as _, &c.kind, c.id as _, c.name as _, &c.rev, c.due as _, &c.format, c.body as _, c.mac as _, &c.expected; c.writer as _
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
@@ -193,12 +193,12 @@ pub(crate) async fn insert_records(
         return Ok(());
     }
     let c = RecordColumns::of(rows);
-    let done = sqlx::query!(
-        "INSERT INTO strongroom.record (namespace, kind, id, name, rev, due, format, body, mac) \
-         SELECT * FROM UNNEST($1::bytea[], $2::smallint[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bytea[], $9::bytea[]) \
+    let done = checked!(query!(
+        "INSERT INTO strongroom.record (namespace, kind, id, name, rev, due, format, body, mac" [", writer"] ") \
+         SELECT * FROM UNNEST($1::bytea[], $2::smallint[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bytea[], $9::bytea[]" [", $10::bigint[]"] ") \
          ON CONFLICT DO NOTHING RETURNING namespace, kind, id",
-        c.namespace as _, &c.kind, c.id as _, c.name as _, &c.rev, c.due as _, &c.format, c.body as _, c.mac as _,
-    )
+        c.namespace as _, &c.kind, c.id as _, c.name as _, &c.rev, c.due as _, &c.format, c.body as _, c.mac as _; c.writer as _
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
@@ -243,12 +243,12 @@ pub(crate) async fn insert_versions(
         return Ok(());
     }
     let c = VersionColumns::of(rows);
-    let done = sqlx::query!(
-        "INSERT INTO strongroom.version (namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed) \
-         SELECT * FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]) \
+    let done = checked!(query!(
+        "INSERT INTO strongroom.version (namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] ") \
+         SELECT * FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[]" [", $11::bigint[]"] ") \
          ON CONFLICT DO NOTHING RETURNING namespace, owner, number",
-        c.namespace as _, c.owner as _, &c.number, &c.rev, &c.format, &c.payload, &c.epoch, c.salt as _, c.commitment as _, c.sealed as _,
-    )
+        c.namespace as _, c.owner as _, &c.number, &c.rev, &c.format, &c.payload, &c.epoch, c.salt as _, c.commitment as _, c.sealed as _; c.writer as _
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
@@ -267,14 +267,14 @@ async fn replace_versions(
         return Ok(());
     }
     let c = VersionColumns::of(rows);
-    let done = sqlx::query!(
-        "UPDATE strongroom.version v SET rev = u.rev, format = u.format, payload = u.payload, epoch = u.epoch, salt = u.salt, commitment = u.commitment, sealed = u.sealed \
-         FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bigint[]) \
-         AS u(namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed, expected) \
+    let done = checked!(query!(
+        "UPDATE strongroom.version v SET rev = u.rev, format = u.format, payload = u.payload, epoch = u.epoch, salt = u.salt, commitment = u.commitment, sealed = u.sealed" [", writer = u.writer"] " \
+         FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[], $4::bigint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bigint[]" [", $12::bigint[]"] ") \
+         AS u(namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed, expected" [", writer"] ") \
          WHERE v.namespace = u.namespace AND v.owner = u.owner AND v.number = u.number AND v.rev = u.expected \
          RETURNING v.namespace, v.owner, v.number",
-        c.namespace as _, c.owner as _, &c.number, &c.rev, &c.format, &c.payload, &c.epoch, c.salt as _, c.commitment as _, c.sealed as _, &c.expected,
-    )
+        c.namespace as _, c.owner as _, &c.number, &c.rev, &c.format, &c.payload, &c.epoch, c.salt as _, c.commitment as _, c.sealed as _, &c.expected; c.writer as _
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;

@@ -20,6 +20,8 @@ pub(crate) struct RecordColumns<'a> {
     pub(crate) body: Vec<&'a [u8]>,
     pub(crate) mac: Vec<&'a [u8]>,
     pub(crate) expected: Vec<i64>,
+    #[cfg(feature = "next-schema")]
+    pub(crate) writer: Vec<Option<i64>>,
 }
 
 impl<'a> RecordColumns<'a> {
@@ -36,6 +38,8 @@ impl<'a> RecordColumns<'a> {
             columns.body.push(&row.body);
             columns.mac.push(&row.mac);
             columns.expected.push(expected.0);
+            #[cfg(feature = "next-schema")]
+            columns.writer.push(row.writer);
         }
         columns
     }
@@ -54,6 +58,8 @@ pub(crate) struct VersionColumns<'a> {
     pub(crate) commitment: Vec<&'a [u8]>,
     pub(crate) sealed: Vec<&'a [u8]>,
     pub(crate) expected: Vec<i64>,
+    #[cfg(feature = "next-schema")]
+    pub(crate) writer: Vec<Option<i64>>,
 }
 
 impl<'a> VersionColumns<'a> {
@@ -71,6 +77,8 @@ impl<'a> VersionColumns<'a> {
             columns.commitment.push(&row.commitment);
             columns.sealed.push(&row.sealed);
             columns.expected.push(expected.0);
+            #[cfg(feature = "next-schema")]
+            columns.writer.push(row.writer);
         }
         columns
     }
@@ -152,6 +160,8 @@ pub(crate) struct RecordRow {
     pub(crate) format: i16,
     pub(crate) body: Vec<u8>,
     pub(crate) mac: Vec<u8>,
+    #[cfg(feature = "next-schema")]
+    pub(crate) writer: Option<i64>,
 }
 
 impl TryFrom<RecordRow> for Record {
@@ -168,6 +178,8 @@ impl TryFrom<RecordRow> for Record {
             format: row.format,
             body: row.body,
             mac: row.mac,
+            #[cfg(feature = "next-schema")]
+            writer: row.writer,
         })
     }
 }
@@ -183,6 +195,8 @@ pub(crate) struct VersionRow {
     pub(crate) salt: Vec<u8>,
     pub(crate) commitment: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
+    #[cfg(feature = "next-schema")]
+    pub(crate) writer: Option<i64>,
 }
 
 impl TryFrom<VersionRow> for Version {
@@ -200,6 +214,8 @@ impl TryFrom<VersionRow> for Version {
             salt: row.salt,
             commitment: row.commitment,
             sealed: row.sealed,
+            #[cfg(feature = "next-schema")]
+            writer: row.writer,
         })
     }
 }

@@ -3,21 +3,21 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgExecutor, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use strongroom_domain::Schema;
 use strongroom_domain::audit::Lane;
 use strongroom_ports::{StoreError, unfinished};
 use tokio::sync::Mutex;
 
 use crate::error::store_error;
 
-/// The schema level this program needs, and the level it is.
-pub(crate) const SCHEMA_LEVEL: i64 = 1;
 const POOL: u32 = 8;
 const ACQUIRE: Duration = Duration::from_secs(1);
 
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
+    pub(crate) schema: Schema,
     options: PgConnectOptions,
     lanes: [Mutex<Option<PgConnection>>; 3],
 }
@@ -59,90 +59,12 @@ impl PostgresStore {
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        let store = Self {
+        Ok(Self {
+            schema: check(&pool).await?,
             pool,
             options,
             lanes: [Mutex::new(None), Mutex::new(None), Mutex::new(None)],
-        };
-        store.check().await?;
-        Ok(store)
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        let schema = sqlx::query_scalar!("SELECT to_regclass('strongroom.meta') IS NOT NULL AS \"there!\"")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(store_error)?;
-        if !schema {
-            return Err(StoreError::Unfit(
-                "The database has no schema of ours. Run 'strongroom migrate up'.".into(),
-            ));
-        }
-        self.check_level().await?;
-        let settings = sqlx::query!(
-            "SELECT current_setting('fsync') AS \"fsync!\", current_setting('full_page_writes') AS \"full_page_writes!\", \
-             current_setting('synchronous_commit') AS \"synchronous_commit!\", pg_is_in_recovery() AS \"standby!\", \
-             current_setting('plan_cache_mode') AS \"plan!\", current_setting('search_path') AS \"search_path!\", \
-             (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS \"statement!\", \
-             (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout') AS \"lock!\", \
-             (SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS \"idle!\""
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(store_error)?;
-        let mut faults = Vec::new();
-        if settings.fsync != "on" {
-            faults.push("fsync is off: set it to on, or a crash loses what was acknowledged");
-        }
-        if settings.full_page_writes != "on" {
-            faults.push("full_page_writes is off: set it to on, or a crash can tear pages");
-        }
-        if settings.standby {
-            faults.push("the server is a standby in recovery: connect to the primary");
-        }
-        if !["on", "remote_write", "remote_apply"].contains(&settings.synchronous_commit.as_str()) {
-            faults.push("synchronous_commit is off for this role: run 'strongroom migrate up' with this role");
-        }
-        let limited = |value: i64| (1..=1000).contains(&value);
-        if !limited(settings.statement) || !limited(settings.idle) || !(1..=200).contains(&settings.lock) {
-            faults.push(
-                "this role has no statement, lock and idle limits here: run 'strongroom migrate up' with this role",
-            );
-        }
-        if settings.search_path != "pg_catalog" {
-            faults.push("this role's search_path is not pg_catalog alone: run 'strongroom migrate up' with this role");
-        }
-        if settings.plan != "force_generic_plan" {
-            faults.push("this role does not force generic plans: run 'strongroom migrate up' with this role");
-        }
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(StoreError::Unfit(format!(
-                "The database is not fit: {}.",
-                faults.join("; ")
-            )))
-        }
-    }
-
-    async fn check_level(&self) -> Result<(), StoreError> {
-        let level = |key: &'static str| {
-            sqlx::query_scalar!("SELECT value FROM strongroom.meta WHERE key = $1", key).fetch_one(&self.pool)
-        };
-        let parse = |text: String| text.parse::<i64>().map_err(|_| StoreError::Malformed("meta"));
-        let schema = parse(level("schema_level").await.map_err(store_error)?)?;
-        let oldest = parse(level("oldest_program").await.map_err(store_error)?)?;
-        if schema < SCHEMA_LEVEL {
-            return Err(StoreError::Unfit(
-                "The schema is older than this program needs. Run 'strongroom migrate up'.".into(),
-            ));
-        }
-        if oldest > SCHEMA_LEVEL {
-            return Err(StoreError::Unfit(
-                "The schema no longer takes a program this old. Install a newer one.".into(),
-            ));
-        }
-        Ok(())
+        })
     }
 
     /// A connection apart from the pool, closed when it is dropped.
@@ -171,4 +93,78 @@ impl PostgresStore {
         }
         done
     }
+}
+
+async fn check(pool: &PgPool) -> Result<Schema, StoreError> {
+    let there = sqlx::query_scalar!("SELECT to_regclass('strongroom.meta') IS NOT NULL AS \"there!\"")
+        .fetch_one(pool)
+        .await
+        .map_err(store_error)?;
+    if !there {
+        return Err(StoreError::Unfit(
+            "The database has no schema of ours. Run 'strongroom migrate up'.".into(),
+        ));
+    }
+    let found = read_schema(pool).await?;
+    found.fits().map_err(StoreError::Unfit)?;
+    let settings = sqlx::query!(
+        "SELECT current_setting('fsync') AS \"fsync!\", current_setting('full_page_writes') AS \"full_page_writes!\", \
+         current_setting('synchronous_commit') AS \"synchronous_commit!\", pg_is_in_recovery() AS \"standby!\", \
+         current_setting('plan_cache_mode') AS \"plan!\", current_setting('search_path') AS \"search_path!\", \
+         (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') AS \"statement!\", \
+         (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout') AS \"lock!\", \
+         (SELECT setting::bigint FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout') AS \"idle!\""
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(store_error)?;
+    let mut faults = Vec::new();
+    if settings.fsync != "on" {
+        faults.push("fsync is off: set it to on, or a crash loses what was acknowledged");
+    }
+    if settings.full_page_writes != "on" {
+        faults.push("full_page_writes is off: set it to on, or a crash can tear pages");
+    }
+    if settings.standby {
+        faults.push("the server is a standby in recovery: connect to the primary");
+    }
+    if !["on", "remote_write", "remote_apply"].contains(&settings.synchronous_commit.as_str()) {
+        faults.push("synchronous_commit is off for this role: run 'strongroom migrate up' with this role");
+    }
+    let limited = |value: i64| (1..=1000).contains(&value);
+    if !limited(settings.statement) || !limited(settings.idle) || !(1..=200).contains(&settings.lock) {
+        faults
+            .push("this role has no statement, lock and idle limits here: run 'strongroom migrate up' with this role");
+    }
+    if settings.search_path != "pg_catalog" {
+        faults.push("this role's search_path is not pg_catalog alone: run 'strongroom migrate up' with this role");
+    }
+    if settings.plan != "force_generic_plan" {
+        faults.push("this role does not force generic plans: run 'strongroom migrate up' with this role");
+    }
+    if faults.is_empty() {
+        Ok(found)
+    } else {
+        Err(StoreError::Unfit(format!(
+            "The database is not fit: {}.",
+            faults.join("; ")
+        )))
+    }
+}
+
+/// What the schema says of itself.
+pub(crate) async fn read_schema(executor: impl PgExecutor<'_>) -> Result<Schema, StoreError> {
+    let found = sqlx::query!("SELECT key, value FROM strongroom.meta")
+        .fetch_all(executor)
+        .await
+        .map_err(store_error)?;
+    let number = |key: &str| {
+        let row = found.iter().find(|row| row.key == key);
+        row.and_then(|row| row.value.parse().ok())
+            .ok_or(StoreError::Malformed("meta"))
+    };
+    Ok(Schema {
+        level: number("schema_level")?,
+        oldest_program: number("oldest_program")?,
+    })
 }

@@ -8,11 +8,12 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, PgTransaction};
 use strongroom_domain::audit::{Batch, Class, StoredEntry};
 use strongroom_domain::{Kind, NamespaceId, ObjectId, Record, Revision, Time, Version};
-use strongroom_ports::{BootRow, Dump, Part, StoreError, Use, pour};
+use strongroom_ports::{BootRow, Dump, Part, Snapshot, StoreError, Use, pour};
 
 use crate::PostgresStore;
 use crate::apply::{insert_records, insert_versions};
 use crate::columns::{BatchRow, EntryColumns, EntryRow, RecordRow, VersionRow};
+use crate::connect::read_schema;
 use crate::error::{commit_error, store_error};
 
 /// Whole tables are read, in the order in which they lie. A dump lasts as long as whoever takes it lets it.
@@ -124,41 +125,45 @@ impl TryFrom<StoredBoot> for BootRow {
 }
 
 async fn keys(transaction: &mut PgTransaction<'_>) -> Result<Part, StoreError> {
+    let schema = read_schema(&mut **transaction).await?;
     let at = sqlx::query!(
         "SELECT value, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS \"db_now!\" FROM strongroom.revision WHERE id = 1"
     )
     .fetch_one(&mut **transaction)
     .await
     .map_err(store_error)?;
-    let records = sqlx::query_as!(
+    let records = checked!(query_as!(
         RecordRow,
-        "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record WHERE kind IN ($1, $2)",
+        "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record WHERE kind IN ($1, $2)",
         Kind::KeySlot.number(),
-        Kind::KeyRing.number(),
-    )
+        Kind::KeyRing.number()
+    ))
     .fetch_all(&mut **transaction)
     .await
     .map_err(store_error)?;
     Ok(Part::Keys {
         records: records.into_iter().map(Record::try_from).collect::<Result<_, _>>()?,
-        revision: Revision(at.value),
-        at: Time(at.db_now),
+        snapshot: Snapshot {
+            revision: Revision(at.value),
+            at: Time(at.db_now),
+            oldest_program: schema.oldest_program,
+        },
     })
 }
 
 async fn pour_records(transaction: &mut PgTransaction<'_>, out: &mut dyn Dump) -> Result<(), StoreError> {
-    let records = sqlx::query_as!(
+    let records = checked!(query_as!(
         RecordRow,
-        "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record WHERE kind NOT IN ($1, $2)",
+        "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record WHERE kind NOT IN ($1, $2)",
         Kind::KeySlot.number(),
-        Kind::KeyRing.number(),
-    )
+        Kind::KeyRing.number()
+    ))
     .fetch(&mut **transaction);
     pour(rows::<_, Record>(records), Part::Records, out).await?;
-    let versions = sqlx::query_as!(
+    let versions = checked!(query_as!(
         VersionRow,
-        "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM strongroom.version"
-    )
+        "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] " FROM strongroom.version"
+    ))
     .fetch(&mut **transaction);
     pour(rows::<_, Version>(versions), Part::Versions, out).await?;
     let uses = sqlx::query_as!(UseRow, "SELECT namespace, secret, used_at FROM strongroom.secret_use")
@@ -241,8 +246,8 @@ impl PostgresStore {
         if filling != Some(fill.to_string()) {
             return Err(StoreError::NotFilling);
         }
-        if let Part::Keys { revision, .. } = &part {
-            finish(&mut transaction, *revision).await?;
+        if let Part::Keys { snapshot, .. } = &part {
+            finish(&mut transaction, snapshot).await?;
         }
         insert(&mut transaction, &part).await?;
         transaction.commit().await.map_err(commit_error)
@@ -289,11 +294,19 @@ async fn insert(connection: &mut PgConnection, part: &Part) -> Result<(), StoreE
     }
 }
 
-async fn finish(connection: &mut PgConnection, revision: Revision) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE strongroom.revision SET value = $1 WHERE id = 1", revision.0)
+async fn finish(connection: &mut PgConnection, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let revision = snapshot.revision.0;
+    sqlx::query!("UPDATE strongroom.revision SET value = $1 WHERE id = 1", revision)
         .execute(&mut *connection)
         .await
         .map_err(store_error)?;
+    sqlx::query!(
+        "UPDATE strongroom.meta SET value = greatest(value::bigint, $1)::text WHERE key = 'oldest_program'",
+        snapshot.oldest_program,
+    )
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
     sqlx::query!("DELETE FROM strongroom.meta WHERE key = 'filling'")
         .execute(connection)
         .await

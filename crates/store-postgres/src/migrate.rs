@@ -5,10 +5,20 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use strongroom_ports::StoreError;
 
-use crate::connect::parse_url;
+use crate::connect::{parse_url, read_schema};
 use crate::error::store_error;
 
-static MIGRATOR: Migrator = sqlx::migrate!();
+/// Ours, in order. One that a newer program has applied on top is not our concern.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!();
+    #[cfg(feature = "next-schema")]
+    migrator
+        .migrations
+        .to_mut()
+        .extend(sqlx::migrate!("../../migrations/next/postgres").migrations.into_owned());
+    migrator.set_ignore_missing(true);
+    migrator
+}
 
 /// Limits stand with the role in this database, so that they hold behind a pooler too; the program checks them at start.
 /// A generic plan keeps the record statement from being planned anew for each revision it asks about; it may be made while
@@ -30,7 +40,8 @@ const ROLE_SETTINGS: [(&str, &str); 10] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
     pub number: i64,
-    pub name: String,
+    /// `None`: a newer program's, which this one does not know.
+    pub name: Option<String>,
     pub applied: bool,
 }
 
@@ -67,7 +78,7 @@ impl Migrations {
                 "The database holds {others} tables that are not ours. Name another database, or pass --adopt to share this one."
             )));
         }
-        MIGRATOR
+        migrator()
             .run(&mut self.0)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))?;
@@ -90,6 +101,11 @@ impl Migrations {
 
     /// Takes back everything above `target`.
     pub async fn down(&mut self, target: i64, discard: bool) -> Result<(), StoreError> {
+        if self.status().await?.iter().any(|one| one.name.is_none()) {
+            return Err(StoreError::Unfit(
+                "A newer program has migrated this store further than this one knows: go down with that one.".into(),
+            ));
+        }
         let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM strongroom.record LIMIT 1) held")
             .fetch_one(&mut self.0)
             .await
@@ -99,10 +115,30 @@ impl Migrations {
                 "Going down would lose what is stored. Make a backup, and pass --discard to lose it.".into(),
             ));
         }
-        MIGRATOR
+        migrator()
             .undo(&mut self.0, target)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// Says that no program older than this one is to come back. Gives the oldest that may run from now on, or `None` where
+    /// that is as it was.
+    pub async fn finish(&mut self) -> Result<Option<i64>, StoreError> {
+        if self.status().await?.iter().any(|one| !one.applied) {
+            return Err(StoreError::Unfit(
+                "Migrations are missing. Run 'strongroom migrate up' first.".into(),
+            ));
+        }
+        let schema = read_schema(&mut self.0).await?;
+        let oldest = schema.finish().map_err(StoreError::Unfit)?;
+        if let Some(oldest) = oldest {
+            sqlx::query("UPDATE strongroom.meta SET value = $1 WHERE key = 'oldest_program'")
+                .bind(oldest.to_string())
+                .execute(&mut self.0)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(oldest)
     }
 
     pub async fn status(&mut self) -> Result<Vec<MigrationStatus>, StoreError> {
@@ -110,22 +146,28 @@ impl Migrations {
             .fetch_one(&mut self.0)
             .await
             .map_err(store_error)?;
-        let applied = if there {
-            self.0
-                .list_applied_migrations(MIGRATOR.table_name.as_ref())
+        let (ours, mut applied) = (migrator(), Vec::new());
+        if there {
+            applied = self
+                .0
+                .list_applied_migrations(ours.table_name.as_ref())
                 .await
-                .map_err(|error| StoreError::Unavailable(error.into()))?
-        } else {
-            Vec::new()
-        };
-        Ok(MIGRATOR
-            .iter()
-            .filter(|migration| migration.migration_type.is_up_migration())
-            .map(|migration| MigrationStatus {
-                number: migration.version,
-                name: migration.description.to_string(),
-                applied: applied.iter().any(|done| done.version == migration.version),
+                .map_err(|error| StoreError::Unavailable(error.into()))?;
+        }
+        let ups = ours.iter().filter(|one| one.migration_type.is_up_migration());
+        let mut all: Vec<_> = ups
+            .map(|one| MigrationStatus {
+                number: one.version,
+                name: Some(one.description.to_string()),
+                applied: applied.iter().any(|done| done.version == one.version),
             })
-            .collect())
+            .collect();
+        let newer = applied.iter().filter(|done| !ours.version_exists(done.version));
+        all.extend(newer.map(|done| MigrationStatus {
+            number: done.version,
+            name: None,
+            applied: true,
+        }));
+        Ok(all)
     }
 }

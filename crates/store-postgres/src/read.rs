@@ -43,6 +43,8 @@ struct FoundRecord {
     format: Option<i16>,
     body: Option<Vec<u8>>,
     mac: Option<Vec<u8>>,
+    #[cfg(feature = "next-schema")]
+    writer: Option<i64>,
 }
 
 impl FoundRecord {
@@ -72,6 +74,8 @@ impl FoundRecord {
             format: self.format?,
             body: self.body?,
             mac: self.mac?,
+            #[cfg(feature = "next-schema")]
+            writer: self.writer,
         })
     }
 }
@@ -81,17 +85,17 @@ impl PostgresStore {
         let namespaces: Vec<&[u8]> = keys.iter().map(|key| key.namespace.as_slice()).collect();
         let kinds: Vec<i16> = keys.iter().map(|key| key.kind.number()).collect();
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-        let rows = sqlx::query_as!(
+        let rows = checked!(query_as!(
             FoundRecord,
             "SELECT f.revision AS \"revision!\", f.db_now AS \"db_now!\", r.namespace AS \"namespace?\", r.kind AS \"kind?\", r.id AS \"id?\", \
-             r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\" \
+             r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\"" [", r.writer"] " \
              FROM (SELECT value AS revision, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now FROM strongroom.revision WHERE id = 1) f \
              LEFT JOIN LATERAL (SELECT r.* FROM UNNEST($1::bytea[], $2::smallint[], $3::text[]) AS u(namespace, kind, name) \
              JOIN strongroom.record r ON r.namespace = u.namespace AND r.kind = u.kind AND r.name = u.name COLLATE \"C\") r ON true",
             namespaces as _,
             &kinds,
-            names as _,
-        )
+            names as _
+        ))
         .fetch_all(&self.pool)
         .await
         .map_err(store_error)?;
@@ -104,16 +108,16 @@ impl PostgresStore {
         kind: Kind,
         id: ObjectId,
     ) -> Result<At<Option<Record>>, StoreError> {
-        let rows = sqlx::query_as!(
+        let rows = checked!(query_as!(
             FoundRecord,
             "SELECT f.revision AS \"revision!\", f.db_now AS \"db_now!\", r.namespace AS \"namespace?\", r.kind AS \"kind?\", r.id AS \"id?\", \
-             r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\" \
+             r.name AS \"name?\", r.rev AS \"rev?\", r.due, r.format AS \"format?\", r.body AS \"body?\", r.mac AS \"mac?\"" [", r.writer"] " \
              FROM (SELECT value AS revision, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now FROM strongroom.revision WHERE id = 1) f \
              LEFT JOIN strongroom.record r ON r.namespace || '' = $1 AND r.kind + 0 = $2::smallint AND r.id = $3",
             namespace.as_slice(),
             kind.number(),
-            id.as_slice(),
-        )
+            id.as_slice()
+        ))
         .fetch_all(&self.pool)
         .await
         .map_err(store_error)?;
@@ -134,17 +138,17 @@ impl PostgresStore {
         limit: u16,
     ) -> Result<At<Vec<Record>>, StoreError> {
         snapshot!(self, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record \
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
                  WHERE namespace = $1 AND kind = $2 AND name > $3 AND name >= $4 AND starts_with(name, $4) \
                  ORDER BY name LIMIT $5",
                 namespace.as_slice(),
                 kind.number(),
                 after,
                 prefix,
-                i64::from(limit),
-            )
+                i64::from(limit)
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -154,12 +158,12 @@ impl PostgresStore {
 
     pub(crate) async fn records_of_kind(&self, kind: Kind) -> Result<At<Vec<Record>>, StoreError> {
         snapshot!(self, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record \
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
                  WHERE kind = $1 ORDER BY namespace, name",
-                kind.number(),
-            )
+                kind.number()
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -169,14 +173,14 @@ impl PostgresStore {
 
     pub(crate) async fn due_records(&self, now: Time, kind: Kind, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
         snapshot!(self, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM strongroom.record \
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
                  WHERE kind = $1 AND due <= $2 ORDER BY due, id LIMIT $3",
                 kind.number(),
                 now.0,
-                i64::from(limit),
-            )
+                i64::from(limit)
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -191,14 +195,14 @@ impl PostgresStore {
         limit: u16,
     ) -> Result<At<Vec<Version>>, StoreError> {
         snapshot!(self, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 VersionRow,
-                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM strongroom.version \
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] " FROM strongroom.version \
                  WHERE epoch > 0 AND epoch < $2 AND namespace = $1 ORDER BY epoch, owner, number LIMIT $3",
                 namespace.as_slice(),
                 epoch,
-                i64::from(limit),
-            )
+                i64::from(limit)
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -238,14 +242,14 @@ impl PostgresStore {
         number: i64,
     ) -> Result<At<Option<Version>>, StoreError> {
         snapshot!(self, transaction, {
-            let row = sqlx::query_as!(
+            let row = checked!(query_as!(
                 VersionRow,
-                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM strongroom.version \
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] " FROM strongroom.version \
                  WHERE namespace = $1 AND owner = $2 AND number = $3",
                 namespace.as_slice(),
                 owner.as_slice(),
-                number,
-            )
+                number
+            ))
             .fetch_optional(&mut *transaction)
             .await
             .map_err(store_error)?;

@@ -168,14 +168,14 @@ async fn replace_records(
         return Ok(());
     }
     let rows = records(rows)?;
-    let done = sqlx::query!(
-        "UPDATE record SET name = u.name, rev = u.rev, due = u.due, format = u.format, body = u.body, mac = u.mac \
+    let done = checked!(query!(
+        "UPDATE record SET name = u.name, rev = u.rev, due = u.due, format = u.format, body = u.body, mac = u.mac" [", writer = u.writer"] " \
          FROM (SELECT unhex(value ->> 0) AS namespace, value ->> 1 AS kind, unhex(value ->> 2) AS id, value ->> 3 AS name, value ->> 4 AS rev, \
-         value ->> 5 AS due, value ->> 6 AS format, unhex(value ->> 7) AS body, unhex(value ->> 8) AS mac, value ->> 9 AS expected FROM json_each(?)) AS u \
+         value ->> 5 AS due, value ->> 6 AS format, unhex(value ->> 7) AS body, unhex(value ->> 8) AS mac, value ->> 9 AS expected" [", value ->> 10 AS writer"] " FROM json_each(?)) AS u \
          WHERE record.namespace = u.namespace AND record.kind = u.kind AND record.id = u.id AND record.rev = u.expected \
          RETURNING namespace AS \"namespace!\", kind AS \"kind!\", id AS \"id!\"",
-        rows,
-    )
+        rows
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
@@ -194,12 +194,12 @@ pub(crate) async fn insert_records(
         return Ok(());
     }
     let rows = records(rows)?;
-    let done = sqlx::query!(
-        "INSERT INTO record (namespace, kind, id, name, rev, due, format, body, mac) \
-         SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6, unhex(value ->> 7), unhex(value ->> 8) \
+    let done = checked!(query!(
+        "INSERT INTO record (namespace, kind, id, name, rev, due, format, body, mac" [", writer"] ") \
+         SELECT unhex(value ->> 0), value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6, unhex(value ->> 7), unhex(value ->> 8)" [", value ->> 10"] " \
          FROM json_each(?) WHERE true ON CONFLICT DO NOTHING RETURNING namespace AS \"namespace!\", kind AS \"kind!\", id AS \"id!\"",
-        rows,
-    )
+        rows
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
@@ -242,13 +242,13 @@ pub(crate) async fn insert_versions(
         return Ok(());
     }
     let rows = versions(rows)?;
-    let done = sqlx::query!(
-        "INSERT INTO version (namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed) \
+    let done = checked!(query!(
+        "INSERT INTO version (namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] ") \
          SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, unhex(value ->> 7), unhex(value ->> 8), \
-         unhex(value ->> 9) FROM json_each(?) WHERE true ON CONFLICT DO NOTHING \
+         unhex(value ->> 9)" [", value ->> 11"] " FROM json_each(?) WHERE true ON CONFLICT DO NOTHING \
          RETURNING namespace AS \"namespace!\", owner AS \"owner!\", number AS \"number!\"",
-        rows,
-    )
+        rows
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
@@ -267,15 +267,15 @@ async fn replace_versions(
         return Ok(());
     }
     let rows = versions(rows)?;
-    let done = sqlx::query!(
-        "UPDATE version SET rev = u.rev, format = u.format, payload = u.payload, epoch = u.epoch, salt = u.salt, commitment = u.commitment, sealed = u.sealed \
+    let done = checked!(query!(
+        "UPDATE version SET rev = u.rev, format = u.format, payload = u.payload, epoch = u.epoch, salt = u.salt, commitment = u.commitment, sealed = u.sealed" [", writer = u.writer"] " \
          FROM (SELECT unhex(value ->> 0) AS namespace, unhex(value ->> 1) AS owner, value ->> 2 AS number, value ->> 3 AS rev, value ->> 4 AS format, \
          value ->> 5 AS payload, value ->> 6 AS epoch, unhex(value ->> 7) AS salt, unhex(value ->> 8) AS commitment, unhex(value ->> 9) AS sealed, \
-         value ->> 10 AS expected FROM json_each(?)) AS u \
+         value ->> 10 AS expected" [", value ->> 11 AS writer"] " FROM json_each(?)) AS u \
          WHERE version.namespace = u.namespace AND version.owner = u.owner AND version.number = u.number AND version.rev = u.expected \
          RETURNING namespace AS \"namespace!\", owner AS \"owner!\", number AS \"number!\"",
-        rows,
-    )
+        rows
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;

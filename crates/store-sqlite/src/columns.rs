@@ -33,6 +33,8 @@ pub(crate) fn records<'a>(rows: impl IntoIterator<Item = (&'a Record, RowRev)>) 
                 hex(&row.body),
                 hex(&row.mac),
                 expected.0,
+                #[cfg(feature = "next-schema")]
+                row.writer,
             )
         })
         .collect();
@@ -55,6 +57,8 @@ pub(crate) fn versions<'a>(rows: impl IntoIterator<Item = (&'a Version, RowRev)>
                 hex(&row.commitment),
                 hex(&row.sealed),
                 expected.0,
+                #[cfg(feature = "next-schema")]
+                row.writer,
             )
         })
         .collect();
@@ -106,6 +110,8 @@ pub(crate) struct RecordRow {
     pub(crate) format: i64,
     pub(crate) body: Vec<u8>,
     pub(crate) mac: Vec<u8>,
+    #[cfg(feature = "next-schema")]
+    pub(crate) writer: Option<i64>,
 }
 
 impl TryFrom<RecordRow> for Record {
@@ -122,6 +128,8 @@ impl TryFrom<RecordRow> for Record {
             format: small(row.format, "record.format")?,
             body: row.body,
             mac: row.mac,
+            #[cfg(feature = "next-schema")]
+            writer: row.writer,
         })
     }
 }
@@ -137,6 +145,8 @@ pub(crate) struct VersionRow {
     pub(crate) salt: Vec<u8>,
     pub(crate) commitment: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
+    #[cfg(feature = "next-schema")]
+    pub(crate) writer: Option<i64>,
 }
 
 impl TryFrom<VersionRow> for Version {
@@ -155,6 +165,8 @@ impl TryFrom<VersionRow> for Version {
             salt: row.salt,
             commitment: row.commitment,
             sealed: row.sealed,
+            #[cfg(feature = "next-schema")]
+            writer: row.writer,
         })
     }
 }

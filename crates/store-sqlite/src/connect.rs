@@ -11,20 +11,19 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection};
-use strongroom_domain::Time;
+use strongroom_domain::{Schema, Time};
 use strongroom_ports::{StoreError, unfinished};
 use tokio::sync::Mutex;
 
 use crate::error::store_error;
 
-/// The schema level this program needs, and the level it is.
-const SCHEMA_LEVEL: i64 = 1;
 const READERS: u32 = 4;
 const FILE: &str = "strongroom.db";
 const LOCK: &str = "lock";
 
 pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
+    pub(crate) schema: Schema,
     options: SqliteConnectOptions,
     writer: Mutex<Option<SqliteConnection>>,
     /// No time below this is ever used again, also not after a restart with a clock set back.
@@ -104,7 +103,7 @@ impl SqliteStore {
         let lock = lock(directory)?;
         let options = options(directory)?;
         let mut writer = options.connect().await.map_err(store_error)?;
-        let high_water = check(&mut writer).await?;
+        let (schema, high_water) = check(&mut writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(1))
@@ -112,6 +111,7 @@ impl SqliteStore {
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
         Ok(Self {
             readers,
+            schema,
             options,
             writer: Mutex::new(Some(writer)),
             high_water: AtomicI64::new(high_water),
@@ -151,8 +151,8 @@ impl SqliteStore {
     }
 }
 
-/// Checks the schema and that the settings took; gives the stored high-water mark of time.
-async fn check(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+/// Checks the schema and that the settings took; gives what the schema says, and the stored high-water mark of time.
+async fn check(connection: &mut SqliteConnection) -> Result<(Schema, i64), StoreError> {
     let there = sqlx::query_scalar!(
         "SELECT count(*) AS \"there!: i64\" FROM sqlite_master WHERE type = 'table' AND name = 'meta'"
     )
@@ -164,27 +164,9 @@ async fn check(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
             "The store has no schema yet. Run 'strongroom migrate up'.".into(),
         ));
     }
-    let mut numbers = Vec::new();
-    for key in ["schema_level", "oldest_program", "high_water"] {
-        let value = sqlx::query_scalar!("SELECT value FROM meta WHERE key = ?", key)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(store_error)?;
-        numbers.push(value.parse::<i64>().map_err(|_| StoreError::Malformed("meta"))?);
-    }
-    let [schema, oldest, high_water] = numbers.as_slice() else {
-        return Err(StoreError::Malformed("meta"));
-    };
-    if *schema < SCHEMA_LEVEL {
-        return Err(StoreError::Unfit(
-            "The schema is older than this program needs. Run 'strongroom migrate up'.".into(),
-        ));
-    }
-    if *oldest > SCHEMA_LEVEL {
-        return Err(StoreError::Unfit(
-            "The schema no longer takes a program this old. Install a newer one.".into(),
-        ));
-    }
+    let schema = read_schema(connection).await?;
+    schema.fits().map_err(StoreError::Unfit)?;
+    let high_water = number(connection, "high_water").await?;
     let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
         .fetch_one(&mut *connection)
         .await
@@ -198,5 +180,21 @@ async fn check(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
             "SQLite did not take WAL with synchronous=FULL; the data directory must be on a local disk.".into(),
         ));
     }
-    Ok(*high_water)
+    Ok((schema, high_water))
+}
+
+async fn number(connection: &mut SqliteConnection, key: &str) -> Result<i64, StoreError> {
+    let value = sqlx::query_scalar!("SELECT value FROM meta WHERE key = ?", key)
+        .fetch_one(connection)
+        .await
+        .map_err(store_error)?;
+    value.parse().map_err(|_| StoreError::Malformed("meta"))
+}
+
+/// What the schema says of itself.
+pub(crate) async fn read_schema(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
+    Ok(Schema {
+        level: number(connection, "schema_level").await?,
+        oldest_program: number(connection, "oldest_program").await?,
+    })
 }

@@ -7,12 +7,13 @@ use futures_util::{Stream, StreamExt as _};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use strongroom_domain::audit::{Batch, Class, StoredEntry};
-use strongroom_domain::{Digest, Kind, NamespaceId, ObjectId, Record, Revision, Time, Version};
-use strongroom_ports::{BootRow, Dump, Part, StoreError, Use, pour};
+use strongroom_domain::{Digest, Kind, NamespaceId, ObjectId, Record, Time, Version};
+use strongroom_ports::{BootRow, Dump, Part, Snapshot, StoreError, Use, pour};
 
 use crate::SqliteStore;
 use crate::apply::{insert_records, insert_versions};
 use crate::columns::{BatchRow, EntryRow, RecordRow, VersionRow, entry, hex, json};
+use crate::connect::read_schema;
 use crate::error::{commit_error, store_error};
 use crate::record::top;
 
@@ -93,38 +94,41 @@ impl TryFrom<StoredBoot> for BootRow {
 }
 
 async fn keys(connection: &mut SqliteConnection, at: Time) -> Result<Part, StoreError> {
-    let revision = top(&mut *connection).await?;
+    let (revision, schema) = (top(&mut *connection).await?, read_schema(&mut *connection).await?);
     let (slot, ring) = (Kind::KeySlot.number(), Kind::KeyRing.number());
-    let records = sqlx::query_as!(
+    let records = checked!(query_as!(
         RecordRow,
-        "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record WHERE kind IN (?, ?)",
+        "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record WHERE kind IN (?, ?)",
         slot,
-        ring,
-    )
+        ring
+    ))
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
     Ok(Part::Keys {
         records: records.into_iter().map(Record::try_from).collect::<Result<_, _>>()?,
-        revision,
-        at,
+        snapshot: Snapshot {
+            revision,
+            at,
+            oldest_program: schema.oldest_program,
+        },
     })
 }
 
 async fn pour_records(connection: &mut SqliteConnection, out: &mut dyn Dump) -> Result<(), StoreError> {
     let (slot, ring) = (Kind::KeySlot.number(), Kind::KeyRing.number());
-    let records = sqlx::query_as!(
+    let records = checked!(query_as!(
         RecordRow,
-        "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record WHERE kind NOT IN (?, ?)",
+        "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record WHERE kind NOT IN (?, ?)",
         slot,
-        ring,
-    )
+        ring
+    ))
     .fetch(&mut *connection);
     pour(rows::<_, Record>(records), Part::Records, out).await?;
-    let versions = sqlx::query_as!(
+    let versions = checked!(query_as!(
         VersionRow,
-        "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM version"
-    )
+        "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] " FROM version"
+    ))
     .fetch(&mut *connection);
     pour(rows::<_, Version>(versions), Part::Versions, out).await?;
     let uses = sqlx::query_as!(UseRow, "SELECT namespace, secret, used_at FROM secret_use").fetch(connection);
@@ -202,9 +206,10 @@ impl SqliteStore {
             if filling != Some(fill.to_string()) {
                 return Err(StoreError::NotFilling);
             }
-            if let Part::Keys { revision, at, .. } = &part {
+            if let Part::Keys { snapshot, .. } = &part {
                 // No time below the dump's was used there, and none is here.
-                finish(&mut transaction, *revision, self.time(now.max(*at))).await?;
+                let time = self.time(now.max(snapshot.at));
+                finish(&mut transaction, snapshot, time).await?;
             }
             insert(&mut transaction, &part).await?;
             transaction.commit().await.map_err(commit_error)
@@ -255,11 +260,19 @@ async fn insert(connection: &mut SqliteConnection, part: &Part) -> Result<(), St
     }
 }
 
-async fn finish(connection: &mut SqliteConnection, revision: Revision, time: Time) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE revision SET value = ? WHERE id = 1", revision.0)
+async fn finish(connection: &mut SqliteConnection, snapshot: &Snapshot, time: Time) -> Result<(), StoreError> {
+    let revision = snapshot.revision.0;
+    sqlx::query!("UPDATE revision SET value = ? WHERE id = 1", revision)
         .execute(&mut *connection)
         .await
         .map_err(store_error)?;
+    sqlx::query!(
+        "UPDATE meta SET value = CAST(max(CAST(value AS INTEGER), ?) AS TEXT) WHERE key = 'oldest_program'",
+        snapshot.oldest_program,
+    )
+    .execute(&mut *connection)
+    .await
+    .map_err(store_error)?;
     let mark = time.0.to_string();
     sqlx::query!("UPDATE meta SET value = ? WHERE key = 'high_water'", mark)
         .execute(&mut *connection)

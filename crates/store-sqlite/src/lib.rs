@@ -1,6 +1,9 @@
 //! [`Store`] on embedded SQLite: rows to domain and back, nothing clever. WAL, `synchronous=FULL`, one writer, at most four
 //! readers, an exclusive lock on the data directory. Sets are written by `json_each`, one statement a table and kind of write.
 
+#[macro_use]
+mod checked;
+
 mod apply;
 mod audit;
 mod columns;
@@ -18,11 +21,15 @@ pub use migrate::{MigrationStatus, Migrations};
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
 use strongroom_domain::{
-    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Time, Version,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Version,
 };
 use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for SqliteStore {
+    fn schema(&self) -> Schema {
+        self.schema
+    }
+
     fn apply<'a>(
         &'a self,
         _lane: Lane,

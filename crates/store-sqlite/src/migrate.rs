@@ -8,15 +8,26 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::sqlite::SqliteConnection;
 use strongroom_ports::StoreError;
 
-use crate::connect::{lock, options};
+use crate::connect::{lock, options, read_schema};
 use crate::error::store_error;
 
-static MIGRATOR: Migrator = sqlx::migrate!();
+/// Ours, in order. One that a newer program has applied on top is not our concern.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!();
+    #[cfg(feature = "next-schema")]
+    migrator
+        .migrations
+        .to_mut()
+        .extend(sqlx::migrate!("../../migrations/next/sqlite").migrations.into_owned());
+    migrator.set_ignore_missing(true);
+    migrator
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
     pub number: i64,
-    pub name: String,
+    /// `None`: a newer program's, which this one does not know.
+    pub name: Option<String>,
     pub applied: bool,
 }
 
@@ -38,7 +49,7 @@ impl Migrations {
     }
 
     pub async fn up(&mut self) -> Result<(), StoreError> {
-        MIGRATOR
+        migrator()
             .run(&mut self.connection)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))
@@ -46,6 +57,11 @@ impl Migrations {
 
     /// Takes back everything above `target`.
     pub async fn down(&mut self, target: i64, discard: bool) -> Result<(), StoreError> {
+        if self.status().await?.iter().any(|one| one.name.is_none()) {
+            return Err(StoreError::Unfit(
+                "A newer program has migrated this store further than this one knows: go down with that one.".into(),
+            ));
+        }
         let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM record LIMIT 1)")
             .fetch_one(&mut self.connection)
             .await
@@ -55,10 +71,30 @@ impl Migrations {
                 "Going down would lose what is stored. Make a backup, and pass --discard to lose it.".into(),
             ));
         }
-        MIGRATOR
+        migrator()
             .undo(&mut self.connection, target)
             .await
             .map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// Says that no program older than this one is to come back. Gives the oldest that may run from now on, or `None` where
+    /// that is as it was.
+    pub async fn finish(&mut self) -> Result<Option<i64>, StoreError> {
+        if self.status().await?.iter().any(|one| !one.applied) {
+            return Err(StoreError::Unfit(
+                "Migrations are missing. Run 'strongroom migrate up' first.".into(),
+            ));
+        }
+        let schema = read_schema(&mut self.connection).await?;
+        let oldest = schema.finish().map_err(StoreError::Unfit)?;
+        if let Some(oldest) = oldest {
+            sqlx::query("UPDATE meta SET value = $1 WHERE key = 'oldest_program'")
+                .bind(oldest.to_string())
+                .execute(&mut self.connection)
+                .await
+                .map_err(store_error)?;
+        }
+        Ok(oldest)
     }
 
     pub async fn status(&mut self) -> Result<Vec<MigrationStatus>, StoreError> {
@@ -66,22 +102,28 @@ impl Migrations {
             .fetch_one(&mut self.connection)
             .await
             .map_err(store_error)?;
-        let applied = if there == 1 {
-            self.connection
-                .list_applied_migrations(MIGRATOR.table_name.as_ref())
+        let (ours, mut applied) = (migrator(), Vec::new());
+        if there == 1 {
+            applied = self
+                .connection
+                .list_applied_migrations(ours.table_name.as_ref())
                 .await
-                .map_err(|error| StoreError::Unavailable(error.into()))?
-        } else {
-            Vec::new()
-        };
-        Ok(MIGRATOR
-            .iter()
-            .filter(|migration| migration.migration_type.is_up_migration())
-            .map(|migration| MigrationStatus {
-                number: migration.version,
-                name: migration.description.to_string(),
-                applied: applied.iter().any(|done| done.version == migration.version),
+                .map_err(|error| StoreError::Unavailable(error.into()))?;
+        }
+        let ups = ours.iter().filter(|one| one.migration_type.is_up_migration());
+        let mut all: Vec<_> = ups
+            .map(|one| MigrationStatus {
+                number: one.version,
+                name: Some(one.description.to_string()),
+                applied: applied.iter().any(|done| done.version == one.version),
             })
-            .collect())
+            .collect();
+        let newer = applied.iter().filter(|done| !ours.version_exists(done.version));
+        all.extend(newer.map(|done| MigrationStatus {
+            number: done.version,
+            name: None,
+            applied: true,
+        }));
+        Ok(all)
     }
 }

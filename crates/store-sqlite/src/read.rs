@@ -33,13 +33,13 @@ impl SqliteStore {
             .collect();
         let rows = json(&rows)?;
         snapshot!(self, now, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT r.namespace AS \"namespace!\", r.kind AS \"kind!\", r.id AS \"id!\", r.name AS \"name!\", r.rev AS \"rev!\", r.due, r.format AS \"format!\", \
-                 r.body AS \"body!\", r.mac AS \"mac!\" FROM json_each(?) AS u \
+                 r.body AS \"body!\", r.mac AS \"mac!\"" [", r.writer"] " FROM json_each(?) AS u \
                  CROSS JOIN record r ON r.namespace = unhex(u.value ->> 0) AND r.kind = u.value ->> 1 AND r.name = u.value ->> 2",
-                rows,
-            )
+                rows
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -56,13 +56,13 @@ impl SqliteStore {
     ) -> Result<At<Option<Record>>, StoreError> {
         let (namespace, kind, id) = (namespace.as_slice(), kind.number(), id.as_slice());
         snapshot!(self, now, transaction, {
-            let row = sqlx::query_as!(
+            let row = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record WHERE namespace = ? AND kind = ? AND id = ?",
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record WHERE namespace = ? AND kind = ? AND id = ?",
                 namespace,
                 kind,
-                id,
-            )
+                id
+            ))
             .fetch_optional(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -82,9 +82,9 @@ impl SqliteStore {
         let (namespace, kind) = (namespace.as_slice(), kind.number());
         let length = i64::try_from(prefix.chars().count()).map_err(|_| StoreError::Malformed("prefix"))?;
         snapshot!(self, now, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record \
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record \
                  WHERE namespace = ? AND kind = ? AND name > ? AND name >= ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
                 namespace,
                 kind,
@@ -92,8 +92,8 @@ impl SqliteStore {
                 prefix,
                 length,
                 prefix,
-                limit,
-            )
+                limit
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -104,11 +104,11 @@ impl SqliteStore {
     pub(crate) async fn records_of_kind(&self, now: Time, kind: Kind) -> Result<At<Vec<Record>>, StoreError> {
         let kind = kind.number();
         snapshot!(self, now, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record WHERE kind = ? ORDER BY namespace, name",
-                kind,
-            )
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record WHERE kind = ? ORDER BY namespace, name",
+                kind
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -119,14 +119,14 @@ impl SqliteStore {
     pub(crate) async fn due_records(&self, now: Time, kind: Kind, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
         let kind = kind.number();
         snapshot!(self, now, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac FROM record \
+                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record \
                  WHERE kind = ? AND due <= ? ORDER BY due, id LIMIT ?",
                 kind,
                 now.0,
-                limit,
-            )
+                limit
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -143,14 +143,14 @@ impl SqliteStore {
     ) -> Result<At<Vec<Version>>, StoreError> {
         let namespace = namespace.as_slice();
         snapshot!(self, now, transaction, {
-            let rows = sqlx::query_as!(
+            let rows = checked!(query_as!(
                 VersionRow,
-                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM version \
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] " FROM version \
                  WHERE namespace = ? AND epoch > 0 AND epoch < ? ORDER BY epoch, owner, number LIMIT ?",
                 namespace,
                 epoch,
-                limit,
-            )
+                limit
+            ))
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
@@ -195,14 +195,14 @@ impl SqliteStore {
     ) -> Result<At<Option<Version>>, StoreError> {
         let (namespace, owner) = (namespace.as_slice(), owner.as_slice());
         snapshot!(self, now, transaction, {
-            let row = sqlx::query_as!(
+            let row = checked!(query_as!(
                 VersionRow,
-                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed FROM version \
+                "SELECT namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed" [", writer"] " FROM version \
                  WHERE namespace = ? AND owner = ? AND number = ?",
                 namespace,
                 owner,
-                number,
-            )
+                number
+            ))
             .fetch_optional(&mut *transaction)
             .await
             .map_err(store_error)?;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use strongroom_domain::SlotMethod;
 
 use crate::client::output::Output;
@@ -20,8 +21,10 @@ use crate::serve::{StopSignals, start};
 use crate::wiring::{open_broker, open_store};
 use crate::{dev, logging, migrate, operator};
 
+const NAME: &str = "strongroom";
+
 #[derive(Debug, Parser)]
-#[command(name = "strongroom", version, about = "Keeps secrets, and can prove who did what.", after_help = client::HELP)]
+#[command(name = NAME, version, about = "Keeps secrets, and can prove who did what.", after_help = client::HELP)]
 pub struct Command {
     #[command(flatten)]
     common: Common,
@@ -58,6 +61,10 @@ enum Top {
     },
     #[command(flatten)]
     Client(Verb),
+    /// Print a script that completes this program's verbs and options
+    Completion { shell: Shell },
+    /// Write the man pages, one a verb, into a folder
+    Man { directory: PathBuf },
     /// Print a reference page from the program's own tables.
     #[command(hide = true)]
     Reference { page: Page },
@@ -94,6 +101,8 @@ enum MigrateStep {
         #[arg(long)]
         adopt: bool,
     },
+    /// End an upgrade: older programs start no more, and rows are written in the newest format.
+    Finish,
     /// Take back every migration above a number.
     Down {
         #[arg(long, default_value_t = 0)]
@@ -128,6 +137,13 @@ impl Command {
                 Ok(config) => return step.run(&config, &Output::new(self.common.output)).await,
                 Err(failure) => Err(failure),
             },
+            Top::Completion { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), NAME, &mut std::io::stdout());
+                Ok(())
+            }
+            Top::Man { directory } => clap_mangen::generate_to(Self::command(), &directory).map_err(|error| {
+                format!("The man pages cannot be written to {}: {error}.", directory.display()).into()
+            }),
             Top::Reference { page } => print_reference(page).await,
         };
         match done {
@@ -240,9 +256,16 @@ async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure
     match step {
         MigrateStep::Up { adopt } => migrate::up(&config.store, adopt).await?,
         MigrateStep::Down { to, discard } => migrate::down(&config.store, to, discard).await?,
+        MigrateStep::Finish => match migrate::finish(&config.store).await? {
+            Some(oldest) => println!(
+                "Finished: the oldest program that may run is of level {oldest}. Restart every node: from then on it writes what only such programs read."
+            ),
+            None => println!("Nothing to finish: no program older than this one may run."),
+        },
         MigrateStep::Status => {}
     }
     for (number, name, applied) in migrate::status(&config.store).await? {
+        let name = name.as_deref().unwrap_or("of a newer program");
         println!("{number:04}  {}  {name}", if applied { "applied" } else { "missing" });
     }
     Ok(())

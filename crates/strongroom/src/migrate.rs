@@ -1,4 +1,4 @@
-//! `migrate up|down|status`.
+//! `migrate up|finish|down|status`.
 
 use std::path::Path;
 
@@ -29,6 +29,18 @@ pub(crate) async fn up(store: &StoreChoice, adopt: bool) -> Result<(), String> {
     done.map_err(|error| explain(&error))
 }
 
+/// The oldest program that may run from now on, or `None` where there was nothing to finish.
+pub(crate) async fn finish(store: &StoreChoice) -> Result<Option<i64>, String> {
+    let done = match store {
+        StoreChoice::Sqlite(directory) => open_sqlite(directory).await?.finish().await,
+        StoreChoice::Postgres(url) => match postgres::Migrations::connect(url.expose_secret()).await {
+            Ok(mut migrations) => migrations.finish().await,
+            Err(error) => Err(error),
+        },
+    };
+    done.map_err(|error| explain(&error))
+}
+
 pub(crate) async fn down(store: &StoreChoice, target: i64, discard: bool) -> Result<(), String> {
     let done = match store {
         StoreChoice::Sqlite(directory) => open_sqlite(directory).await?.down(target, discard).await,
@@ -40,8 +52,8 @@ pub(crate) async fn down(store: &StoreChoice, target: i64, discard: bool) -> Res
     done.map_err(|error| explain(&error))
 }
 
-/// Each migration's number, name, and whether it is applied.
-pub(crate) async fn status(store: &StoreChoice) -> Result<Vec<(i64, String, bool)>, String> {
+/// Each migration's number, its name if this program knows it, and whether it is applied.
+pub(crate) async fn status(store: &StoreChoice) -> Result<Vec<(i64, Option<String>, bool)>, String> {
     match store {
         StoreChoice::Sqlite(directory) => {
             let found = open_sqlite(directory)

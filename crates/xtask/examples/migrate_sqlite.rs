@@ -1,4 +1,4 @@
-//! Makes a SQLite file with all migrations of a folder applied, for `cargo xtask sqlx` to check queries against.
+//! Makes a SQLite file, or goes on with one, and applies all migrations of a folder, for `cargo xtask sqlx` to check queries against.
 //! It lives here and not in the store, which does not compile while its query data is out of date.
 
 use sqlx::ConnectOptions as _;
@@ -18,9 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .create_if_missing(true)
         .connect()
         .await?;
-    Migrator::new(Path::new(&migrations))
-        .await?
-        .run(&mut connection)
-        .await?;
+    let mut migrator = Migrator::new(Path::new(&migrations)).await?;
+    migrator.set_ignore_missing(true).run(&mut connection).await?;
     Ok(())
 }

@@ -20,25 +20,26 @@ type QueryData = BTreeMap<String, Vec<u8>>;
 pub(crate) fn regenerate(mode: Mode) -> Fallible<bool> {
     let scratch = tempfile::tempdir()?;
     let postgres = ScratchDatabase::create()?;
-    postgres.migrate()?;
     let sqlite = scratch.path().join("scratch.db");
-    run(Command::new("cargo")
-        .args(["run", "--quiet", "-p", "xtask", "--example", "migrate_sqlite", "--"])
-        .arg(root().join("migrations/sqlite"))
-        .arg(&sqlite)
-        .current_dir(root()))?;
-
     let sqlite_url = format!("sqlite://{}", sqlite.display());
     let stores = [
         ("store-postgres", "STRONGROOM_SQLX_POSTGRES_URL", &postgres.url),
         ("store-sqlite", "STRONGROOM_SQLX_SQLITE_URL", &sqlite_url),
     ];
+    for (store, ..) in stores {
+        fs::create_dir(scratch.path().join(store))?;
+    }
+    // The program of tomorrow has queries of its own, on top of ours.
+    for (next, features) in [("", ""), ("next/", "next-schema")] {
+        postgres.migrate(&format!("migrations/{next}postgres"))?;
+        migrate_sqlite(&format!("migrations/{next}sqlite"), &sqlite)?;
+        for (store, variable, url) in stores {
+            describe_queries(store, features, variable, url, &scratch.path().join(store))?;
+        }
+    }
     let mut clean = true;
-    for (store, variable, url) in stores {
-        let folder = scratch.path().join(store);
-        fs::create_dir(&folder)?;
-        describe_queries(store, variable, url, &folder)?;
-        let fresh = read(&folder)?;
+    for (store, ..) in stores {
+        let fresh = read(&scratch.path().join(store))?;
         let committed = root().join("crates").join(store).join(".sqlx");
         match mode {
             Mode::Write => replace(&committed, &fresh)?,
@@ -51,8 +52,16 @@ pub(crate) fn regenerate(mode: Mode) -> Fallible<bool> {
     Ok(clean)
 }
 
+fn migrate_sqlite(migrations: &str, file: &Path) -> Fallible<()> {
+    run(Command::new("cargo")
+        .args(["run", "--quiet", "-p", "xtask", "--example", "migrate_sqlite", "--"])
+        .arg(root().join(migrations))
+        .arg(file)
+        .current_dir(root()))
+}
+
 /// Compiles a store against a live database; its query macros write what they learn into the folder.
-fn describe_queries(store: &str, variable: &str, url: &str, folder: &Path) -> Fallible<()> {
+fn describe_queries(store: &str, features: &str, variable: &str, url: &str, folder: &Path) -> Fallible<()> {
     // Only a crate that compiles runs its macros, and cargo compiles what looks changed.
     let lib = root().join("crates").join(store).join("src/lib.rs");
     File::options()
@@ -63,9 +72,11 @@ fn describe_queries(store: &str, variable: &str, url: &str, folder: &Path) -> Fa
         .args([
             "check",
             "--quiet",
-            "--all-targets",
+            "--lib",
             "-p",
             &format!("strongroom-{store}"),
+            "--features",
+            features,
         ])
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", folder)
@@ -137,8 +148,8 @@ impl ScratchDatabase {
         })
     }
 
-    fn migrate(&self) -> Fallible<()> {
-        for file in entries(&root().join("migrations/postgres"))? {
+    fn migrate(&self, migrations: &str) -> Fallible<()> {
+        for file in entries(&root().join(migrations))? {
             if file.to_string_lossy().ends_with(".up.sql") {
                 run(psql(&self.url).arg("--file").arg(&file))?;
             }

@@ -1,15 +1,15 @@
 //! One method a route.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde::de::IgnoredAny;
 use strongroom_domain::{Name, Prefix, PrincipalId, SecretPath};
 
-use super::{Client, Download, Result};
+use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, keys, labels, list, metadata, policies, principals, roles, secrets,
-    versions,
+    Page, PageQuery, audit, auth, clients, control, health, keys, labels, list, metadata, policies, principals, roles,
+    secrets, versions,
 };
 
 /// No body, for methods that send none.
@@ -17,6 +17,26 @@ const NONE: Option<&()> = None;
 
 fn at(noun: &str, path: &SecretPath) -> String {
     format!("{noun}/{}", encode(path.as_str()))
+}
+
+/// The node itself.
+impl Client {
+    pub async fn alive(&self) -> Result<health::Alive> {
+        let (status, body) = self.send(Method::GET, "/health", &(), NONE).await?;
+        match status {
+            StatusCode::OK => answer(status, body.as_ref()),
+            _ => Err(refusal(status, body.as_ref())),
+        }
+    }
+
+    /// A node that cannot serve says so with 503, and why.
+    pub async fn ready(&self) -> Result<health::Readiness> {
+        let (status, body) = self.send(Method::GET, "/ready", &(), NONE).await?;
+        match (status, answer(status, body.as_ref())) {
+            (StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE, Ok(readiness)) => Ok(readiness),
+            _ => Err(refusal(status, body.as_ref())),
+        }
+    }
 }
 
 /// Secrets.
@@ -237,7 +257,7 @@ impl Client {
     }
 
     pub async fn backup(&self) -> Result<Download> {
-        self.download(Method::POST, "control/backup").await
+        self.download("control/backup").await
     }
 
     pub async fn backup_kept(&self, kept: &control::BackupKept) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Reading a backup: nothing of it is believed before its part has opened, and its end is told by its last part alone.
 
 use strongroom_crypto::{Keys, Unlock};
-use strongroom_domain::{Code, Digest, Error, Result};
+use strongroom_domain::{Code, Digest, Error, Result, Schema};
 use strongroom_ports::Part;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 
@@ -34,11 +34,11 @@ impl BackupFile {
         Ok(Self { header, digest, source })
     }
 
-    /// The keys that the backup was sealed under, by the first of these that opens it.
+    /// The keys that the backup was sealed under, by the first of these that opens it, for a store of that schema.
     /// Stretching a passphrase takes a noticeable time.
-    pub fn unlock<'k>(&self, unlocks: impl IntoIterator<Item = &'k Unlock>) -> Result<Keys> {
+    pub fn unlock<'k>(&self, unlocks: impl IntoIterator<Item = &'k Unlock>, schema: Schema) -> Result<Keys> {
         for unlock in unlocks {
-            if let Some(keys) = self.header.unlock(unlock)? {
+            if let Some(keys) = self.header.unlock(unlock, schema.writes())? {
                 return Ok(keys);
             }
         }

@@ -4,8 +4,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom_crypto::{BackupPart, Keys, Unlock};
-use strongroom_domain::row::FORMAT;
-use strongroom_domain::{Digest, Error, Kind, NamespaceId, ObjectId, Record, Result, Revision, RowRev, Time};
+use strongroom_domain::{Digest, Error, NamespaceId, ObjectId, Record, Result, Revision, Schema, Time};
+use strongroom_ports::Snapshot;
 
 use super::{Stamp, damaged};
 use crate::open::{RingError, open_ring};
@@ -18,10 +18,8 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 /// A key slot or the ring, as it is stored: sealed already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Stored {
-    id: ObjectId,
     name: String,
-    rev: RowRev,
-    body: String,
+    row: String,
     mac: String,
 }
 
@@ -32,6 +30,8 @@ pub(super) struct Header {
     /// The store's time when the snapshot was taken.
     pub(super) created_at: Time,
     pub(super) revision: Revision,
+    /// The oldest program that reads every row.
+    oldest_program: i64,
     /// By name: what opens the backup.
     slots: Vec<Stored>,
     ring: Stored,
@@ -40,27 +40,15 @@ pub(super) struct Header {
 impl Stored {
     fn of(record: &Record) -> Self {
         Self {
-            id: record.id,
             name: record.name.clone(),
-            rev: record.rev,
-            body: HEXLOWER.encode(&record.body),
+            row: HEXLOWER.encode(&record.canonical()),
             mac: HEXLOWER.encode(&record.mac),
         }
     }
 
-    fn record(&self, namespace: NamespaceId, kind: Kind) -> Result<Record> {
+    fn record(&self) -> Result<Record> {
         let bytes = |text: &str| HEXLOWER.decode(text.as_bytes()).map_err(|_| malformed());
-        Ok(Record {
-            namespace,
-            kind,
-            id: self.id,
-            name: self.name.clone(),
-            rev: self.rev,
-            due: None,
-            format: FORMAT,
-            body: bytes(&self.body)?,
-            mac: bytes(&self.mac)?,
-        })
+        Record::from_canonical(&bytes(&self.row)?, bytes(&self.mac)?).ok_or_else(malformed)
     }
 }
 
@@ -69,12 +57,13 @@ fn malformed() -> Error {
 }
 
 impl Header {
-    pub(super) fn new(id: ObjectId, created_at: Time, revision: Revision, slots: &[Record], ring: &Record) -> Self {
+    pub(super) fn new(id: ObjectId, snapshot: &Snapshot, slots: &[Record], ring: &Record) -> Self {
         Self {
             id,
             namespace: ring.namespace,
-            created_at,
-            revision,
+            created_at: snapshot.at,
+            revision: snapshot.revision,
+            oldest_program: snapshot.oldest_program,
             slots: slots.iter().map(Stored::of).collect(),
             ring: Stored::of(ring),
         }
@@ -95,23 +84,27 @@ impl Header {
         let line = line
             .strip_suffix(b"\n")
             .ok_or_else(|| damaged("It is cut off in its header."))?;
-        let header = serde_json::from_slice(line).map_err(|_| malformed())?;
+        let header: Self = serde_json::from_slice(line).map_err(|_| malformed())?;
+        let schema = Schema {
+            oldest_program: header.oldest_program,
+            ..Schema::OWN
+        };
+        schema.fits().map_err(|_| not_ours())?;
         Ok((header, Digest(Sha256::digest(bytes).into())))
     }
 
     pub(super) fn slots(&self) -> Result<Vec<Record>> {
-        let slots = self.slots.iter();
-        slots.map(|slot| slot.record(self.namespace, Kind::KeySlot)).collect()
+        self.slots.iter().map(Stored::record).collect()
     }
 
     pub(super) fn ring(&self) -> Result<Record> {
-        self.ring.record(self.namespace, Kind::KeyRing)
+        self.ring.record()
     }
 
     /// The keys, if this one opens a slot; `None` where it opens none.
-    pub(super) fn unlock(&self, unlock: &Unlock) -> Result<Option<Keys>> {
+    pub(super) fn unlock(&self, unlock: &Unlock, format: i16) -> Result<Option<Keys>> {
         let (slots, ring) = (self.slots()?, self.ring()?);
-        let keys = match open_ring(unlock, &slots, &ring) {
+        let keys = match open_ring(unlock, &slots, &ring, format) {
             Ok(keys) => keys,
             Err(RingError::WrongKey) => return Ok(None),
             Err(RingError::Broken(_)) => return Err(damaged("Its keys do not open.")),
@@ -121,6 +114,14 @@ impl Header {
             held.map_err(|error| damaged("Its keys are altered.").because(error))?;
         }
         Ok(Some(keys))
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            revision: self.revision,
+            at: self.created_at,
+            oldest_program: self.oldest_program,
+        }
     }
 
     /// In words, for whoever has to find the key.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use strongroom_crypto::{Keys, SlotPlace, Unlock};
 use strongroom_domain::audit::{Action, Dialect, Entry, Lane, OutcomeKind};
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::row::FORMAT;
-use strongroom_domain::{Code, Digest, Error, Kind, ObjectId, Record, Result, Revision, RowRev, Time};
-use strongroom_ports::{Clock, Entropy, Part, Store, StoreError};
+use strongroom_domain::row::Key;
+use strongroom_domain::{Code, Digest, Error, Kind, ObjectId, Record, Result, Revision, Time};
+use strongroom_ports::{Clock, Entropy, Part, Snapshot, Store, StoreError};
 
 use super::{BackupFile, Counts};
 use crate::authenticate::job_principal;
@@ -35,7 +35,7 @@ pub struct Restored {
     pub rekeyed: bool,
 }
 
-fn fill_failed(error: StoreError) -> Error {
+pub(super) fn fill_failed(error: StoreError) -> Error {
     match error {
         StoreError::NotEmpty => Error::from(Code::StoreNotEmpty),
         StoreError::NotFilling => Error::new(Code::Conflict, "Another restore into this store has begun."),
@@ -61,19 +61,6 @@ pub(super) async fn fill(
     Ok(())
 }
 
-/// The last part: from then on the store is an installation.
-pub(super) async fn finish(
-    store: &dyn Store,
-    now: Time,
-    fill: ObjectId,
-    records: Vec<Record>,
-    revision: Revision,
-    at: Time,
-) -> Result<()> {
-    let keys = Part::Keys { records, revision, at };
-    store.fill(now, fill, keys).await.map_err(fill_failed)
-}
-
 /// Fills an empty store from a backup that `unlocked` opens. It opens by `unlock` from then on: if this opens none of the
 /// backup's slots, they are replaced by one that it opens.
 pub async fn restore(
@@ -84,7 +71,7 @@ pub async fn restore(
     unlocked: &Keys,
     unlock: &Unlock,
 ) -> Result<Restored> {
-    let rekeyed = file.header.unlock(unlock)?.is_none();
+    let rekeyed = file.header.unlock(unlock, store.schema().writes())?.is_none();
     let mut restored = Restored {
         counts: Counts::default(),
         revision: file.header.revision,
@@ -113,8 +100,14 @@ pub async fn restore(
         store.fill(now, id, part).await.map_err(fill_failed)?;
     }
     let records = new_keys(&file, unlocked, entropy, rekeyed.then_some(unlock), now)?;
-    let revision = Revision(restored.revision.0.saturating_add(REVISIONS_AHEAD));
-    finish(&**store, now, id, records, revision, now).await?;
+    let snapshot = Snapshot {
+        revision: Revision(restored.revision.0.saturating_add(REVISIONS_AHEAD)),
+        at: now,
+        ..file.header.snapshot()
+    };
+    // From here on the store is an installation.
+    let last = Part::Keys { records, snapshot };
+    store.fill(now, id, last).await.map_err(fill_failed)?;
     Ok(restored)
 }
 
@@ -167,15 +160,11 @@ fn new_keys(
         };
         let body = keys.wrap(unlock, place, now, &random);
         let slot = Record {
-            namespace: old.namespace,
-            kind: Kind::KeySlot,
-            id: place.row,
-            name: unlock.method().name().into(),
-            rev: RowRev::FIRST,
-            due: None,
-            format: FORMAT,
             body: serde_json::to_vec(&body.map_err(Error::internal)?).map_err(Error::internal)?,
-            mac: Vec::new(),
+            ..Record::blank(
+                Key::new(old.namespace, Kind::KeySlot, unlock.method().name()),
+                place.row,
+            )
         };
         slots = vec![keys.mac_record(slot).map_err(Error::internal)?];
     }

@@ -9,9 +9,10 @@ use secrecy::ExposeSecret as _;
 use strongroom_crypto::{Passphrase, RecoveryKey, RootKey, Unlock};
 use strongroom_domain::audit::{Action, Batch, BatchId, Class, Dialect, Entry, OutcomeKind, StoredEntry};
 use strongroom_domain::ids::RequestId;
+use strongroom_domain::row::Key;
 use strongroom_domain::{
     Code, Digest, Error, Kind, Name, NamespaceId, ObjectId, PayloadKind, PrincipalId, Record, Result, Row, RowRev,
-    SlotMethod, Time, Version,
+    Schema, SlotMethod, Time, Version,
 };
 use strongroom_ports::memory::MemoryStore;
 use strongroom_ports::{AuditFilter, BootRow, Clock as _, Part, Store, Use};
@@ -51,7 +52,7 @@ async fn open(bytes: &[u8]) -> Result<BackupFile> {
 
 async fn restored(bytes: &[u8], clock: &Pretended, key: &Unlock) -> Result<(Arc<MemoryStore>, Restored)> {
     let file = open(bytes).await?;
-    let keys = file.unlock([key, &root_key()])?;
+    let keys = file.unlock([key, &root_key()], Schema::OWN)?;
     let memory = Arc::new(MemoryStore::new());
     let store: Arc<dyn Store> = memory.clone();
     let restored = restore(&store, clock, clock, file, &keys, key).await?;
@@ -60,7 +61,7 @@ async fn restored(bytes: &[u8], clock: &Pretended, key: &Unlock) -> Result<(Arc<
 
 async fn verified(bytes: &[u8], clock: &Pretended) -> Result<Verified> {
     let file = open(bytes).await?;
-    let keys = file.unlock([&root_key()])?;
+    let keys = file.unlock([&root_key()], Schema::OWN)?;
     let scratch: Arc<dyn Store> = Arc::new(MemoryStore::new());
     verify(&scratch, clock, clock, file, &keys).await
 }
@@ -134,7 +135,7 @@ async fn a_restore_can_have_another_root_key() {
     let place = furnished().await;
     let (bytes, _) = backup_of(&place).await;
     let other = Unlock::RootKey(RootKey::new([8; 32]));
-    let refused = open(&bytes).await.unwrap().unlock([&other]).map(drop);
+    let refused = open(&bytes).await.unwrap().unlock([&other], Schema::OWN).map(drop);
     assert_eq!(refused.unwrap_err().code, Code::BackupNotOpened);
     let (memory, restored) = restored(&bytes, &place.clock, &other).await.unwrap();
     assert!(restored.rekeyed);
@@ -142,8 +143,8 @@ async fn a_restore_can_have_another_root_key() {
     assert!(by_the_old.is_err());
     let again = Place::on(memory, place.clock.clone(), &other).await.unwrap();
     let (bytes, _) = backup_of(&again).await;
-    assert!(open(&bytes).await.unwrap().unlock([&root_key()]).is_err());
-    assert!(open(&bytes).await.unwrap().unlock([&other]).is_ok());
+    assert!(open(&bytes).await.unwrap().unlock([&root_key()], Schema::OWN).is_err());
+    assert!(open(&bytes).await.unwrap().unlock([&other], Schema::OWN).is_ok());
 }
 
 /// By whatever opened the installation when it was made.
@@ -178,7 +179,7 @@ async fn a_backup_opens_by_every_slot_of_its_day() {
         Place::on(memory, place.clock.clone(), &root_key()).await.unwrap();
     }
     let other = Unlock::Passphrase(Passphrase::parse("incorrect horse battery").unwrap());
-    let refused = file.unlock([&other]).unwrap_err();
+    let refused = file.unlock([&other], Schema::OWN).unwrap_err();
     assert!(
         refused.detail.contains("'safe'") && refused.detail.contains("'words'"),
         "{refused}"
@@ -190,7 +191,7 @@ async fn only_an_empty_store_is_restored_into() {
     let place = furnished().await;
     let (bytes, _) = backup_of(&place).await;
     let file = open(&bytes).await.unwrap();
-    let keys = file.unlock([&root_key()]).unwrap();
+    let keys = file.unlock([&root_key()], Schema::OWN).unwrap();
     let store: Arc<dyn Store> = place.store.clone();
     let done = restore(&store, &*place.clock, &*place.clock, file, &keys, &root_key()).await;
     assert_eq!(done.unwrap_err().code, Code::StoreNotEmpty);
@@ -359,15 +360,12 @@ fn record() -> impl Strategy<Value = Record> {
         bytes(),
     );
     columns.prop_map(|(namespace, kind, id, name, rev, due, format, body, mac)| Record {
-        namespace: NamespaceId(namespace),
-        kind,
-        id: ObjectId(id),
-        name,
         rev: RowRev(rev),
         due: due.map(Time),
         format,
         body,
         mac,
+        ..Record::blank(Key::new(NamespaceId(namespace), kind, name), ObjectId(id))
     })
 }
 
@@ -387,9 +385,6 @@ fn version() -> impl Strategy<Value = Version> {
     );
     columns.prop_map(
         |(namespace, owner, number, rev, format, payload, epoch, salt, commitment, sealed)| Version {
-            namespace: NamespaceId(namespace),
-            owner: ObjectId(owner),
-            number,
             rev: RowRev(rev),
             format,
             payload,
@@ -397,6 +392,7 @@ fn version() -> impl Strategy<Value = Version> {
             salt,
             commitment,
             sealed,
+            ..Version::blank(NamespaceId(namespace), ObjectId(owner), number)
         },
     )
 }

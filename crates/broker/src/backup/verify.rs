@@ -10,7 +10,7 @@ use strongroom_domain::secret::{Head, State};
 use strongroom_domain::{Digest, Kind, ObjectId, Record, Result, Time};
 use strongroom_ports::{Clock, Dump, Entropy, Fut, Part, Store, StoreError};
 
-use super::restore::{fill, finish};
+use super::restore::{fill, fill_failed};
 use super::{BackupFile, Counts};
 use crate::jobs::kept;
 use crate::rows::store_failed;
@@ -68,8 +68,9 @@ pub async fn verify(
     fill(&**scratch, now, id, &mut file, keys, |part| verified.counts.add(part)).await?;
     let mut records = file.header.slots()?;
     records.push(file.header.ring()?);
-    let (revision, at) = (file.header.revision, file.header.created_at);
-    finish(&**scratch, now, id, records, revision, at).await?;
+    let snapshot = file.header.snapshot();
+    let last = Part::Keys { records, snapshot };
+    scratch.fill(now, id, last).await.map_err(fill_failed)?;
     let mut check = Check {
         store: &**scratch,
         keys,

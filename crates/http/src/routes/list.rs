@@ -86,7 +86,6 @@ pub(crate) fn batch() -> Vec<Operation> {
         )
         .describe(
             "Each item has its own outcome, in the order of the request; with `atomic`, all are written or none. \
-                Without it a token that is not valid is said item by item too. \
                 `Idempotency-Key` belongs to atomic writes.",
         )
         .guarded()

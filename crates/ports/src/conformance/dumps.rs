@@ -116,13 +116,14 @@ pub(super) async fn an_empty_store_is_filled(store: &dyn Store) {
 pub(super) async fn the_keys_and_nothing_else_come_first(store: &dyn Store) {
     furnish(store).await;
     let parts = dump(store).await;
-    let Some(Part::Keys { records, revision, .. }) = parts.first() else {
+    let Some(Part::Keys { records, snapshot }) = parts.first() else {
         panic!("the first part is {:?}", parts.first());
     };
     let mut kinds: Vec<Kind> = records.iter().map(|record| record.kind).collect();
     kinds.sort_unstable();
     assert_eq!(kinds, KEY_KINDS);
-    assert_eq!(*revision, store.sizes(START).await.unwrap().revision);
+    assert_eq!(snapshot.revision, store.sizes(START).await.unwrap().revision);
+    assert_eq!(snapshot.oldest_program, store.schema().oldest_program);
     let again = |part: &Part| match part {
         Part::Keys { .. } => true,
         Part::Records(records) => records.iter().any(|record| KEY_KINDS.contains(&record.kind)),

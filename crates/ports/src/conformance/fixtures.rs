@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use strongroom_domain::audit::{Action, Batch, BatchId, Class, Dialect, Entry, OutcomeKind, SealedBatch, StoredEntry};
 use strongroom_domain::ids::RequestId;
+use strongroom_domain::row::Key;
 use strongroom_domain::{
-    Change, Digest, Kind, NamespaceId, ObjectId, PayloadKind, PrincipalId, Record, Revision, Row, RowRev, Time, Touch,
-    Version, Write,
+    Change, Digest, Kind, NamespaceId, ObjectId, PayloadKind, PrincipalId, Record, Revision, Row, Time, Touch, Version,
+    Write,
 };
 
 /// 2026-08-15T12:00:00.123456Z
@@ -26,15 +27,10 @@ pub(super) fn days(count: u64) -> Duration {
 
 pub(super) fn record(kind: Kind, id: u8, name: &str) -> Record {
     Record {
-        namespace: HERE,
-        kind,
-        id: ObjectId([id; 16]),
-        name: name.into(),
-        rev: RowRev::FIRST,
-        due: None,
         format: 1,
         body: format!(r#"{{"of":{id}}}"#).into_bytes(),
         mac: vec![id; 36],
+        ..Record::blank(Key::new(HERE, kind, name), ObjectId([id; 16]))
     }
 }
 
@@ -54,16 +50,13 @@ pub(super) fn successor(record: &Record, body: &str) -> Record {
 
 pub(super) fn version(owner: u8, number: i64) -> Version {
     Version {
-        namespace: HERE,
-        owner: ObjectId([owner; 16]),
-        number,
-        rev: RowRev::FIRST,
         format: 1,
         payload: PayloadKind::Json,
         epoch: 1,
         salt: vec![1; 32],
         commitment: vec![2; 32],
         sealed: vec![owner; 64],
+        ..Version::blank(HERE, ObjectId([owner; 16]), number)
     }
 }
 
@@ -81,7 +74,7 @@ pub(super) fn remove(record: &Record) -> Write {
 }
 
 pub(super) fn touch(kind: Kind, name: &str, version: Option<i64>) -> Touch {
-    let key = strongroom_domain::row::Key::new(HERE, kind, name);
+    let key = Key::new(HERE, kind, name);
     Touch {
         revision: Revision(0),
         key,

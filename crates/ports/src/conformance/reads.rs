@@ -2,7 +2,7 @@
 
 use strongroom_domain::audit::Lane;
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, ObjectId, Record, Revision, Row, Version, Write};
+use strongroom_domain::{Kind, ObjectId, Record, Revision, Row, Version, Write, upgrade};
 
 use super::fixtures::{HERE, START, THERE, insert, quiet, record, seconds, secret, version};
 use super::writer::{Writer, keep_up};
@@ -326,4 +326,10 @@ pub(super) async fn versions_under_old_keys_are_found(store: &dyn Store) {
         let all = [(1, 2), (2, 1), (1, 1)];
         assert_eq!(found, all[..all.len().min(limit.into())]);
     }
+}
+
+pub(super) async fn a_fresh_schema_takes_this_program(store: &dyn Store) {
+    let schema = store.schema();
+    assert_eq!((schema.level, schema.fits()), (upgrade::LEVEL, Ok(())));
+    assert!(upgrade::reads(schema.writes()), "{schema:?}");
 }

@@ -2,10 +2,10 @@
 
 use futures_util::{Stream, stream};
 use strongroom_domain::audit::{Class, StoredEntry};
-use strongroom_domain::{ObjectId, Record, Row, Time, Version};
+use strongroom_domain::{ObjectId, Record, Row, Schema, Time, Version};
 
 use super::state::State;
-use crate::{Dump, KEY_KINDS, Part, StoreError, Use, pour};
+use crate::{Dump, KEY_KINDS, Part, Snapshot, StoreError, Use, pour};
 
 fn each<T>(rows: Vec<T>) -> impl Stream<Item = Result<T, StoreError>> + Unpin {
     stream::iter(rows.into_iter().map(Ok))
@@ -24,8 +24,11 @@ impl State {
         });
         out.take(Part::Keys {
             records: keys,
-            revision: self.top,
-            at: now,
+            snapshot: Snapshot {
+                revision: self.top,
+                at: now,
+                oldest_program: Schema::OWN.oldest_program,
+            },
         })
         .await?;
         pour(each(others), Part::Records, out).await?;
@@ -72,9 +75,9 @@ impl State {
             return Err(StoreError::NotFilling);
         }
         match part {
-            Part::Keys { records, revision, .. } => {
+            Part::Keys { records, snapshot } => {
                 self.insert(records.into_iter().map(Row::Record))?;
-                self.top = revision;
+                self.top = snapshot.revision;
                 self.filling = None;
             }
             Part::Records(rows) => self.insert(rows.into_iter().map(Row::Record))?,

@@ -72,10 +72,13 @@ fn start(method: &Method, url: &str) -> String {
         Method::GET => String::new(),
         _ => format!("-X {method} "),
     };
-    format!(
-        "curl {method}-H \"Authorization: Bearer $STRONGROOM_TOKEN\" {}",
-        quoted(url)
-    )
+    // What stands outside the API takes no token.
+    let token = if url.contains(BASE) {
+        "-H \"Authorization: Bearer $STRONGROOM_TOKEN\" "
+    } else {
+        ""
+    };
+    format!("curl {method}{token}{}", quoted(url))
 }
 
 fn quoted(text: &str) -> String {

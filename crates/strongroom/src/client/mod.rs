@@ -17,6 +17,7 @@ pub(crate) mod failure;
 mod field;
 mod gather;
 mod get;
+mod health;
 mod history;
 mod import;
 mod input;
@@ -88,6 +89,7 @@ pub enum Verb {
     Import(import::Import),
     Export(export::Export),
     Run(run::Run),
+    Health(health::Health),
     /// Policies: which capabilities on which paths
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -127,6 +129,10 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
     if let Verb::Run(run) = verb {
         return run.run(common).await;
     }
+    // It needs no token.
+    if let Verb::Health(health) = verb {
+        return health.run(common).await.map(|()| ExitCode::SUCCESS);
+    }
     let session = Session::open(common).await?;
     match verb {
         Verb::Diff(diff) => return diff.run(&session).await,
@@ -149,7 +155,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Role(role) => role.run(&session).await,
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
-        Verb::Run(_) => Err(Failure::usage("'run' is not asked for here")),
+        Verb::Run(_) | Verb::Health(_) => Err(Failure::usage("This verb opens no session.")),
     }?;
     Ok(ExitCode::SUCCESS)
 }

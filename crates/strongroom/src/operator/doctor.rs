@@ -112,9 +112,13 @@ impl Doctor {
 /// A server holds the store: it is asked, by its control socket.
 async fn of_running(config: &Config, client: &Client, findings: &mut Findings) {
     findings.ok("server", "A server runs on this data directory.");
-    match client.page("/ready").await {
-        Ok(text) if text.contains("\"ready\":true") => findings.ok("ready", "It is ready."),
-        Ok(text) => findings.fail("ready", text, "See its log; the runbook goes from there."),
+    match client.ready().await {
+        Ok(told) if told.ready => findings.ok("ready", "It is ready."),
+        Ok(told) => findings.fail(
+            "ready",
+            told.problems.join(" "),
+            "See the server's log, and the runbook.",
+        ),
         Err(error) => findings.fail("ready", error.to_string(), "Restart the server; see its log."),
     }
     match client.slots().await {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use strongroom_broker::{BackupFile, Restored, restore};
 use strongroom_crypto::{Keys, Unlock};
+use strongroom_domain::Schema;
 
 use super::verify::open;
 use super::{Opening, failed, init, unlock};
@@ -50,7 +51,7 @@ impl Restore {
     pub(super) async fn run(self, config: &Config, output: &Output) -> Result<(), Failure> {
         let store = open_store_to_fill(&config.store).await?;
         let file = open(&self.file).await?;
-        let (keys, unlock) = self.keys(config, &file)?;
+        let (keys, unlock) = self.keys(config, &file, store.schema())?;
         let restored = restore(&store, &SystemClock::start(), &SystemEntropy, file, &keys, &unlock).await;
         let restored = restored.map_err(failed)?;
         output.show(&restored, || text(&restored, &unlock))
@@ -58,7 +59,7 @@ impl Restore {
 
     /// What the backup opens by, and what the restored installation will. A root key's file is made where something else
     /// opens the backup.
-    fn keys(&self, config: &Config, file: &BackupFile) -> Result<(Keys, Unlock), Failure> {
+    fn keys(&self, config: &Config, file: &BackupFile, schema: Schema) -> Result<(Keys, Unlock), Failure> {
         let named = match &self.backup_root_key_file {
             Some(path) => Some(UnlockSource::root_key(path.clone()).read()?),
             None => self.opening.read()?,
@@ -66,10 +67,10 @@ impl Restore {
         match named {
             None => {
                 let unlock = unlock(config)?;
-                Ok((file.unlock([&unlock]).map_err(failed)?, unlock))
+                Ok((file.unlock([&unlock], schema).map_err(failed)?, unlock))
             }
             Some(named) => {
-                let keys = file.unlock([&named]).map_err(failed)?;
+                let keys = file.unlock([&named], schema).map_err(failed)?;
                 Ok((keys, init::first_unlock(config.unlock()?)?))
             }
         }

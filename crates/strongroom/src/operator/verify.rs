@@ -57,7 +57,6 @@ impl Verify {
     pub(super) async fn run(self, config: &Config, output: &Output) -> Result<ExitCode, Failure> {
         let unlock = config.unlock()?.read()?;
         let file = open(&self.file).await?;
-        let keys = file.unlock([&unlock]).map_err(failed)?;
         let mut builder = tempfile::Builder::new();
         builder.prefix("strongroom-verify-");
         let folder = match &self.scratch {
@@ -68,6 +67,7 @@ impl Verify {
         let scratch = StoreChoice::Sqlite(folder.path().to_owned());
         migrate::up(&scratch, false).await?;
         let store = open_store_to_fill(&scratch).await?;
+        let keys = file.unlock([&unlock], store.schema()).map_err(failed)?;
         let found = verify(&store, &SystemClock::start(), &SystemEntropy, file, &keys).await;
         let found = found.map_err(failed)?;
         output.show(&found, || text(&found))?;

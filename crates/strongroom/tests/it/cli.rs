@@ -6,12 +6,14 @@ mod diff;
 mod edit;
 mod export;
 mod formats;
+mod health;
 mod install;
 mod label;
 mod lifecycle;
 mod metadata;
 mod rollback;
 mod search;
+mod shells;
 mod silence;
 mod terminal;
 

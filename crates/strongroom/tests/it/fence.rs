@@ -334,3 +334,22 @@ async fn writes_from_old_memory() {
     }
     assert!(current > 100 && refused > 10, "{current} written, {refused} refused");
 }
+
+/// A change learns of other nodes' changes as a read does: it is decided again, not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_asked_for_changes_alone_learns_too() {
+    let pair = Pair::start();
+    let writer = Api::new(&pair.writer, pair.store.root_token());
+    let rules = |capability: &str| json!([{ "path": "secret/first/*", "capabilities": ["create", capability] }]);
+    let token = writer.workload("first", rules("update")).await;
+    let node = Api::new(&pair.node, token);
+    for round in 0..20 {
+        let (status, answer) = node.put("secrets/first/a", json!({ "value": round.to_string() })).await;
+        assert_eq!(status, 201, "round {round}: {answer}");
+        let policy = json!({ "rules": rules(if round == 19 { "read" } else { "update" }) });
+        let (status, answer) = writer.put("policies/first", policy).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let (status, answer) = node.put("secrets/first/a", json!({ "value": "x" })).await;
+    assert_eq!(status, 403, "{answer}");
+}

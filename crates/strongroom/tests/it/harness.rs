@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use strongroom_testkit::Database;
+use strongroom_testkit::{Database, Proxy};
 use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
@@ -43,6 +43,17 @@ impl Store {
         }
     }
 
+    /// On PostgreSQL, with a proxy before it.
+    pub(crate) fn behind_proxy() -> (Self, Proxy) {
+        let mut store = Self::fresh(On::Postgres);
+        let url = store.url.take().unwrap();
+        let (server, database) = url.rsplit_once('/').unwrap();
+        let (user, address) = server.rsplit_once('@').unwrap();
+        let proxy = Proxy::start(address.parse().unwrap());
+        store.url = Some(format!("{user}@{}/{database}", proxy.addr()));
+        (store, proxy)
+    }
+
     pub(crate) fn at(url: impl Into<String>) -> Self {
         Self {
             on: On::Postgres,
@@ -70,6 +81,10 @@ impl Store {
 
     /// `dev` on this store, with more settings as `NAME`, `value` pairs of the environment.
     pub(crate) fn dev(&self, settings: &[(&str, &str)]) -> Server {
+        self.dev_of(Path::new(PROGRAM), settings)
+    }
+
+    pub(crate) fn dev_of(&self, program: &Path, settings: &[(&str, &str)]) -> Server {
         let port = own_port();
         let data = self.data_dir();
         let listen = format!("127.0.0.1:{port}");
@@ -78,7 +93,7 @@ impl Store {
         if let Some(url) = &self.url {
             environment.push(("STRONGROOM_DATABASE_URL", url));
         }
-        Server::start(&args, &environment, port, self.dir.path())
+        Server::start_of(program, &args, &environment, port, self.dir.path())
     }
 
     /// A `server` node, beside others on a PostgreSQL that a `dev` has initialised.
@@ -117,7 +132,11 @@ pub(crate) fn own_port() -> u16 {
 }
 
 pub(crate) fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    command_of(Path::new(PROGRAM), args, environment)
+}
+
+fn command_of(program: &Path, args: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(args)
         .env_clear()
@@ -140,8 +159,17 @@ pub(crate) fn other_user(args: &[&str]) -> Command {
 
 /// Runs the program to its end: exit code, standard output, standard error.
 pub(crate) fn run(args: &[&str], environment: &[(&str, &str)], stdin: &[u8]) -> (i32, Vec<u8>, String) {
+    run_of(Path::new(PROGRAM), args, environment, stdin)
+}
+
+pub(crate) fn run_of(
+    program: &Path,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    stdin: &[u8],
+) -> (i32, Vec<u8>, String) {
     use std::io::Write;
-    let mut child = command(args, environment)
+    let mut child = command_of(program, args, environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -158,13 +186,23 @@ pub(crate) fn run(args: &[&str], environment: &[(&str, &str)], stdin: &[u8]) -> 
 
 impl Server {
     pub(crate) fn start(args: &[&str], environment: &[(&str, &str)], port: u16, logs: &Path) -> Self {
+        Self::start_of(Path::new(PROGRAM), args, environment, port, logs)
+    }
+
+    pub(crate) fn start_of(
+        program: &Path,
+        args: &[&str],
+        environment: &[(&str, &str)],
+        port: u16,
+        logs: &Path,
+    ) -> Self {
         let log = logs.join(format!("log-{port}"));
         let file = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&log)
             .unwrap();
-        let child = command(args, environment)
+        let child = command_of(program, args, environment)
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use strongroom_crypto::{Keys, RootKey, SlotPlace, Unlock};
+use strongroom_crypto::{Keys, RootKey, Unlock};
 use strongroom_domain::audit::{Batch, BatchId, StoredEntry, merkle};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::{Digest, Kind, Time};
@@ -47,11 +47,7 @@ impl Ledger {
         let slot = rows.of_kind(NOW, Kind::KeySlot).await.unwrap().value.remove(0);
         let ring = rows.of_kind(NOW, Kind::KeyRing).await.unwrap().value.remove(0);
         let body = serde_json::from_slice(&slot.body).unwrap();
-        let place = SlotPlace {
-            namespace: ring.namespace,
-            row: slot.id,
-        };
-        let keys = Keys::open(&root, &body, place, ring.id, ring.rev.0, &ring.body).unwrap();
+        let keys = Keys::open(&root, &body, slot.id, &ring, 1).unwrap();
         let mac = if url.or(store.url.as_deref()).is_some() {
             "encode(mac, 'hex')"
         } else {

@@ -45,3 +45,6 @@ mod reference;
 mod rows;
 #[cfg(test)]
 mod sql;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "builds the other program where nobody did")]
+mod upgrade;

@@ -68,9 +68,6 @@ const ORDER: &[&str] = &[
     "discovery/discovery",
 ];
 
-/// A batch that is not atomic answers 200 and refuses item by item, a caller without a token too.
-const REFUSED_BY_ITEM: &[&str] = &["batch/reads"];
-
 /// What a server chooses, so that an example cannot know it.
 const CHOSEN: &[&str] = &[
     "access_token",
@@ -238,7 +235,7 @@ async fn refusals_are_as_described(on: On) {
     for (name, example) in description.examples() {
         let guarded = example.operation.get("security").is_none();
         let mut expected = Vec::new();
-        if guarded && !REFUSED_BY_ITEM.contains(&name.as_str()) {
+        if guarded {
             expected.push((401, None, example.body.as_ref().map(Value::to_string)));
         }
         if example.body.is_some() {

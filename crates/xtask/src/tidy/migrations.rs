@@ -1,4 +1,5 @@
 //! Both stores take the same steps, each step can be taken back, and a step that others may have taken never changes.
+//! The same goes for those of the program of tomorrow, in a folder of their own.
 
 use crate::workspace::{Fallible, entries, git, root};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,9 +9,16 @@ type Steps = BTreeMap<String, BTreeSet<String>>;
 
 pub(super) fn check() -> Fallible<Vec<String>> {
     let mut violations = Vec::new();
-    let postgres = steps("postgres", &mut violations)?;
-    let sqlite = steps("sqlite", &mut violations)?;
-    for (folder, mine, others) in [("postgres", &postgres, &sqlite), ("sqlite", &sqlite, &postgres)] {
+    for stores in [["postgres", "sqlite"], ["next/postgres", "next/sqlite"]] {
+        compare(stores, &mut violations)?;
+    }
+    violations.extend(changed()?);
+    Ok(violations)
+}
+
+fn compare([postgres, sqlite]: [&str; 2], violations: &mut Vec<String>) -> Fallible<()> {
+    let (of_postgres, of_sqlite) = (steps(postgres, violations)?, steps(sqlite, violations)?);
+    for (folder, mine, others) in [(postgres, &of_postgres, &of_sqlite), (sqlite, &of_sqlite, &of_postgres)] {
         for (step, directions) in mine {
             if !others.contains_key(step) {
                 violations.push(format!("{step} exists in migrations/{folder} only"));
@@ -25,8 +33,7 @@ pub(super) fn check() -> Fallible<Vec<String>> {
             }
         }
     }
-    violations.extend(changed()?);
-    Ok(violations)
+    Ok(())
 }
 
 fn steps(folder: &str, violations: &mut Vec<String>) -> Fallible<Steps> {

@@ -5,7 +5,6 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use strongroom_testkit::Proxy;
 
 use super::{SOON, head};
 use crate::harness::{Api, On, Server, Store};
@@ -65,12 +64,7 @@ on_both_stores!(an_open_request_finishes, a_stuck_request_is_cut);
 /// The database hangs while the server is told to stop: the request is refused, and the server ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_database_does_not_hold_the_end() {
-    let mut store = Store::fresh(On::Postgres);
-    let url = store.url.take().unwrap();
-    let (server, database) = url.rsplit_once('/').unwrap();
-    let (user, address) = server.rsplit_once('@').unwrap();
-    let proxy = Proxy::start(address.parse().unwrap());
-    store.url = Some(format!("{user}@{}/{database}", proxy.addr()));
+    let (store, proxy) = Store::behind_proxy();
     let server = store.dev(&[
         ("STRONGROOM_LIMITS_DRAIN_SECONDS", "20"),
         ("STRONGROOM_LIMITS_REQUEST_SECONDS", "2"),

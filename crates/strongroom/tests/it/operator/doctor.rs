@@ -89,7 +89,7 @@ async fn each_fault_has_its_next_command(on: On) {
         later.replace("strongroom.", "")
     };
     sql.run(&[statement]).await;
-    says(&installation, "store", 6, "failed", &["Install a newer one"]);
+    says(&installation, "store", 6, "failed", &["Install the newer program"]);
     if on == On::Postgres {
         // Whatever the schema says, what is unsafe is told of a schema that fits.
         sql.run(&[
@@ -124,7 +124,7 @@ async fn a_clock_that_is_wrong_is_told() {
     let sql = Sql::of(&installation.store, None);
     sql.run(&["UPDATE meta SET value = CAST(value AS INTEGER) + 3600000000 WHERE key = 'high_water'".into()])
         .await;
-    says(&installation, "clock", 0, "warning", &["3600", "NTP"]);
+    says(&installation, "clock", 0, "warning", &["s apart", "NTP"]);
 }
 
 /// What `dev` made needs nothing named, and nothing running.

@@ -1,0 +1,16 @@
+//! `GET /health` and `GET /ready`: outside the API, and without a token.
+
+use serde::{Deserialize, Serialize};
+
+/// The process answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alive {
+    pub status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    pub ready: bool,
+    /// Why not, and what to do.
+    pub problems: Vec<String>,
+}

@@ -1,0 +1,106 @@
+"""What schemathesis does besides: paths of several segments, objects to succeed on, and a count of answers.
+
+Every second request of an operation goes to an object that was made for it; the others go where schemathesis sends them.
+"""
+
+import atexit
+import collections
+import itertools
+import json
+import os
+import pathlib
+import tomllib
+import urllib.parse
+
+import requests
+import schemathesis
+
+TABLES = tomllib.loads(pathlib.Path(__file__).with_name("objects.toml").read_text())
+API = os.environ["STRONGROOM_ADDR"] + "/api/v1/"
+
+numbers = itertools.count(1)
+asked = collections.Counter()
+answers = collections.defaultdict(collections.Counter)
+session = requests.Session()
+session.headers["Authorization"] = "Bearer " + os.environ["STRONGROOM_TOKEN"]
+
+
+def send(method, path, body=None):
+    response = session.request(method, API + urllib.parse.quote(path), json=body, timeout=30)
+    if not response.ok:
+        raise RuntimeError(f"objects.toml: {method} {path} was answered {response.status_code}: {response.text}")
+    return json.loads(response.text or "{}")
+
+
+def named(template, known):
+    """The template with names of `known` in braces replaced."""
+    text = json.dumps(template)
+    for name, value in known.items():
+        text = text.replace("{" + name + "}", value)
+    return json.loads(text)
+
+
+def make(name):
+    wanted, known = TABLES["objects"][name], {"n": str(next(numbers))}
+    for request in wanted["requests"]:
+        answer = send(*named(request, known))
+        known |= {field: value for field, value in answer.items() if isinstance(value, str)}
+    return {part: named(wanted.get(part, {}), known) for part in ("path", "query", "body")}
+
+
+def object_for(operation):
+    by_id = TABLES["operations"].get(operation.definition.raw.get("operationId"))
+    starts = [start for start in TABLES["paths"] if operation.path.startswith(start)]
+    return by_id or (TABLES["paths"][max(starts, key=len)] if starts else "nothing")
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    for path, item in raw_schema["paths"].items():
+        for method in list(item):
+            if any(f"{method.upper()} {path}".startswith(start) for start in TABLES["never"]):
+                del item[method]
+
+
+@schemathesis.hook
+def map_path_parameters(context, path_parameters):
+    """A path has segments: what was generated is cut into up to four of them."""
+    for name in ("path", "prefix"):
+        text = (path_parameters or {}).get(name)
+        if isinstance(text, str) and text:
+            text = urllib.parse.unquote(text, errors="replace")
+            width = -(-len(text) // (1 + len(text) % 4))
+            pieces = [text[at : at + width] for at in range(0, len(text), width)]
+            path_parameters[name] = "/".join(urllib.parse.quote(piece, safe="") for piece in pieces)
+    return path_parameters
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    asked[case.operation.label] += 1
+    if asked[case.operation.label] % 2 == 0 or case.method.upper() != case.operation.method.upper():
+        return
+    made = make(object_for(case.operation))
+    for name, value in made["path"].items():
+        if name in (case.path_parameters or {}):
+            case.path_parameters[name] = value
+    for name, value in made["query"].items():
+        case.query[name] = value
+    if isinstance(case.body, dict):
+        for name, value in made["body"].items():
+            if name in case.body:
+                case.body[name] = value
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if response.request.method == case.operation.method.upper():
+        count = answers[case.operation.label]
+        count[str(response.status_code)] += 1
+        if response.status_code == 503 and not (response.headers.get("retry-after") and response.json().get("code")):
+            count["503 without code and Retry-After"] += 1
+
+
+@atexit.register
+def keep():
+    pathlib.Path(os.environ["STRONGROOM_ANSWERS"]).write_text(json.dumps(answers))
