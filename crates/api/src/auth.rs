@@ -1,8 +1,10 @@
-//! `POST auth/client/login`
+//! `POST auth/{method}/login`, `PUT auth/password` and `GET auth/whoami`
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use strongroom_domain::grant::PrincipalKind;
+use strongroom_domain::{Name, PrincipalId, Time};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,4 +24,51 @@ pub struct AccessToken {
     pub token_type: String,
     /// Seconds.
     pub expires_in: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordLogin {
+    pub username: String,
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub password: SecretString,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub current_password: SecretString,
+    /// 12 to 1,024 bytes.
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String", length(min = 12, max = 1024))]
+    pub password: SecretString,
+}
+
+/// Who a token stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WhoAmI {
+    pub principal: PrincipalId,
+    pub kind: PrincipalKind,
+    /// Absent: it was erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// May do everything, whatever the policies say.
+    pub root: bool,
+    /// A workload's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
+    pub client_id: Option<String>,
+    /// A workload's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Name>,
+    /// An operator's.
+    pub groups: Vec<Name>,
+    /// Its own, its role's and its groups' together.
+    pub policies: Vec<Name>,
+    /// Absent: it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
 }

@@ -39,6 +39,13 @@ pub struct Policy {
     pub name: Name,
     #[schemars(length(min = 1, max = 256))]
     pub rules: Vec<Rule>,
-    pub created_at: Time,
-    pub updated_at: Time,
+    /// Every installation has it, and nobody can change it.
+    #[serde(default)]
+    pub built_in: bool,
+    /// Absent: built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// Absent: built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Time>,
 }

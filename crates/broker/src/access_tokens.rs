@@ -21,7 +21,10 @@ impl Broker {
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["EdDSA"],
-            "claims_supported": ["iss", "aud", "sub", "client_id", "iat", "nbf", "exp", "jti", "namespace", "role"],
+            "claims_supported": [
+                "iss", "aud", "sub", "client_id", "iat", "nbf", "exp", "jti", "namespace", "principal_kind", "role",
+                "operator", "credential",
+            ],
         })
     }
 }

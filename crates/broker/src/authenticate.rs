@@ -1,18 +1,21 @@
 //! From a bearer token to a session. Verified tokens are cached by their hash, with all they rest on; expiry is decided
 //! each time.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
-use strongroom_domain::grant::Token;
+use strongroom_crypto::Bearer;
+use strongroom_domain::grant::{Client, Operator, PrincipalKind, Token};
 use strongroom_domain::policy::PolicySet;
+use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Revision, Time};
 
 use crate::Broker;
 use crate::grants::oldest;
 use crate::request::Request;
-use crate::session::{Grants, Session};
+use crate::rows::Checked;
+use crate::session::{Grants, Proven, Session, Whose};
 use crate::stats::count;
 
 /// What opaque service tokens start with; everything else is an access token or nothing.
@@ -62,14 +65,9 @@ impl Broker {
 
     fn job_session(&self, job: &str) -> Result<Session> {
         Ok(Session {
-            principal: job_principal(job)?,
-            namespace: self.0.namespace,
-            accessor: job_name(job).into(),
-            expires_at: None,
             grants: Grants::Root,
-            salt: Digest::ZERO,
             rests_on: vec![self.ring_key()],
-            identity: OnceLock::new(),
+            ..Session::new(job_principal(job)?, self.0.namespace, job_name(job), Digest::ZERO)
         })
     }
 
@@ -104,14 +102,21 @@ impl Broker {
             Grants::Policies(PolicySet::default())
         };
         let session = Session {
-            principal: token.body.principal,
-            namespace: self.0.namespace,
-            accessor: token.record.id.to_string().into(),
             expires_at: token.body.expires_at,
             grants,
-            salt: who.body.salt,
             rests_on: vec![token.record.key(), who.record.key(), self.ring_key()],
-            identity: OnceLock::new(),
+            whose: Whose {
+                kind: who.body.kind,
+                name: who.body.name,
+                proven: Proven::Token,
+                policies: Vec::new(),
+            },
+            ..Session::new(
+                token.body.principal,
+                self.0.namespace,
+                token.record.id.to_string(),
+                who.body.salt,
+            )
         };
         Ok((session, oldest([found.revision, principal.revision])))
     }
@@ -124,50 +129,90 @@ impl Broker {
         if claims.namespace != self.0.namespace {
             return Err(refused());
         }
-        let id = ObjectId::parse(&claims.client_id).ok_or_else(refused)?;
-        let client = self.load_client(id).await?;
-        let Some(found) = client.value else {
-            return Err(refused());
-        };
-        // What the token was issued for must still be what the client is.
-        if found.body.principal != claims.sub || found.body.role.as_str() != claims.role {
-            return Err(refused());
-        }
-        let role_name = Name::parse(&claims.role).map_err(|_| refused())?;
-        let role = self.load_role(&role_name).await?;
-        let Some(role_found) = role.value else {
-            return Err(refused());
+        let standing = match &claims.bearer {
+            Bearer::Workload { client_id, role } => self.workload(claims.sub, client_id, role).await?,
+            Bearer::Operator { operator, credential } => self.person(claims.sub, *operator, *credential).await?,
         };
         let principal = self.load_principal(claims.sub).await?;
-        let Some(who) = principal.value else {
-            return Err(refused());
-        };
-        let policies = self.load_policies(&role_found.body.policies).await?;
-        let mut rests_on = vec![
-            found.record.key(),
-            role_found.record.key(),
-            who.record.key(),
-            self.ring_key(),
-        ];
+        let who = principal.value.filter(|who| who.body.kind == standing.kind);
+        let who = who.ok_or_else(refused)?;
+        let policies = self.load_policies(&standing.policies).await?;
+        let mut rests_on = standing.rests_on;
+        rests_on.extend([who.record.key(), self.ring_key()]);
         // Named policies count whether they exist or not: one made later must be seen.
-        rests_on.extend(
-            role_found
-                .body
-                .policies
-                .iter()
-                .map(|name| self.key(Kind::Policy, name.as_str())),
-        );
+        rests_on.extend(self.keys_of(Kind::Policy, &standing.policies));
         let session = Session {
-            principal: claims.sub,
-            namespace: self.0.namespace,
-            accessor: claims.jti.into(),
             expires_at: Some(Time(claims.exp.saturating_mul(1_000_000))),
-            grants: Grants::Policies(PolicySet::compile(policies.value.iter().map(|policy| &policy.body))),
-            salt: who.body.salt,
+            grants: Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy))),
             rests_on,
-            identity: OnceLock::new(),
+            whose: Whose {
+                kind: standing.kind,
+                name: who.body.name,
+                proven: standing.proven,
+                policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
+            },
+            ..Session::new(claims.sub, self.0.namespace, claims.jti, who.body.salt)
         };
-        let read_at = oldest([client.revision, role.revision, principal.revision, policies.revision]);
+        let read_at = oldest([standing.read_at, principal.revision, policies.revision]);
         Ok((session, read_at))
     }
+
+    /// What a client's token was issued for must still be what the client is.
+    async fn workload(&self, principal: PrincipalId, client_id: &str, role: &str) -> Result<Standing> {
+        let id = ObjectId::parse(client_id).ok_or_else(refused)?;
+        let client = self.load_client(id).await?;
+        let same = |found: &Checked<Client>| found.body.principal == principal && found.body.role.as_str() == role;
+        let found = client.value.filter(same).ok_or_else(refused)?;
+        let role = self.load_role(&found.body.role).await?;
+        let role_found = role.value.ok_or_else(refused)?;
+        Ok(Standing {
+            kind: PrincipalKind::Workload,
+            rests_on: vec![found.record.key(), role_found.record.key()],
+            proven: Proven::Client {
+                id,
+                role: found.body.role,
+            },
+            policies: role_found.body.policies,
+            read_at: oldest([client.revision, role.revision]),
+        })
+    }
+
+    /// An operator's token ends with the password that it was had for.
+    async fn person(&self, principal: PrincipalId, id: ObjectId, credential: ObjectId) -> Result<Standing> {
+        let operator = self.load_by_id::<Operator>(Kind::Operator, id).await?;
+        let same = |found: &Checked<Operator>| {
+            let set = found.body.password.as_ref();
+            found.body.principal == principal && set.is_some_and(|set| set.id == credential)
+        };
+        let found = operator.value.filter(same).ok_or_else(refused)?;
+        let groups = self.load_groups(&found.body.groups).await?;
+        let mut policies = found.body.policies;
+        policies.extend(groups.value.iter().flat_map(|group| group.body.policies.clone()));
+        policies.sort();
+        policies.dedup();
+        // A group counts whether it exists or not, as a policy does.
+        let mut rests_on = self.keys_of(Kind::Group, &found.body.groups);
+        rests_on.push(found.record.key());
+        Ok(Standing {
+            kind: PrincipalKind::Operator,
+            rests_on,
+            proven: Proven::Operator {
+                id,
+                groups: found.body.groups,
+            },
+            policies,
+            read_at: oldest([operator.revision, groups.revision]),
+        })
+    }
+}
+
+/// What a token's bearer is now.
+struct Standing {
+    kind: PrincipalKind,
+    proven: Proven,
+    /// The names of its policies.
+    policies: Vec<Name>,
+    /// Beside principal, policies and ring.
+    rests_on: Vec<Key>,
+    read_at: Revision,
 }

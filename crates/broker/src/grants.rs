@@ -2,10 +2,11 @@
 
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
-use strongroom_domain::grant::{Client, Principal, Role};
-use strongroom_domain::policy::Policy;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::grant::{Client, Group, MAX_NAMED, Operator, Principal, Role};
+use strongroom_domain::policy::{Policy, built_in};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, Name, ObjectId, PrincipalId, Result, Revision};
+use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Result, Revision};
 use strongroom_ports::At;
 
 use crate::Broker;
@@ -42,19 +43,23 @@ impl Broker {
     }
 
     pub(crate) async fn load_client(&self, id: ObjectId) -> Result<At<Option<Checked<Client>>>> {
-        let found = self
-            .ask(
-                self.0
-                    .store
-                    .find_by_id(self.0.clock.now(), self.0.namespace, Kind::Client, id),
-            )
-            .await?;
+        self.load_by_id(Kind::Client, id).await
+    }
+
+    /// The record of this kind and id, and the revision it was read at.
+    pub(crate) async fn load_by_id<T: DeserializeOwned>(
+        &self,
+        kind: Kind,
+        id: ObjectId,
+    ) -> Result<At<Option<Checked<T>>>> {
+        let (now, namespace) = (self.0.clock.now(), self.0.namespace);
+        let found = self.ask(self.0.store.find_by_id(now, namespace, kind, id)).await?;
         if found
             .value
             .as_ref()
-            .is_some_and(|record| record.id != id || record.kind != Kind::Client)
+            .is_some_and(|record| record.id != id || record.kind != kind)
         {
-            return Err(crate::rows::broken(Kind::Client, CryptoError::BadMac));
+            return Err(crate::rows::broken(kind, CryptoError::BadMac));
         }
         let value = found.value.map(|record| self.check(record)).transpose()?;
         Ok(At {
@@ -72,11 +77,74 @@ impl Broker {
         self.load(Kind::Principal, &id.to_string()).await
     }
 
-    /// A role's policies; one that does not exist grants nothing. Also the oldest revision any was read at.
-    pub(crate) async fn load_policies(&self, names: &[Name]) -> Result<At<Vec<Checked<Policy>>>> {
-        let keys: Vec<Key> = names.iter().map(|name| self.key(Kind::Policy, name.as_str())).collect();
-        self.load_keys(&keys).await
+    pub(crate) async fn load_operator(&self, name: &Name) -> Result<At<Option<Checked<Operator>>>> {
+        self.load(Kind::Operator, name.as_str()).await
     }
+
+    pub(crate) async fn load_groups(&self, names: &[Name]) -> Result<At<Vec<Checked<Group>>>> {
+        self.load_keys(&self.keys_of(Kind::Group, names)).await
+    }
+
+    pub(crate) fn keys_of(&self, kind: Kind, names: &[Name]) -> Vec<Key> {
+        names.iter().map(|name| self.key(kind, name.as_str())).collect()
+    }
+
+    /// Those of the policies that exist; any other grants nothing. One that is stored under a built-in one's name was
+    /// there before it, and stands.
+    pub(crate) async fn load_policies(&self, names: &[Name]) -> Result<At<Vec<(Name, Policy)>>> {
+        let found = self.load_keys::<Policy>(&self.keys_of(Kind::Policy, names)).await?;
+        let stored = |name: &Name| found.value.iter().find(|policy| policy.record.name == name.as_str());
+        let policies = names.iter().filter_map(|name| {
+            let policy = stored(name).map_or_else(|| built_in(name), |found| Some(found.body.clone()))?;
+            Some((name.clone(), policy))
+        });
+        Ok(At {
+            value: policies.collect(),
+            revision: found.revision,
+            db_now: found.db_now,
+        })
+    }
+
+    /// Refuses names of groups that do not exist.
+    pub(crate) async fn check_groups(&self, names: &[Name]) -> Result<()> {
+        let found = self.load_groups(names).await?.value;
+        let missing = names
+            .iter()
+            .find(|name| !found.iter().any(|found| found.record.name == name.as_str()));
+        match missing {
+            Some(missing) => Err(Error::invalid(format!("There is no group '{missing}'."))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses names of policies that do not exist.
+    pub(crate) async fn check_policies(&self, names: &[Name]) -> Result<()> {
+        let found = self.load_policies(names).await?.value;
+        let missing = names.iter().find(|name| !found.iter().any(|(found, _)| found == *name));
+        match missing {
+            Some(missing) => Err(Error::invalid(format!("There is no policy '{missing}'."))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A request that says lists of names, as bytes.
+pub(crate) fn listed(what: &str, lists: &[&[Name]]) -> Vec<u8> {
+    let mut canon = Canon::new(what);
+    for list in lists {
+        // Bounded far below what an i64 holds.
+        canon = canon.int(i64::try_from(list.len()).unwrap_or(i64::MAX));
+        canon = list.iter().fold(canon, |canon, name| canon.text(name.as_str()));
+    }
+    canon.done()
+}
+
+/// Refuses lists of names that are too long.
+pub(crate) fn check_count(what: &str, names: &[Name]) -> Result<()> {
+    if names.len() > MAX_NAMED {
+        return Err(Error::invalid(format!("'{what}' has at most {MAX_NAMED} names.")));
+    }
+    Ok(())
 }
 
 pub(crate) fn oldest(revisions: impl IntoIterator<Item = Revision>) -> Revision {

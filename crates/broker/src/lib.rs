@@ -13,6 +13,7 @@ mod clock;
 mod delete;
 mod erase;
 mod grants;
+mod groups;
 mod history;
 mod initialise;
 mod jobs;
@@ -24,6 +25,8 @@ mod locks;
 mod login;
 mod metadata;
 mod open;
+mod operators;
+mod passwords;
 mod patch;
 #[cfg(test)]
 mod place;
@@ -43,18 +46,21 @@ mod session;
 mod slots;
 mod stats;
 mod uses;
+mod whoami;
 mod worker;
 
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;
+pub use groups::GroupView;
 pub use history::History;
 pub use initialise::{Initialised, initialise, new_root_token};
 pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
+pub use operators::OperatorView;
 pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};
@@ -66,6 +72,7 @@ pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
 pub use stats::{LaneStats, Stats};
+pub use whoami::WhoAmI;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -79,6 +86,7 @@ use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::passwords::Passwords;
 use crate::uses::Uses;
 
 /// The product. Cheap to clone.
@@ -97,6 +105,7 @@ struct Inner {
     lanes: Lanes,
     locks: Locks,
     uses: Uses,
+    passwords: Passwords,
     stats: Arc<Stats>,
     /// The random half of this start's request ids, and the next count.
     start: [u8; 8],

@@ -2,17 +2,17 @@
 
 use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
-use strongroom_crypto::Claims;
-use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{Client, ClientSecret, Role};
-use strongroom_domain::{Code, Digest, Error, ObjectId, Result, Time};
+use strongroom_crypto::{Bearer, Claims};
+use strongroom_domain::audit::{Action, Lane};
+use strongroom_domain::grant::{ClientSecret, OPERATOR_TOKEN_TTL, Operator};
+use strongroom_domain::row::Key;
+use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Time};
 
 use crate::Broker;
 use crate::lanes::{Ground, Recorded};
 use crate::record::{Effect, is_recorded};
 use crate::request::Request;
-use crate::rows::Checked;
-use crate::session::{Grants, Session};
+use crate::session::Session;
 use crate::stats::count;
 
 const ATTEMPTS: usize = 3;
@@ -30,19 +30,39 @@ impl std::fmt::Debug for LoggedIn {
 }
 
 /// Who proved to be whom, and what that yields.
-struct Proven {
-    client: Checked<Client>,
-    role: Checked<Role>,
+struct Proved {
+    principal: PrincipalId,
+    bearer: Bearer,
+    /// Seconds.
+    ttl: u32,
     salt: Digest,
+    /// What a change to would void the proof.
+    rests_on: Vec<Key>,
+}
+
+fn refused() -> Error {
+    Error::from(Code::LoginFailed)
 }
 
 impl Broker {
     /// Logs a workload in by client id and secret.
     pub async fn login_client(&self, request: &Request, id: &str, secret: &SecretString) -> Result<LoggedIn> {
+        self.log_in(request, || self.prove_client(id, secret)).await
+    }
+
+    /// Logs an operator in by username and password.
+    pub async fn login_password(&self, request: &Request, username: &str, password: &SecretString) -> Result<LoggedIn> {
+        self.log_in(request, || self.prove_operator(username, password)).await
+    }
+
+    async fn log_in<F>(&self, request: &Request, prove: impl Fn() -> F) -> Result<LoggedIn>
+    where
+        F: Future<Output = Result<Proved>> + Send,
+    {
         for _ in 0..ATTEMPTS {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
-            match self.prove(id, secret).await {
+            match prove().await {
                 Err(error) if !is_recorded(error.code) => return Err(error),
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
@@ -55,20 +75,18 @@ impl Broker {
                         return Err(error);
                     }
                 }
-                Ok(proven) => {
-                    let (token, session) = self.issue_token(&proven)?;
+                Ok(proved) => {
+                    let (token, session) = self.issue_token(&proved)?;
                     let effect = Effect::new(Action::Login, "");
                     let note = self.note(request, Some(&session), effect, None)?;
                     // Everything was read from the store after the request came: only what comes now could void it.
-                    let objects = vec![proven.client.record.key(), proven.role.record.key(), self.ring_key()];
                     let ground = Ground {
                         decided_at,
                         session: None,
-                        objects,
+                        objects: proved.rests_on,
                         until: None,
                     };
-                    let lane = strongroom_domain::audit::Lane::Events;
-                    if self.0.lanes.record(lane, note, ground).await? == Recorded::Committed {
+                    if self.0.lanes.record(Lane::Events, note, ground).await? == Recorded::Committed {
                         count(&self.0.stats.logins);
                         return Ok(token);
                     }
@@ -79,8 +97,7 @@ impl Broker {
     }
 
     /// An unknown client costs the same work as a known one: a look-up, and a hash compared with something.
-    async fn prove(&self, id: &str, secret: &SecretString) -> Result<Proven> {
-        let refused = || Error::from(Code::LoginFailed);
+    async fn prove_client(&self, id: &str, secret: &SecretString) -> Result<Proved> {
         let wanted = ObjectId::parse(id).unwrap_or(ObjectId([0; 16]));
         let found = self.load_client(wanted).await?.value;
         let nobody = [ClientSecret {
@@ -105,15 +122,15 @@ impl Broker {
         }
         let client = found.filter(|_| proven).ok_or_else(refused)?;
         let role = self.load_role(&client.body.role).await?.value.ok_or_else(refused)?;
-        let principal = self
-            .load_principal(client.body.principal)
-            .await?
-            .value
-            .ok_or_else(refused)?;
-        Ok(Proven {
-            salt: principal.body.salt,
-            client,
-            role,
+        Ok(Proved {
+            salt: self.salt_of(client.body.principal).await?,
+            principal: client.body.principal,
+            ttl: role.body.access_token_ttl,
+            rests_on: vec![client.record.key(), role.record.key(), self.ring_key()],
+            bearer: Bearer::Workload {
+                client_id: client.record.id.to_string(),
+                role: client.body.role.to_string(),
+            },
         })
     }
 
@@ -127,34 +144,50 @@ impl Broker {
             .map_err(Error::internal)
     }
 
+    /// An unknown operator costs the same work as a known one: a look-up, and a password stretched.
+    async fn prove_operator(&self, username: &str, password: &SecretString) -> Result<Proved> {
+        let name = Name::parse(username).ok();
+        // No operator has the empty name.
+        let name = name.as_ref().map_or("", Name::as_str);
+        let found = self.load::<Operator>(Kind::Operator, name).await?.value;
+        let proven = self.is_password(&found, password).await?;
+        let operator = found.filter(|_| proven).ok_or_else(refused)?;
+        let stored = operator.body.password.as_ref().ok_or_else(refused)?;
+        Ok(Proved {
+            salt: self.salt_of(operator.body.principal).await?,
+            principal: operator.body.principal,
+            ttl: OPERATOR_TOKEN_TTL,
+            rests_on: vec![operator.record.key(), self.ring_key()],
+            bearer: Bearer::Operator {
+                operator: operator.record.id,
+                credential: stored.id,
+            },
+        })
+    }
+
+    async fn salt_of(&self, principal: PrincipalId) -> Result<Digest> {
+        let found = self.load_principal(principal).await?.value.ok_or_else(refused)?;
+        Ok(found.body.salt)
+    }
+
     /// The access token, and the session it stands for.
-    fn issue_token(&self, proven: &Proven) -> Result<(LoggedIn, Session)> {
+    fn issue_token(&self, proved: &Proved) -> Result<(LoggedIn, Session)> {
         let now = self.0.clock.now();
-        let expires_in = proven.role.body.access_token_ttl;
+        let expires_in = proved.ttl;
         let jti = HEXLOWER.encode(&self.0.entropy.bytes::<16>());
         let claims = Claims {
             iss: self.0.settings.issuer.issuer.clone(),
             aud: self.0.settings.issuer.audience.clone(),
-            sub: proven.client.body.principal,
-            client_id: proven.client.record.id.to_string(),
+            sub: proved.principal,
             iat: now.seconds(),
             nbf: now.seconds(),
             exp: now.seconds().saturating_add(expires_in.into()),
             jti: jti.clone(),
             namespace: self.0.namespace,
-            role: proven.client.body.role.to_string(),
+            bearer: proved.bearer.clone(),
         };
         let token = self.0.ring.keys.load().sign(&claims).map_err(Error::internal)?;
-        let session = Session {
-            principal: claims.sub,
-            namespace: claims.namespace,
-            accessor: jti.into(),
-            expires_at: None,
-            grants: Grants::Policies(strongroom_domain::policy::PolicySet::default()),
-            salt: proven.salt,
-            rests_on: Vec::new(),
-            identity: std::sync::OnceLock::new(),
-        };
+        let session = Session::new(claims.sub, claims.namespace, jti, proved.salt);
         Ok((
             LoggedIn {
                 access_token: token.into(),

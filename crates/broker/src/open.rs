@@ -18,6 +18,7 @@ use crate::clock::NodeClock;
 use crate::initialise::{RING, ROOT};
 use crate::lanes::{Lanes, Workshop};
 use crate::locks::Locks;
+use crate::passwords::Passwords;
 use crate::rows::store_failed;
 use crate::stats::Stats;
 use crate::uses::Uses;
@@ -105,6 +106,7 @@ impl Broker {
             node,
             locks: Locks::default(),
             uses: Uses::default(),
+            passwords: Passwords::default(),
             stats,
             settings,
         }));

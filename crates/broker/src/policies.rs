@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::policy::{Capability, Layout, Policy, Rule, check_native};
+use strongroom_domain::policy::{BUILT_IN, Capability, Layout, Policy, Rule, built_in, check_native};
 use strongroom_domain::{Code, Error, Kind, Name, Result, Time};
 
 use crate::Broker;
@@ -23,21 +23,45 @@ pub struct RuleSet {
 pub struct PolicyView {
     pub name: Name,
     pub rules: Vec<Rule>,
-    pub created_at: Time,
-    pub updated_at: Time,
+    #[serde(default)]
+    pub built_in: bool,
+    /// None: built in.
+    pub created_at: Option<Time>,
+    pub updated_at: Option<Time>,
 }
 
 fn view(name: Name, policy: Policy) -> PolicyView {
     PolicyView {
         name,
         rules: policy.rules,
-        created_at: policy.created_at,
-        updated_at: policy.updated_at,
+        built_in: false,
+        created_at: Some(policy.created_at),
+        updated_at: Some(policy.updated_at),
     }
 }
 
-fn absent(kind: Kind) -> Error {
-    Error::new(Code::NotFound, format!("There is no such {}.", kind.name()))
+fn view_built_in(name: &Name) -> Option<PolicyView> {
+    Some(PolicyView {
+        name: name.clone(),
+        rules: built_in(name)?.rules,
+        built_in: true,
+        created_at: None,
+        updated_at: None,
+    })
+}
+
+fn unchangeable(name: &str) -> Error {
+    Error::new(
+        Code::BuiltIn,
+        format!("The policy '{name}' is built in: it cannot be written or deleted."),
+    )
+}
+
+fn absent(noun: Noun<'_>) -> Error {
+    if noun.kind == Kind::Policy && BUILT_IN.contains(&noun.name) {
+        return unchangeable(noun.name);
+    }
+    Error::new(Code::NotFound, format!("There is no such {}.", noun.kind.name()))
 }
 
 /// Reads and deletes of one noun, as the log and the decision name them.
@@ -61,7 +85,7 @@ impl Broker {
                 .load::<T>(noun.kind, noun.name)
                 .await?
                 .value
-                .ok_or_else(|| absent(noun.kind))?;
+                .ok_or_else(|| absent(noun))?;
             Ok(Served::fresh(found))
         })
         .await
@@ -111,7 +135,7 @@ impl Broker {
                 .load::<T>(noun.kind, noun.name)
                 .await?
                 .value
-                .ok_or_else(|| absent(noun.kind))?;
+                .ok_or_else(|| absent(noun))?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![remove(&old.record)],
@@ -187,10 +211,15 @@ fn noun(name: &Name, action: Action, capability: Capability) -> Noun<'_> {
 
 impl Broker {
     pub async fn policy(&self, request: &Request, name: &Name) -> Result<PolicyView> {
-        let found = self
-            .get_object::<Policy>(request, noun(name, Action::PolicyRead, Capability::Read))
-            .await?;
-        Ok(view(name.clone(), found.body))
+        let noun = noun(name, Action::PolicyRead, Capability::Read);
+        self.serve(request, noun.action, noun.name, |attempt| async move {
+            attempt.authorise(noun.access)?;
+            let stored = self.load::<Policy>(noun.kind, noun.name).await?.value;
+            let found = stored.map(|stored| view(name.clone(), stored.body));
+            let found = found.or_else(|| view_built_in(name));
+            Ok(Served::fresh(found.ok_or_else(|| absent(noun))?))
+        })
+        .await
     }
 
     pub async fn policies(
@@ -209,7 +238,7 @@ impl Broker {
         let views = found
             .into_iter()
             .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok((views.collect::<Result<_>>()?, next))
+        Ok(with_built_in(views.collect::<Result<_>>()?, next, after, limit.into()))
     }
 
     pub async fn put_policy(&self, request: &Request, name: &Name, rules: RuleSet) -> Result<PolicyView> {
@@ -223,6 +252,9 @@ impl Broker {
             |capability| Access::Policy(name, capability),
             &fingerprint,
             |old: Option<Policy>, now| async move {
+                if old.is_none() && built_in(name).is_some() {
+                    return Err(unchangeable(name.as_str()));
+                }
                 let policy = Policy {
                     layout: Layout::Native,
                     rules: rules.clone(),
@@ -238,5 +270,128 @@ impl Broker {
     pub async fn delete_policy(&self, request: &Request, name: &Name) -> Result<()> {
         self.delete_object::<Policy>(request, noun(name, Action::PolicyDelete, Capability::Delete))
             .await
+    }
+}
+
+/// A page of stored policies with the built-in ones that belong on it: behind `after`, and before where the next begins.
+fn with_built_in(
+    mut page: Vec<PolicyView>,
+    mut next: Option<String>,
+    after: &str,
+    limit: usize,
+) -> (Vec<PolicyView>, Option<String>) {
+    let here = |name: &&str| **name > *after && next.as_deref().is_none_or(|next| **name < *next);
+    let names = BUILT_IN.iter().copied().filter(here);
+    let missing: Vec<_> = names
+        .filter(|name| page.iter().all(|stored| stored.name.as_str() != *name))
+        .filter_map(|name| view_built_in(&Name::parse(name).ok()?))
+        .collect();
+    page.extend(missing);
+    page.sort_by(|a, b| a.name.cmp(&b.name));
+    if page.len() > limit {
+        page.truncate(limit);
+        next = page.last().map(|last| last.name.to_string());
+    }
+    (page, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::Place;
+
+    /// What the store gives for a page.
+    fn stored(all: &[&str], after: &str, limit: usize) -> (Vec<PolicyView>, Option<String>) {
+        let page: Vec<_> = all.iter().filter(|name| ***name > *after).take(limit).collect();
+        let next = page
+            .last()
+            .filter(|_| page.len() == limit)
+            .map(|last| (**last).to_owned());
+        let view = |name: &&&str| PolicyView {
+            built_in: false,
+            ..view_built_in(&Name::parse("admin").unwrap())
+                .map(|view| PolicyView {
+                    name: Name::parse(name).unwrap(),
+                    ..view
+                })
+                .unwrap()
+        };
+        (page.iter().map(view).collect(), next)
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_was_there_before_the_built_in_one_stands() {
+        let place = Place::new().await;
+        let (broker, name) = (&place.broker, Name::parse("reader").unwrap());
+        let rules = vec![Rule {
+            path: "secret/own/*".into(),
+            capabilities: vec![Capability::Read],
+        }];
+        let policy = Policy {
+            layout: Layout::Native,
+            rules: rules.clone(),
+            created_at: Time(1),
+            updated_at: Time(1),
+        };
+        // As a program wrote it that had no such policy.
+        let (access, made) = (|capability| Access::Policy(&name, capability), (policy, ()));
+        let noun = noun(&name, Action::PolicyWrite, Capability::Update);
+        broker
+            .put_object(&place.request(), noun, access, b"", |_, _| {
+                std::future::ready(Ok(made.clone()))
+            })
+            .await
+            .unwrap();
+        let granted = async || {
+            let names = std::slice::from_ref(&name);
+            let found = broker.load_policies(names).await.unwrap().value;
+            found.into_iter().map(|(_, policy)| policy.rules).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            granted().await,
+            std::slice::from_ref(&rules),
+            "an upgrade gives nobody more than before"
+        );
+        let view = broker.policy(&place.request(), &name).await.unwrap();
+        assert!(!view.built_in && view.rules == rules);
+        let listed = broker.policies(&place.request(), "", 100).await.unwrap().0;
+        assert_eq!(listed.iter().filter(|view| view.built_in).count(), 3);
+        broker
+            .put_policy(&place.request(), &name, RuleSet { rules })
+            .await
+            .unwrap();
+        broker.delete_policy(&place.request(), &name).await.unwrap();
+        assert_eq!(granted().await, [built_in(&name).unwrap().rules]);
+        let again = broker.delete_policy(&place.request(), &name).await;
+        assert_eq!(again.unwrap_err().code, Code::BuiltIn);
+    }
+
+    #[test]
+    fn pages_of_every_size_show_each_policy_once() {
+        let own = ["a", "admin", "b", "m", "operators", "p", "s", "t", "z"];
+        let mut all: Vec<&str> = own.iter().chain(&BUILT_IN).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        for limit in 1..15 {
+            let (mut seen, mut after) = (Vec::new(), String::new());
+            for page in 0.. {
+                assert!(page < 30, "it ends");
+                let (found, next) = stored(&own, &after, limit);
+                let (found, next) = with_built_in(found, next, &after, limit);
+                assert!(found.len() <= limit);
+                seen.extend(found.into_iter().map(|view| (view.name.to_string(), view.built_in)));
+                match next {
+                    Some(next) => after = next,
+                    None => break,
+                }
+            }
+            let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, all, "by {limit}");
+            // One's own under a built-in one's name is shown as what it is.
+            assert!(
+                seen.iter()
+                    .all(|(name, built_in)| *built_in == (BUILT_IN.contains(&name.as_str()) && name != "admin"))
+            );
+        }
     }
 }

@@ -58,6 +58,7 @@ impl Broker {
         };
         Ok(Served {
             answer: answer.map(|(view, _)| view),
+            about: None,
             version,
             objects,
             until,

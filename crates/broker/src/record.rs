@@ -37,6 +37,8 @@ impl Attempt {
 pub(crate) struct Served<T> {
     /// A refusal can rest on cached objects as an answer can.
     pub(crate) answer: Result<T>,
+    /// What the entry says it was about, where the request's own word is not to stand there.
+    pub(crate) about: Option<String>,
     pub(crate) version: Option<i64>,
     /// The cached objects the answer rests on.
     pub(crate) objects: Vec<Key>,
@@ -49,6 +51,7 @@ impl<T> Served<T> {
     pub(crate) fn fresh(answer: T) -> Self {
         Self {
             answer: Ok(answer),
+            about: None,
             version: None,
             objects: Vec::new(),
             until: None,
@@ -114,9 +117,15 @@ impl Broker {
                     (Some(session), work(attempt).await)
                 }
             };
-            let (version, objects, until, done) = match done {
-                Ok(served) => (served.version, served.objects, served.until, served.answer),
-                Err(error) => (None, Vec::new(), None, Err(error)),
+            let (about, version, objects, until, done) = match done {
+                Ok(served) => (
+                    served.about,
+                    served.version,
+                    served.objects,
+                    served.until,
+                    served.answer,
+                ),
+                Err(error) => (None, None, Vec::new(), None, Err(error)),
             };
             if let Err(error) = &done
                 && !is_recorded(error.code)
@@ -125,7 +134,7 @@ impl Broker {
             }
             let effect = Effect {
                 version,
-                ..Effect::new(action, path)
+                ..Effect::new(action, about.as_deref().unwrap_or(path))
             };
             let note = self.note(request, session.as_deref(), effect, done.as_ref().err())?;
             let lane = if note.entry.class() == Class::Reads {

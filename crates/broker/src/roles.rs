@@ -9,11 +9,9 @@ use strongroom_domain::policy::Capability;
 use strongroom_domain::{Error, Kind, Name, Result, Time};
 
 use crate::Broker;
+use crate::grants::check_count;
 use crate::policies::Noun;
 use crate::request::Request;
-
-/// Policies one role may name.
-const MAX_POLICIES: usize = 64;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RoleView {
@@ -68,9 +66,7 @@ impl Broker {
 
     /// A role names policies that exist; one deleted later grants nothing.
     pub async fn put_role(&self, request: &Request, name: &Name, policies: Vec<Name>, ttl: u32) -> Result<RoleView> {
-        if policies.len() > MAX_POLICIES {
-            return Err(Error::invalid(format!("A role names at most {MAX_POLICIES} policies.")));
-        }
+        check_count("policies", &policies)?;
         if !(1..=MAX_ACCESS_TOKEN_TTL).contains(&ttl) {
             return Err(Error::invalid(format!(
                 "'access_token_ttl' is 1 to {MAX_ACCESS_TOKEN_TTL} seconds."
@@ -90,13 +86,7 @@ impl Broker {
             |capability| Access::Role(name, capability),
             &fingerprint,
             |old: Option<Role>, now| async move {
-                let found = self.load_policies(policies).await?.value;
-                let missing = policies
-                    .iter()
-                    .find(|policy| !found.iter().any(|found| found.record.name == policy.as_str()));
-                if let Some(missing) = missing {
-                    return Err(Error::invalid(format!("There is no policy '{missing}'.")));
-                }
+                self.check_policies(policies).await?;
                 let role = Role {
                     policies: policies.clone(),
                     access_token_ttl: ttl,

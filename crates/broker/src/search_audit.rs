@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::{Action, BatchId, OutcomeKind, StoredEntry};
-use strongroom_domain::grant::{Client, Principal};
+use strongroom_domain::grant::{Client, Operator, Principal};
 use strongroom_domain::{Error, Kind, PrincipalId, Result, Time};
 use strongroom_ports::AuditFilter;
 
@@ -85,9 +85,17 @@ impl Broker {
             return Ok(id);
         }
         let client = self.load::<Client>(Kind::Client, text).await?.value;
-        client
-            .map(|client| client.body.principal)
-            .ok_or_else(|| Error::invalid("'principal' is neither a principal's id nor the name of a client."))
+        let operator = self.load::<Operator>(Kind::Operator, text).await?.value;
+        match (client, operator) {
+            (Some(client), None) => Ok(client.body.principal),
+            (None, Some(operator)) => Ok(operator.body.principal),
+            (None, None) => Err(Error::invalid(
+                "'principal' is neither a principal's id nor the name of a client or an operator.",
+            )),
+            (Some(_), Some(_)) => Err(Error::invalid(
+                "'principal' names a client and an operator: give the id of the one that is meant.",
+            )),
+        }
     }
 
     /// A principal whose row fails its check has no name here: one bad row must not blind a search.

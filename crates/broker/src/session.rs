@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use strongroom_crypto::audit_identity;
 use strongroom_domain::access::Access;
+use strongroom_domain::grant::PrincipalKind;
 use strongroom_domain::policy::{Decision, PolicySet};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Digest, Error, NamespaceId, PrincipalId, Result, Time};
+use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
 
 pub(crate) struct Session {
     pub(crate) principal: PrincipalId,
@@ -19,8 +20,33 @@ pub(crate) struct Session {
     pub(crate) salt: Digest,
     /// A change to any of these voids the session.
     pub(crate) rests_on: Vec<Key>,
+    pub(crate) whose: Whose,
     /// The identity for the first source the token came from: most come from one.
     pub(crate) identity: OnceLock<(Arc<str>, Digest)>,
+}
+
+/// Who asks, as it is told to itself.
+pub(crate) struct Whose {
+    pub(crate) kind: PrincipalKind,
+    /// None: erased.
+    pub(crate) name: Option<String>,
+    pub(crate) proven: Proven,
+    /// Those that exist.
+    pub(crate) policies: Vec<Name>,
+}
+
+/// By what a caller proved itself.
+pub(crate) enum Proven {
+    /// An opaque token, or a job's own word.
+    Token,
+    Client {
+        id: ObjectId,
+        role: Name,
+    },
+    Operator {
+        id: ObjectId,
+        groups: Vec<Name>,
+    },
 }
 
 pub(crate) enum Grants {
@@ -30,6 +56,31 @@ pub(crate) enum Grants {
 }
 
 impl Session {
+    /// One that may do nothing and rests on nothing yet.
+    pub(crate) fn new(
+        principal: PrincipalId,
+        namespace: NamespaceId,
+        accessor: impl Into<Arc<str>>,
+        salt: Digest,
+    ) -> Self {
+        Self {
+            principal,
+            namespace,
+            accessor: accessor.into(),
+            expires_at: None,
+            grants: Grants::Policies(PolicySet::default()),
+            salt,
+            rests_on: Vec::new(),
+            whose: Whose {
+                kind: PrincipalKind::Workload,
+                name: None,
+                proven: Proven::Token,
+                policies: Vec::new(),
+            },
+            identity: OnceLock::new(),
+        }
+    }
+
     /// Decides at `now`; a denial says what was needed and nothing else.
     pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
         let path = access.path();

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use strongroom_domain::{NamespaceId, PrincipalId, Time};
+use strongroom_domain::{NamespaceId, ObjectId, PrincipalId, Time};
 use zeroize::Zeroize;
 
 use crate::{CryptoError, Keys, Purpose};
@@ -28,13 +28,29 @@ pub struct Claims {
     pub iss: String,
     pub aud: String,
     pub sub: PrincipalId,
-    pub client_id: String,
     pub iat: i64,
     pub nbf: i64,
     pub exp: i64,
     pub jti: String,
     pub namespace: NamespaceId,
-    pub role: String,
+    #[serde(flatten)]
+    pub bearer: Bearer,
+}
+
+/// Whose token it is, by a claim that says so: a token of one kind can never be read as one of the other. An operator's
+/// has no `client_id`, so that nobody who verifies it takes it for a workload's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "principal_kind", rename_all = "snake_case")]
+pub enum Bearer {
+    Workload {
+        client_id: String,
+        role: String,
+    },
+    Operator {
+        operator: ObjectId,
+        /// Names the password that it was had for.
+        credential: ObjectId,
+    },
 }
 
 fn key_pair(seed: &[u8; 32]) -> Result<Ed25519KeyPair, CryptoError> {
@@ -147,8 +163,18 @@ mod tests {
         json!({
             "iss": "https://s", "aud": "strongroom", "sub": PrincipalId([2; 16]), "client_id": "c",
             "iat": 1_000_000, "nbf": 1_000_000, "exp": 1_000_300, "jti": "j",
-            "namespace": NamespaceId([1; 16]), "role": "r",
+            "namespace": NamespaceId([1; 16]), "role": "r", "principal_kind": "workload",
         })
+    }
+
+    fn operators() -> Value {
+        let mut claims = claims();
+        let fields = claims.as_object_mut().unwrap();
+        fields.retain(|name, _| name != "client_id" && name != "role");
+        fields.insert("principal_kind".into(), json!("operator"));
+        fields.insert("operator".into(), json!(ObjectId([3; 16])));
+        fields.insert("credential".into(), json!(ObjectId([4; 16])));
+        claims
     }
 
     fn forge(header: &Value, claims: &Value) -> String {
@@ -210,6 +236,55 @@ mod tests {
     }
 
     #[test]
+    fn whose_a_token_is_stands_in_one_claim() {
+        let keys = keys();
+        let bearer = |claims: &Value| {
+            let read = keys.verify(&forge(&header(), claims), &issuer(), NOW);
+            read.map(|(claims, _)| claims.bearer)
+        };
+        let workload = Bearer::Workload {
+            client_id: "c".into(),
+            role: "r".into(),
+        };
+        let operator = Bearer::Operator {
+            operator: ObjectId([3; 16]),
+            credential: ObjectId([4; 16]),
+        };
+        assert_eq!(bearer(&claims()).unwrap(), workload);
+        assert_eq!(bearer(&operators()).unwrap(), operator);
+        let signed: Claims = serde_json::from_value(operators()).unwrap();
+        assert_eq!(
+            keys.verify(&keys.sign(&signed).unwrap(), &issuer(), NOW).unwrap().0,
+            signed
+        );
+        // All the fields of both, and the claim alone decides.
+        let mut both = operators();
+        both["client_id"] = json!("c");
+        both["role"] = json!("r");
+        assert_eq!(bearer(&both).unwrap(), operator);
+        both["principal_kind"] = json!("workload");
+        assert_eq!(bearer(&both).unwrap(), workload);
+        for (claims, others) in [(claims(), "operator"), (operators(), "workload")] {
+            for kind in [
+                json!(others),
+                json!(""),
+                json!("Operator"),
+                Value::Null,
+                json!(["operator"]),
+            ] {
+                assert!(bearer(&with(claims.clone(), "principal_kind", kind)).is_err());
+            }
+            assert!(bearer(&without(claims, "principal_kind")).is_err());
+        }
+        for field in ["operator", "credential"] {
+            assert!(bearer(&without(operators(), field)).is_err());
+            for value in [json!(""), json!("c"), json!([]), Value::Null] {
+                assert!(bearer(&with(operators(), field, value)).is_err());
+            }
+        }
+    }
+
+    #[test]
     fn everything_else_is_refused() {
         let keys = keys();
         assert!(keys.verify(&forge(&header(), &claims()), &issuer(), NOW).is_ok());
@@ -231,6 +306,7 @@ mod tests {
             "jti",
             "namespace",
             "role",
+            "principal_kind",
         ] {
             bad.push(forge(&header(), &without(claims(), key)));
             bad.push(forge(&header(), &with(claims(), key, json!(["x"]))));

@@ -26,6 +26,8 @@ pub const BACKUP_PART: &str = "strongroom/v1/backup-part";
 pub const TOKEN_HASH: &str = "strongroom/v1/token-hash";
 /// Client secrets, as they are compared.
 pub const CLIENT_SECRET: &str = "strongroom/v1/client-secret";
+/// Passwords, before they are stretched.
+pub const PASSWORD: &str = "strongroom/v1/password";
 /// The digest a used change id keeps of its request.
 pub const REQUEST_DIGEST: &str = "strongroom/v1/request-digest";
 /// A node's start, as its row vouches for it.
@@ -47,6 +49,7 @@ pub const ALL: &[&str] = &[
     BACKUP_PART,
     TOKEN_HASH,
     CLIENT_SECRET,
+    PASSWORD,
     REQUEST_DIGEST,
     BOOT_MAC,
     AUDIT_IDENTITY,

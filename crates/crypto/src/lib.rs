@@ -7,11 +7,12 @@ mod error;
 pub mod labels;
 mod mac;
 mod passing;
+mod password;
 mod ring;
 mod seal;
 mod slot;
 
-pub use access_token::{Claims, Issuer, TOKEN_TYPE};
+pub use access_token::{Bearer, Claims, Issuer, TOKEN_TYPE};
 pub use backup::BackupPart;
 pub use error::CryptoError;
 pub use mac::audit_identity;

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{CryptoError, Keys, Purpose, labels};
 
-fn hmac(key: &[u8], label: &str, message: &[u8]) -> Result<Digest, CryptoError> {
+pub(crate) fn hmac(key: &[u8], label: &str, message: &[u8]) -> Result<Digest, CryptoError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| CryptoError::BadMac)?;
     // Length-prefixed, so that label and message cannot run into each other.
     mac.update(&[u8::try_from(label.len()).map_err(|_| CryptoError::BadMac)?]);
@@ -17,7 +17,7 @@ fn hmac(key: &[u8], label: &str, message: &[u8]) -> Result<Digest, CryptoError> 
     Ok(Digest(mac.finalize().into_bytes().into()))
 }
 
-fn equal(a: &Digest, b: &[u8]) -> bool {
+pub(crate) fn equal(a: &Digest, b: &[u8]) -> bool {
     a.0.as_slice().ct_eq(b).into()
 }
 

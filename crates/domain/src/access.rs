@@ -17,6 +17,10 @@ pub enum Access<'a> {
     /// A client by its id.
     Client(&'a str, Capability),
     Clients,
+    Operator(&'a Name, Capability),
+    Operators,
+    Group(&'a Name, Capability),
+    Groups,
     Audit,
     Reports,
     Principal(&'a str, Capability),
@@ -42,6 +46,10 @@ impl Access<'_> {
             Self::Roles => "sys/roles/".into(),
             Self::Client(id, _) => format!("sys/clients/{id}"),
             Self::Clients => "sys/clients/".into(),
+            Self::Operator(name, _) => format!("sys/operators/{name}"),
+            Self::Operators => "sys/operators/".into(),
+            Self::Group(name, _) => format!("sys/groups/{name}"),
+            Self::Groups => "sys/groups/".into(),
             Self::Audit => "sys/audit".into(),
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
@@ -59,9 +67,17 @@ impl Access<'_> {
             | Self::Policy(_, capability)
             | Self::Role(_, capability)
             | Self::Client(_, capability)
+            | Self::Operator(_, capability)
+            | Self::Group(_, capability)
             | Self::Principal(_, capability)
             | Self::Slot(_, capability) => *capability,
-            Self::Folder(_) | Self::Policies | Self::Roles | Self::Clients | Self::Slots => Capability::List,
+            Self::Folder(_)
+            | Self::Policies
+            | Self::Roles
+            | Self::Clients
+            | Self::Operators
+            | Self::Groups
+            | Self::Slots => Capability::List,
             Self::Audit | Self::Reports => Capability::Read,
             Self::DataKey => Capability::Rotate,
             Self::Recovery | Self::Backup => Capability::Sudo,

@@ -52,6 +52,10 @@ impl Canon {
         }
     }
 
+    pub fn maybe_text(self, value: Option<&str>) -> Self {
+        self.maybe_bytes(value.map(str::as_bytes))
+    }
+
     pub fn done(self) -> Vec<u8> {
         self.0
     }
@@ -109,6 +113,13 @@ impl<'a> Columns<'a> {
             0 => Some(None),
             1 => self.bytes().map(Some),
             _ => None,
+        }
+    }
+
+    pub fn maybe_text(&mut self) -> Option<Option<&'a str>> {
+        match self.maybe_bytes()? {
+            None => Some(None),
+            Some(bytes) => std::str::from_utf8(bytes).ok().map(Some),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The bodies of the records that grant something, and of those that say who acts.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Name, NamespaceId, ObjectId, PrincipalId, Time};
@@ -7,6 +8,12 @@ use crate::{Digest, Name, NamespaceId, ObjectId, PrincipalId, Time};
 /// Access tokens live this long unless a role says otherwise, and never longer than the maximum.
 pub const DEFAULT_ACCESS_TOKEN_TTL: u32 = 300;
 pub const MAX_ACCESS_TOKEN_TTL: u32 = 3600;
+/// An operator's access token, until operators are given service tokens.
+pub const OPERATOR_TOKEN_TTL: u32 = 3600;
+/// Bytes of a password.
+pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 12..=1024;
+/// Policies that a role, an operator or a group may name, and groups that an operator may be in.
+pub const MAX_NAMED: usize = 64;
 /// A client's secrets that are valid at one time.
 pub const MAX_CLIENT_SECRETS: usize = 2;
 
@@ -44,7 +51,51 @@ pub struct ClientSecret {
     pub created_at: Time,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A person who proves itself with a password. Its record's name is the username.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    pub principal: PrincipalId,
+    pub policies: Vec<Name>,
+    /// Whose policies it has too.
+    pub groups: Vec<Name>,
+    /// None: it cannot log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Password {
+    /// Fresh with each one: tokens name it, and end with it.
+    pub id: ObjectId,
+    /// The change that set it, so that its repeat is told from another.
+    pub change: String,
+    pub hash: PasswordHash,
+    pub created_at: Time,
+}
+
+/// Argon2id of the password's HMAC: whoever has the database alone cannot even try passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordHash {
+    /// The HMAC's key.
+    pub key: i64,
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+    pub salt: Digest,
+    pub hash: Digest,
+}
+
+/// Policies under one name, for the operators that name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub policies: Vec<Name>,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     Operator,

@@ -1,4 +1,4 @@
-//! Names of administered objects: policies, roles, clients.
+//! Names of administered objects: policies, roles, clients, operators, groups.
 
 use std::fmt;
 

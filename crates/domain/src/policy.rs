@@ -2,6 +2,8 @@
 //! rules are merged over the token's policies, and `deny` beats the other capabilities of that pattern.
 //! A deny in either layout refuses; otherwise a grant in either suffices.
 
+mod built_in;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -9,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Code, Error, Result};
+
+pub use built_in::{BUILT_IN, built_in};
 
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;
@@ -35,6 +39,20 @@ pub enum Capability {
 }
 
 impl Capability {
+    /// Every one but `deny`, which takes.
+    pub const GRANTS: [Self; 10] = [
+        Self::Create,
+        Self::Read,
+        Self::Update,
+        Self::Patch,
+        Self::Delete,
+        Self::List,
+        Self::Destroy,
+        Self::Rotate,
+        Self::Manage,
+        Self::Sudo,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",

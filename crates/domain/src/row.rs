@@ -50,6 +50,10 @@ kinds! {
     Token = 9, "token";
     /// A change id that was used within the last 24 hours, with a keyed digest of its request.
     ChangeId = 10, "change_id";
+    /// A person who works on the installation; its name is the username.
+    Operator = 11, "operator";
+    /// Policies under one name, which operators name.
+    Group = 12, "group";
     /// When the last backup was finished.
     Backup = 13, "backup";
 }

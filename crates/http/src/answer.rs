@@ -19,7 +19,8 @@ pub fn status(code: Code) -> StatusCode {
         }
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::CasMismatch
+        Code::BuiltIn
+        | Code::CasMismatch
         | Code::Conflict
         | Code::ChangeIdReused
         | Code::LimitReached

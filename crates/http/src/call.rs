@@ -90,14 +90,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Folder {
     }
 }
 
-/// A name at the end of the URL.
-pub(crate) struct Named(pub(crate) Name);
+/// A name in the URL: behind the noun, and as many segments.
+pub(crate) struct Named<const AT: usize = 0>(pub(crate) Name);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync, const AT: usize> FromRequestParts<S> for Named<AT> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let name = tail(parts).rsplit('/').next().unwrap_or_default();
+        let name = tail(parts).split('/').nth(AT).unwrap_or_default();
         Ok(Self(Name::parse(name)?))
     }
 }

@@ -15,7 +15,7 @@ use strongroom_broker::Broker;
 use strongroom_domain::audit::Lane;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 19] = [
+const ROUTES: [&str; 21] = [
     "secrets",
     "batch",
     "auth",
@@ -26,6 +26,8 @@ const ROUTES: [&str; 19] = [
     "policies",
     "roles",
     "clients",
+    "operators",
+    "groups",
     "principals",
     "keys",
     "audit",
@@ -239,34 +241,41 @@ impl BrokerMetrics {
         Ok(all)
     }
 
-    fn others(&self) -> prometheus::Result<Vec<MetricFamily>> {
+    fn caches(&self) -> prometheus::Result<Vec<MetricFamily>> {
         let stats = self.0.stats();
         let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
         let cache = &["cache"][..];
-        let outcome = &["outcome"][..];
-        let mut all = Vec::new();
-        all.extend(counter(
+        let hits = counter(
             "strongroom_cache_hits_total",
             "Look-ups answered from a cache.",
             &[
                 (cache, "secrets", of(&stats.secret_hits)),
                 (cache, "sessions", of(&stats.session_hits)),
             ],
-        )?);
-        all.extend(counter(
+        )?;
+        let misses = counter(
             "strongroom_cache_misses_total",
             "Look-ups that went to the store.",
             &[
                 (cache, "secrets", of(&stats.secret_misses)),
                 (cache, "sessions", of(&stats.session_misses)),
             ],
-        )?);
+        )?;
+        Ok([hits, misses].concat())
+    }
+
+    fn others(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let stats = self.0.stats();
+        let of = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let outcome = &["outcome"][..];
+        let mut all = self.caches()?;
         all.extend(counter(
             "strongroom_logins_total",
             "Logins, by outcome.",
             &[
                 (outcome, "granted", of(&stats.logins)),
                 (outcome, "refused", of(&stats.logins_refused)),
+                (outcome, "overloaded", of(&stats.logins_overloaded)),
             ],
         )?);
         for (name, help, value) in [
@@ -279,6 +288,11 @@ impl BrokerMetrics {
                 "strongroom_integrity_failures_total",
                 "Refusals because a stored row failed its check.",
                 &stats.integrity_failures,
+            ),
+            (
+                "strongroom_password_hashes_total",
+                "Passwords hashed, of known and unknown operators: each takes a core for a while.",
+                &stats.password_hashes,
             ),
             ("strongroom_changes_total", "Changes committed.", &stats.changes_applied),
             (
@@ -294,6 +308,12 @@ impl BrokerMetrics {
         ] {
             all.extend(counter(name, help, &[(&[], "", of(value))])?);
         }
+        all.extend(self.gauges()?);
+        Ok(all)
+    }
+
+    fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let mut all = Vec::new();
         let revision = IntGauge::new("strongroom_revision", "The newest revision this node has seen.")?;
         revision.set(self.0.revision());
         all.extend(revision.collect());

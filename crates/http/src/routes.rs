@@ -5,6 +5,7 @@ pub(crate) mod grants;
 pub(crate) mod list;
 pub(crate) mod metadata;
 pub(crate) mod node;
+pub(crate) mod operators;
 pub(crate) mod secrets;
 pub(crate) mod system;
 

@@ -8,8 +8,8 @@ use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, health, keys, labels, list, metadata, policies, principals, roles,
-    secrets, versions,
+    Page, PageQuery, audit, auth, clients, control, groups, health, keys, labels, list, metadata, operators, policies,
+    principals, roles, secrets, versions,
 };
 
 /// No body, for methods that send none.
@@ -142,6 +142,62 @@ impl Client {
 impl Client {
     pub async fn login(&self, body: &auth::ClientLogin) -> Result<auth::AccessToken> {
         self.call(Method::POST, "auth/client/login", &(), Some(body)).await
+    }
+
+    pub async fn login_password(&self, body: &auth::PasswordLogin) -> Result<auth::AccessToken> {
+        self.call(Method::POST, "auth/password/login", &(), Some(body)).await
+    }
+
+    pub async fn change_password(&self, body: &auth::ChangePassword) -> Result<()> {
+        let IgnoredAny = self.call(Method::PUT, "auth/password", &(), Some(body)).await?;
+        Ok(())
+    }
+
+    pub async fn whoami(&self) -> Result<auth::WhoAmI> {
+        self.call(Method::GET, "auth/whoami", &(), NONE).await
+    }
+
+    pub async fn operators(&self, query: &PageQuery) -> Result<Page<operators::Operator>> {
+        self.call(Method::GET, "operators", query, NONE).await
+    }
+
+    pub async fn operator(&self, name: &Name) -> Result<operators::Operator> {
+        self.call(Method::GET, &format!("operators/{name}"), &(), NONE).await
+    }
+
+    pub async fn write_operator(&self, name: &Name, body: &operators::WriteOperator) -> Result<operators::Operator> {
+        self.call(Method::PUT, &format!("operators/{name}"), &(), Some(body))
+            .await
+    }
+
+    pub async fn delete_operator(&self, name: &Name) -> Result<()> {
+        let path = format!("operators/{name}");
+        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
+        Ok(())
+    }
+
+    pub async fn reset_password(&self, name: &Name, body: &operators::ResetPassword) -> Result<()> {
+        let path = format!("operators/{name}/password");
+        let IgnoredAny = self.call(Method::PUT, &path, &(), Some(body)).await?;
+        Ok(())
+    }
+
+    pub async fn groups(&self, query: &PageQuery) -> Result<Page<groups::Group>> {
+        self.call(Method::GET, "groups", query, NONE).await
+    }
+
+    pub async fn group(&self, name: &Name) -> Result<groups::Group> {
+        self.call(Method::GET, &format!("groups/{name}"), &(), NONE).await
+    }
+
+    pub async fn write_group(&self, name: &Name, body: &groups::WriteGroup) -> Result<groups::Group> {
+        self.call(Method::PUT, &format!("groups/{name}"), &(), Some(body)).await
+    }
+
+    pub async fn delete_group(&self, name: &Name) -> Result<()> {
+        let path = format!("groups/{name}");
+        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
+        Ok(())
     }
 
     pub async fn policies(&self, query: &PageQuery) -> Result<Page<policies::Policy>> {

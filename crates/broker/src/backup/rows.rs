@@ -1,7 +1,8 @@
 //! A part's rows as bytes, and back: the same for every kind of store. A row stands there as what its MAC or digest is
 //! taken over.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
 use strongroom_domain::audit::{Batch, BatchId, Class, Entry, StoredEntry};
 use strongroom_domain::canon::{Canon, Columns};
@@ -49,8 +50,8 @@ fn entry(all: Canon, row: &StoredEntry) -> Canon {
     all.int(row.batch.0)
         .int(row.place)
         .bytes(&row.entry.canonical())
-        .maybe_bytes(row.accessor.as_deref().map(str::as_bytes))
-        .maybe_bytes(row.source.as_deref().map(str::as_bytes))
+        .maybe_text(row.accessor.as_deref())
+        .maybe_text(row.source.as_deref())
 }
 
 /// `None` where the bytes are no part's that this program knows.
@@ -105,15 +106,7 @@ fn read_entry(columns: &mut Columns<'_>) -> Option<StoredEntry> {
         batch: BatchId(columns.int()?),
         place: columns.int()?,
         entry: Entry::from_canonical(columns.bytes()?)?,
-        accessor: maybe_text(columns)?,
-        source: maybe_text(columns)?,
+        accessor: columns.maybe_text()?.map(Into::into),
+        source: columns.maybe_text()?.map(Into::into),
     })
-}
-
-/// `None` within where it is absent.
-fn maybe_text(columns: &mut Columns<'_>) -> Option<Option<Arc<str>>> {
-    match columns.maybe_bytes()? {
-        None => Some(None),
-        Some(bytes) => Some(Some(std::str::from_utf8(bytes).ok()?.into())),
-    }
 }

@@ -47,6 +47,9 @@ numbered! {
         RoleRead = 7, "role.read";
         ClientRead = 8, "client.read";
         ReportRead = 9, "report.read";
+        OperatorRead = 10, "operator.read";
+        GroupRead = 11, "group.read";
+        Whoami = 12, "auth.whoami";
         SlotRead = 16, "key.slot_read";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
@@ -69,6 +72,11 @@ numbered! {
         ClientSecretCreate = 46, "client.secret_create";
         ClientSecretDelete = 47, "client.secret_delete";
         PrincipalErase = 48, "principal.erase";
+        OperatorWrite = 49, "operator.write";
+        OperatorDelete = 50, "operator.delete";
+        OperatorPassword = 51, "operator.password";
+        GroupWrite = 52, "group.write";
+        GroupDelete = 53, "group.delete";
         Login = 60, "auth.login";
         Initialise = 70, "operator.init";
         DataKeyRotate = 71, "key.data_rotate";

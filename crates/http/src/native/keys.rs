@@ -38,7 +38,7 @@ pub(crate) async fn add_slot(State(app): State<App>, Call(request): Call, Json(b
     })
 }
 
-pub(crate) async fn remove_slot(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
+pub(crate) async fn remove_slot(State(app): State<App>, Call(request): Call, Named(name): Named<1>) -> Answer {
     app.broker.remove_slot(&request, &name).await?;
     no_content()
 }

@@ -12,6 +12,7 @@ fn shown(view: PolicyView) -> Policy {
     Policy {
         name: view.name,
         rules: view.rules.into_iter().map(Into::into).collect(),
+        built_in: view.built_in,
         created_at: view.created_at,
         updated_at: view.updated_at,
     }

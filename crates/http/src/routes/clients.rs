@@ -104,7 +104,7 @@ pub(crate) fn logins() -> Vec<Operation> {
             "/api/v1/auth/client/login",
             "login",
             "Log in with a client's id and secret",
-            native::auth::login,
+            native::auth::login_client,
         )
         .open()
         .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])

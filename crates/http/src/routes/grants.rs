@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use strongroom_api::policies::{Policy, WritePolicy};
 use strongroom_api::roles::{Role, WriteRole};
 use strongroom_api::{Page, PageQuery};
+use strongroom_domain::policy::Capability;
 
 use super::AT;
 use crate::native;
@@ -18,7 +19,12 @@ fn rules() -> Value {
 }
 
 pub(crate) fn policies() -> Vec<Operation> {
-    let policy = json!({ "name": "payments-read", "rules": rules(), "created_at": AT, "updated_at": AT });
+    let policy = json!({
+        "name": "payments-read", "rules": rules(), "built_in": false, "created_at": AT, "updated_at": AT,
+    });
+    let built_in = json!({
+        "name": "admin", "rules": [{ "path": "secret/*", "capabilities": Capability::GRANTS }], "built_in": true,
+    });
     vec![
         get(
             "/api/v1/policies",
@@ -31,7 +37,7 @@ pub(crate) fn policies() -> Vec<Operation> {
         .query::<PageQuery>()
         .shows::<Page<Policy>>(StatusCode::OK, "A page, by name.")
         .example("all", StatusCode::OK, &[("limit", "100")])
-        .shown(json!({ "items": [policy] })),
+        .shown(json!({ "items": [built_in] })),
         get(
             "/api/v1/policies/{name}",
             "readPolicy",
@@ -50,7 +56,7 @@ pub(crate) fn policies() -> Vec<Operation> {
             "Write a policy",
             native::policies::write,
         )
-        .describe("Needs `create` or `update` on `sys/policies/NAME`.")
+        .describe("One that is built in cannot be. Needs `create` or `update` on `sys/policies/NAME`.")
         .guarded()
         .changes()
         .takes::<WritePolicy>()

@@ -11,7 +11,7 @@ use strongroom_api::{BASE, path};
 use super::{Common, Verb, field};
 
 /// Fields that never hold a secret. What stands under another name is masked, a new field too, until it is added here.
-const OPEN: [&str; 25] = [
+const OPEN: [&str; 27] = [
     "access_token_ttl",
     "action",
     "atomic",
@@ -20,6 +20,7 @@ const OPEN: [&str; 25] = [
     "cas_required",
     "delete_after",
     "description",
+    "groups",
     "id",
     "label",
     "labels",
@@ -34,14 +35,21 @@ const OPEN: [&str; 25] = [
     "tags",
     "type",
     "unless_same",
+    "username",
     "version",
     "versions",
     "writes",
 ];
+const BEARER: &str = "-H \"Authorization: Bearer $STRONGROOM_TOKEN\" ";
 const MASK: &str = r#""…""#;
 
 pub(super) fn command(request: &Request) -> String {
-    let command = start(request.method(), request.url().as_str());
+    let mut command = start(request.method(), request.url().as_str());
+    // Who logs in has no token yet.
+    let path = request.url().path();
+    if path.starts_with(&format!("{BASE}/auth/")) && path.ends_with("/login") {
+        command = command.replace(BEARER, "");
+    }
     let Some(body) = request.body() else { return command };
     let json = body.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
     let shape = json.map_or_else(|| MASK.to_owned(), shape);
@@ -73,11 +81,7 @@ fn start(method: &Method, url: &str) -> String {
         _ => format!("-X {method} "),
     };
     // What stands outside the API takes no token.
-    let token = if url.contains(BASE) {
-        "-H \"Authorization: Bearer $STRONGROOM_TOKEN\" "
-    } else {
-        ""
-    };
+    let token = if url.contains(BASE) { BEARER } else { "" };
     format!("curl {method}{token}{}", quoted(url))
 }
 

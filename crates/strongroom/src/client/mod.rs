@@ -17,16 +17,22 @@ pub(crate) mod failure;
 mod field;
 mod gather;
 mod get;
+mod groups;
 mod health;
 mod history;
 mod import;
 mod input;
+mod key;
 mod label;
 mod list;
+mod login;
+mod login_file;
 mod metadata;
+mod operators;
 pub(crate) mod output;
+pub(crate) mod password;
 mod policy;
-pub(crate) mod prompt;
+mod prompt;
 mod put;
 mod restore;
 mod role;
@@ -36,6 +42,7 @@ mod scratch;
 mod search;
 mod session;
 mod undelete;
+mod whoami;
 mod yaml;
 
 use std::process::ExitCode;
@@ -47,7 +54,8 @@ use session::Session;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
 pub const HELP: &str = "The token comes from STRONGROOM_TOKEN or the file STRONGROOM_TOKEN_FILE. Without one, a client logs in with \
-    STRONGROOM_CLIENT_ID and STRONGROOM_CLIENT_SECRET, or the file STRONGROOM_CLIENT_SECRET_FILE.";
+    STRONGROOM_CLIENT_ID and STRONGROOM_CLIENT_SECRET, or the file STRONGROOM_CLIENT_SECRET_FILE. Without these, it is the \
+    one that 'login' keeps.";
 
 // What every verb takes. No doc comment here and below: clap would show it as the program's own description.
 #[derive(Debug, Clone, clap::Args)]
@@ -99,7 +107,22 @@ pub enum Verb {
     /// Clients: workloads that log in with an id and a secret
     #[command(subcommand)]
     Client(clients::Clients),
+    /// Operators: people who log in with a password
+    #[command(subcommand)]
+    Operators(operators::Operators),
+    /// Groups: policies under one name, for operators
+    #[command(subcommand)]
+    Groups(groups::Groups),
+    /// The keys of the installation
+    #[command(subcommand)]
+    Key(key::Key),
     Audit(audit::Audit),
+    Login(login::Login),
+    /// Remove the token that `login` keeps
+    Logout,
+    Password(password::Password),
+    #[command(name = "whoami")]
+    WhoAmI(whoami::WhoAmI),
 }
 
 /// Does what was asked, tells stderr what went wrong, and says both in the exit code.
@@ -125,14 +148,14 @@ pub async fn run(verb: Verb, common: Common) -> ExitCode {
 }
 
 async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
-    // It opens sessions of its own, as often as it tries.
-    if let Verb::Run(run) = verb {
-        return run.run(common).await;
-    }
-    // It needs no token.
-    if let Verb::Health(health) = verb {
-        return health.run(common).await.map(|()| ExitCode::SUCCESS);
-    }
+    let verb = match verb {
+        // It opens sessions of its own, as often as it tries.
+        Verb::Run(run) => return run.run(common).await,
+        Verb::Health(health) => return health.run(common).await.map(|()| ExitCode::SUCCESS),
+        Verb::Login(login) => return login.run(common).await.map(|()| ExitCode::SUCCESS),
+        Verb::Logout => return login::logout(common).map(|()| ExitCode::SUCCESS),
+        verb => verb,
+    };
     let session = Session::open(common).await?;
     match verb {
         Verb::Diff(diff) => return diff.run(&session).await,
@@ -154,8 +177,15 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
         Verb::Client(clients) => clients.run(&session).await,
+        Verb::Operators(operators) => operators.run(&session).await,
+        Verb::Groups(groups) => groups.run(&session).await,
+        Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
-        Verb::Run(_) | Verb::Health(_) => Err(Failure::usage("This verb opens no session.")),
+        Verb::Password(password) => password.run(&session).await,
+        Verb::WhoAmI(whoami) => whoami.run(&session).await,
+        Verb::Run(_) | Verb::Health(_) | Verb::Login(_) | Verb::Logout => {
+            Err(Failure::usage("This verb opens no session."))
+        }
     }?;
     Ok(ExitCode::SUCCESS)
 }

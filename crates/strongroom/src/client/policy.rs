@@ -49,7 +49,9 @@ impl Policy {
                         [
                             policy.name.to_string(),
                             policy.rules.len().to_string(),
-                            policy.updated_at.to_string(),
+                            policy
+                                .updated_at
+                                .map_or_else(|| "built in".to_owned(), |at| at.to_string()),
                         ]
                     });
                     table(["NAME", "RULES", "UPDATED"], rows)

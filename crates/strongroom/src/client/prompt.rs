@@ -8,19 +8,10 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::input::Bytes;
 
-/// What is chosen here and not seen is asked for twice.
-pub(crate) fn twice(prompt: &str) -> Result<Zeroizing<String>, Failure> {
-    let (first, second) = (value(prompt)?, value("The same again: ")?);
-    if first != second {
-        return Err(Failure::usage("The two are not the same. Nothing was changed."));
-    }
-    let text = std::str::from_utf8(&first).map_err(|_| Failure::usage("It is not UTF-8 text."))?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-pub(super) fn value(prompt: &str) -> Result<Bytes, Failure> {
+/// `otherwise`: what to do where there is no terminal.
+pub(super) fn value(prompt: &str, otherwise: &str) -> Result<Bytes, Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage("There is no value, and no terminal to ask at.").help("Write '-' to read stdin."));
+        return Err(Failure::usage("There is no value, and no terminal to ask at.").help(otherwise));
     }
     let failed = |error| Failure::local("Cannot read from the terminal", &error);
     let unseen = Unseen::start().map_err(failed)?;

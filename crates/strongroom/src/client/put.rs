@@ -83,7 +83,10 @@ impl Put {
         match sources.as_slice() {
             [] if !ask => Ok(Payload::text(String::new())),
             [] => of_bytes(
-                prompt::value(&format!("Value of {} (not shown): ", self.path))?,
+                prompt::value(
+                    &format!("Value of {} (not shown): ", self.path),
+                    "Write '-' to read stdin.",
+                )?,
                 self.json,
                 self.binary,
             ),

@@ -4,6 +4,7 @@ use strongroom_api::roles::{self, WriteRole};
 use strongroom_domain::Name;
 
 use super::failure::Failure;
+use super::operators::names;
 use super::output::table;
 use super::session::{Session, all_pages};
 
@@ -36,12 +37,8 @@ impl Role {
                 policies,
                 access_token_ttl,
             } => {
-                let policies = policies
-                    .iter()
-                    .map(|policy| Name::parse(policy))
-                    .collect::<Result<_, _>>()?;
                 let body = WriteRole {
-                    policies,
+                    policies: names(&policies)?,
                     access_token_ttl,
                 };
                 let role = client.write_role(&Name::parse(&name)?, &body).await?;

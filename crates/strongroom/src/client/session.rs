@@ -1,6 +1,6 @@
 //! The server that a verb talks to and the token it shows there. The environment is read here and nowhere else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use strongroom_api::auth::ClientLogin;
@@ -10,6 +10,7 @@ use strongroom_api::{Page, PageQuery};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use super::login_file::LoginFile;
 use super::output::Output;
 use super::{Common, input};
 
@@ -43,7 +44,10 @@ async fn client(common: &Common) -> Result<Client, Failure> {
     }
     let token = match variable_or_file(TOKEN)? {
         Some(token) => token,
-        None => log_in(common).await?,
+        None => match client_login()? {
+            Some(login) => Client::new(&common.addr, None)?.login(&login).await?.access_token,
+            None => kept(common)?,
+        },
     };
     Ok(Client::new(&common.addr, Some(token))?)
 }
@@ -88,17 +92,50 @@ pub(super) async fn all_pages<T>(
     }
 }
 
-async fn log_in(common: &Common) -> Result<SecretString, Failure> {
-    let (Some(client_id), Some(client_secret)) = (variable(CLIENT_ID)?, variable_or_file(CLIENT_SECRET)?) else {
-        return Err(Failure::usage("There is no token.").help(format!(
-            "Set {TOKEN} or {TOKEN}_FILE; or {CLIENT_ID} with {CLIENT_SECRET} or {CLIENT_SECRET}_FILE."
-        )));
-    };
-    let login = ClientLogin {
-        client_id: client_id.to_string(),
-        client_secret,
-    };
-    Ok(Client::new(&common.addr, None)?.login(&login).await?.access_token)
+/// A client's login, where the environment names one. Half of one is a mistake, and no reason to act as somebody else.
+fn client_login() -> Result<Option<ClientLogin>, Failure> {
+    match (variable(CLIENT_ID)?, variable_or_file(CLIENT_SECRET)?) {
+        (Some(client_id), Some(client_secret)) => Ok(Some(ClientLogin {
+            client_id: client_id.to_string(),
+            client_secret,
+        })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Failure::usage(format!(
+            "{CLIENT_ID} is set without {CLIENT_SECRET} or {CLIENT_SECRET}_FILE."
+        ))),
+        (None, Some(_)) => Err(Failure::usage(format!("{CLIENT_SECRET} is set without {CLIENT_ID}."))),
+    }
+}
+
+/// The token that `login` keeps.
+fn kept(common: &Common) -> Result<SecretString, Failure> {
+    let token = login_file()?.map(|file| file.read(&common.addr)).transpose()?.flatten();
+    token.ok_or_else(|| {
+        Failure::usage("There is no token.").help(format!(
+            "Run 'strongroom login'; or set {TOKEN} or {TOKEN}_FILE; or {CLIENT_ID} with {CLIENT_SECRET} or \
+             {CLIENT_SECRET}_FILE."
+        ))
+    })
+}
+
+/// Where `login` keeps its token; none: the user has no directory for it.
+pub(super) fn login_file() -> Result<Option<LoginFile>, Failure> {
+    // A relative path would be another place in each folder.
+    let whole = |path: Zeroizing<String>| Some(PathBuf::from(path.as_str())).filter(|path| path.is_absolute());
+    let configurations = variable("XDG_CONFIG_HOME")?.and_then(whole);
+    let home = || Ok::<_, Failure>(variable("HOME")?.and_then(whole).map(|home| home.join(".config")));
+    let found = configurations.map_or_else(home, |found| Ok(Some(found)))?;
+    Ok(found.map(|found| LoginFile::within(&found)))
+}
+
+/// What is set in the environment that wins over a login.
+pub(super) fn overriding() -> Result<Option<String>, Failure> {
+    for name in [TOKEN, "STRONGROOM_TOKEN_FILE", CLIENT_ID] {
+        if variable(name)?.is_some() {
+            return Ok(Some(name.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// From the variable, or from the file that the variable `…_FILE` names, without the newline at its end.

@@ -106,13 +106,12 @@ impl Step {
     /// What the command line says of the configuration.
     pub(crate) fn adjust(&self, sources: &mut Sources) {
         match self {
-            Self::Init(_) => {}
+            Self::Init(_) | Self::Restore(_) => {}
             Self::Doctor(doctor) => doctor.opening.choose(sources),
             Self::Slots(slots) => slots.opening().choose(sources),
             Self::RotateKey(rotate) => rotate.opening().choose(sources),
             Self::RecoverAdmin(recover) => recover.opening.choose(sources),
             Self::Backup(backup) => backup.adjust(sources),
-            Self::Restore(_) => {}
         }
     }
 

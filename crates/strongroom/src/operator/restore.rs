@@ -1,5 +1,6 @@
 //! `operator restore`: an empty store becomes the installation of a backup.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -34,11 +35,12 @@ fn text(restored: &Restored, unlock: &Unlock) -> String {
         restored.at, restored.revision.0, counts.records, counts.versions, counts.entries, restored.tokens
     );
     if restored.rekeyed {
-        text.push_str(&format!(
+        let _ = writeln!(
+            text,
             "It opens by the {} that is configured, and by nothing else: the backup's key slots are gone. Add a recovery \
-             key: strongroom operator slots add safe --method recovery\n",
+             key: strongroom operator slots add safe --method recovery",
             unlock.method()
-        ));
+        );
     }
     text.push_str(
         "What was revoked since the backup is granted again: look through policies, roles and clients.\n\

@@ -12,7 +12,7 @@ use super::Opening;
 use super::console::Console;
 use crate::client::failure::Failure;
 use crate::client::output::{Output, line, table, warn};
-use crate::client::prompt;
+use crate::client::password;
 use crate::config::Config;
 use crate::files;
 
@@ -187,12 +187,11 @@ async fn add(config: &Config, slot: NewSlot, key_file: Option<&Path>) -> Result<
 }
 
 fn passphrase(file: Option<&Path>) -> Result<SecretString, Failure> {
-    let text = match file {
-        Some(path) => {
-            files::read_secret(path).map_err(|error| Failure::local("The passphrase file cannot be read", &error))?
-        }
-        None => prompt::twice("New passphrase: ")?,
+    let Some(path) = file else {
+        return password::twice("New passphrase (not shown): ");
     };
+    let text = files::read_secret(path);
+    let text = text.map_err(|error| Failure::local("The passphrase file cannot be read", &error))?;
     Ok(SecretString::from(text.as_str()))
 }
 

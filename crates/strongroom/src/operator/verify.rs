@@ -1,5 +1,6 @@
 //! `operator backup verify`: a backup is worth what can be restored from it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,8 +41,7 @@ fn text(found: &Verified) -> String {
     match found.failed {
         0 => text.push_str("It is whole: everything in it holds."),
         failed => {
-            text.push_str(&format!("{failed} checks FAILED:\n"));
-            text.push_str(&found.failures.join("\n"));
+            let _ = write!(text, "{failed} checks FAILED:\n{}", found.failures.join("\n"));
         }
     }
     text

@@ -3,5 +3,5 @@
 mod complete;
 mod erase;
 mod outage;
-mod routes;
+pub(crate) mod routes;
 mod stage;

@@ -10,6 +10,7 @@ mod health;
 mod install;
 mod label;
 mod lifecycle;
+mod login;
 mod metadata;
 mod rollback;
 mod search;

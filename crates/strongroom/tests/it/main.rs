@@ -40,6 +40,8 @@ mod openapi;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod rows;

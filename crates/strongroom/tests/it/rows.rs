@@ -234,7 +234,7 @@ async fn every_column_of_what_a_start_uses(on: On) {
     let sql = Sql::of(&store, None);
     let root = Api::new(&server, store.root_token());
     let rules = serde_json::json!([{"path": "sys/policies/*", "capabilities": ["create", "update"]}]);
-    let admin = root.workload("admin", rules).await;
+    let admin = root.workload("administrators", rules).await;
     server.terminate();
     sql.keep(&["record"]).await;
     let records = records(&sql).await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::routes::{Case, Names, cases, routes};
 use crate::asks::Ask;
 use crate::harness::{Api, On, Server, Store};
+use crate::operators::PASSWORD;
 use crate::sql::Sql;
 
 async fn entries_of(root: &Api, id: &str) -> Vec<Value> {
@@ -47,14 +48,27 @@ async fn every_route_leaves_one_entry(on: On) {
     let shown = root.get(&format!("clients/{client}")).await.1;
     let principal = shown["principal"].as_str().unwrap().to_owned();
     let secret_id = shown["secrets"][0]["secret_id"].as_str().unwrap().to_owned();
+    root.operator("kept", json!({})).await;
+    let operator = root.get("operators/kept").await.1["principal"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let powerless_id = root.get("audit?action=auth.login&limit=1").await.1["items"][0]["principal"].clone();
     let cases = cases(&Names {
         client,
         secret_id,
         principal: principal.clone(),
+        operator: operator.clone(),
     });
     let mut tried: BTreeSet<String> = cases.iter().map(|case| case.route.to_owned()).collect();
-    tried.insert("POST auth/client/login".into());
+    // Asked without a token, or of oneself: nobody is denied them for want of a capability.
+    let others = [
+        "POST auth/client/login",
+        "POST auth/password/login",
+        "PUT auth/password",
+        "GET auth/whoami",
+    ];
+    tried.extend(others.map(str::to_owned));
     assert_eq!(tried, routes(), "every route of the router, and no other");
     let mut faults = Vec::new();
     let mut checked = 0;
@@ -99,6 +113,49 @@ async fn every_route_leaves_one_entry(on: On) {
             json!(["auth.login", outcome, reason, "", 1, who]),
         )
         .await;
+    }
+    let nobody = Api {
+        token: None,
+        ..root.clone()
+    };
+    let ask = |api: &Api, method, path: &str, body| Ask::new(api, method, path, body);
+    let kept = root.as_operator("kept", PASSWORD).await;
+    let login = |password| Some(json!({"username": "kept", "password": password}));
+    let change = |current| Some(json!({"current_password": current, "password": PASSWORD}));
+    for (what, asked, wanted) in [
+        (
+            "password login",
+            ask(&nobody, "POST", "auth/password/login", login(PASSWORD)),
+            json!(["auth.login", "granted", Value::Null, "", 1, operator]),
+        ),
+        (
+            "failed password login",
+            ask(&nobody, "POST", "auth/password/login", login("another password")),
+            json!(["auth.login", "denied", "login_failed", "", 1, Value::Null]),
+        ),
+        (
+            "whoami",
+            ask(&kept, "GET", "auth/whoami", None),
+            json!(["auth.whoami", "granted", Value::Null, "", 1, operator]),
+        ),
+        (
+            "whoami without a token",
+            ask(&nobody, "GET", "auth/whoami", None),
+            json!(["auth.whoami", "denied", "unauthenticated", "", 1, Value::Null]),
+        ),
+        (
+            "own password, wrong",
+            ask(&kept, "PUT", "auth/password", change("another password")),
+            json!(["operator.password", "denied", "permission_denied", "", 1, operator]),
+        ),
+        (
+            "own password",
+            ask(&kept, "PUT", "auth/password", change(PASSWORD)),
+            json!(["operator.password", "granted", Value::Null, operator, 1, operator]),
+        ),
+    ] {
+        let answer = asked.send(&root).await;
+        expect(what.to_owned(), &answer.id, wanted).await;
     }
     for Case {
         route,

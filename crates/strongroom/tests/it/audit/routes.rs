@@ -26,6 +26,8 @@ pub(crate) struct Names {
     pub(crate) client: String,
     pub(crate) secret_id: String,
     pub(crate) principal: String,
+    /// The principal of the operator `kept`.
+    pub(crate) operator: String,
 }
 
 pub(crate) fn cases(names: &Names) -> Vec<Case> {
@@ -33,6 +35,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         client,
         secret_id,
         principal,
+        operator,
     } = names;
     let rules = || json!({"rules": [{"path": "secret/x", "capabilities": ["read"]}]});
     let case = |route, path: &str, body, action, about: [&str; 2]| Case {
@@ -158,6 +161,46 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         ),
         same("GET roles/{name}", "roles/new", None, "role.read", "new"),
         same("DELETE roles/{name}", "roles/new", None, "role.delete", "new"),
+        same("GET groups", "groups", None, "group.read", ""),
+        same(
+            "PUT groups/{name}",
+            "groups/new",
+            Some(json!({"policies": []})),
+            "group.write",
+            "new",
+        ),
+        same("GET groups/{name}", "groups/new", None, "group.read", "new"),
+        same("DELETE groups/{name}", "groups/new", None, "group.delete", "new"),
+        same("GET operators", "operators", None, "operator.read", ""),
+        // A person is named by its principal; who is denied learned of none.
+        case(
+            "PUT operators/{name}",
+            "operators/kept",
+            Some(json!({})),
+            "operator.write",
+            [operator, ""],
+        ),
+        case(
+            "GET operators/{name}",
+            "operators/kept",
+            None,
+            "operator.read",
+            [operator, ""],
+        ),
+        case(
+            "PUT operators/{name}/password",
+            "operators/kept/password",
+            Some(json!({"password": "correct horse battery staple"})),
+            "operator.password",
+            [operator, ""],
+        ),
+        case(
+            "DELETE operators/{name}",
+            "operators/kept",
+            None,
+            "operator.delete",
+            [operator, ""],
+        ),
         same("GET clients", "clients", None, "client.read", ""),
         // Its id is not known before.
         case(

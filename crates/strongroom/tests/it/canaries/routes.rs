@@ -308,6 +308,7 @@ impl Canaries {
             self.raw("a passphrase", "POST", "keys/slots", slot.to_string()).await,
             201
         );
+        self.passwords().await;
         let spoilt = json!({ "client_id": login["client_id"], "client_secret": format!("{secret}x") });
         assert_eq!(
             self.raw("spoilt secret", "POST", "auth/client/login", spoilt.to_string())
@@ -325,6 +326,72 @@ impl Canaries {
             let request = self.root.http.get(&url).bearer_auth(token);
             self.keep("a workload's token", request).await;
         }
+    }
+
+    /// An operator's passwords, used well and badly; names that somebody claims are nobody's business either.
+    async fn passwords(&mut self) {
+        let (first, second) = (self.next(), self.next());
+        let body = json!({ "policies": ["reader"] }).to_string();
+        assert_eq!(self.raw("operator", "PUT", "operators/canary", body).await, 200);
+        for (password, wanted) in [(first.clone(), 204), ("ü".repeat(2000), 400)] {
+            let body = json!({ "password": password }).to_string();
+            let status = self.raw("password", "PUT", "operators/canary/password", body).await;
+            assert_eq!(status, wanted);
+        }
+        for body in [
+            json!({ "password": [self.next()] }),
+            json!({ "password": first, (self.next()): 1 }),
+        ] {
+            let body = body.to_string();
+            assert_eq!(
+                self.raw("malformed password", "PUT", "operators/canary/password", body)
+                    .await,
+                400
+            );
+        }
+        let login = json!({ "username": "canary", "password": first });
+        let (status, token) = self.root.post("auth/password/login", login).await;
+        assert_eq!(status, 200, "{token}");
+        let operator = self.root.with_token(token["access_token"].as_str().unwrap());
+        let (_, signature) = operator.token.as_deref().unwrap().rsplit_once('.').unwrap();
+        self.credentials.push(signature.as_bytes().to_vec());
+        let wrong = json!({ "current_password": self.next(), "password": second });
+        assert_eq!(operator.put("auth/password", wrong).await.0, 403);
+        let own = json!({ "current_password": first, "password": second });
+        assert_eq!(operator.put("auth/password", own).await.0, 204);
+        for (name, password) in [
+            ("canary".to_owned(), first),
+            (self.next(), second),
+            (self.next(), self.next()),
+        ] {
+            let body = json!({ "username": name, "password": password }).to_string();
+            assert_eq!(self.raw("failed login", "POST", "auth/password/login", body).await, 401);
+        }
+        let body = json!({ "username": self.next(), "password": { (self.next()): self.next() } }).to_string();
+        assert_eq!(
+            self.raw("malformed login", "POST", "auth/password/login", body).await,
+            400
+        );
+        let file = self.dir.join("canary-password");
+        std::fs::write(&file, self.next()).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        assert_eq!(
+            self.client(&["operators", "password", "canary", "--password-file", &file], b""),
+            0
+        );
+        assert_eq!(
+            self.client(&["login", "--username", "canary", "--password-file", &file], b""),
+            1,
+            "no place for it"
+        );
+        let text = self.next();
+        assert_eq!(
+            self.client(
+                &["login", "--username", "canary", "--password-file", "-"],
+                text.as_bytes()
+            ),
+            4
+        );
     }
 
     fn client(&mut self, args: &[&str], stdin: &[u8]) -> i32 {

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::Shell;
 use crate::harness::{On, PROGRAM};
+use crate::operators::PASSWORD;
 
 impl Shell {
     /// The program on a terminal of its own: exit code, and all that was to be seen. `typed` is typed when it asks.
@@ -14,6 +15,8 @@ impl Shell {
             .args(["-qec", &format!("{PROGRAM} {arguments}"), "/dev/null"])
             .envs(self.environment())
             .env("SHELL", "/bin/sh")
+            .env("HOME", self.store.dir.path())
+            .env_remove("XDG_CONFIG_HOME")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -50,6 +53,22 @@ fn a_value_is_asked_for_and_not_shown() {
         code == 0 && seen.contains("-d @-") && !seen.contains("Value of"),
         "{seen}"
     );
+}
+
+#[test]
+fn a_password_is_asked_for_and_not_shown() {
+    let shell = Shell::on(On::Sqlite);
+    shell.ok(&["operators", "put", "ada", "--policy", "reader"], b"");
+    shell.ok(
+        &["operators", "password", "ada", "--password-file", "-"],
+        PASSWORD.as_bytes(),
+    );
+    let (code, seen) = shell.on_a_terminal("login --username ada", &format!("{PASSWORD}\n"));
+    assert!(code == 0 && seen.contains("Logged in"), "{seen}");
+    assert!(seen.contains("warning: STRONGROOM_TOKEN is set"), "{seen}");
+    assert!(!seen.contains(PASSWORD), "{seen}");
+    let (code, seen) = shell.on_a_terminal("--show-curl login --username ada", "");
+    assert!(code == 0 && !seen.contains("Password of"), "{seen}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::asks::Ask;
 use crate::harness::Api;
+use crate::operators::PASSWORD;
 use crate::sql::{Row, Table};
 
 /// Kinds whose rows are used by requests; the others are used at the start.
@@ -17,16 +18,20 @@ pub(crate) enum Noun {
     Client,
     Principal,
     ChangeId,
+    Operator,
+    Group,
 }
 
 impl Noun {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Secret,
         Self::Policy,
         Self::Role,
         Self::Client,
         Self::Principal,
         Self::ChangeId,
+        Self::Operator,
+        Self::Group,
     ];
 
     /// The column `kind`.
@@ -38,6 +43,8 @@ impl Noun {
             Self::Client => "7",
             Self::Principal => "8",
             Self::ChangeId => "10",
+            Self::Operator => "11",
+            Self::Group => "12",
         }
     }
 
@@ -45,6 +52,8 @@ impl Noun {
     pub(crate) fn found_by(self) -> &'static [&'static str] {
         match self {
             Self::Client => &["namespace", "kind", "id"],
+            // By name at its login, by id with its token.
+            Self::Operator => &["namespace", "kind", "id", "name"],
             _ => &["namespace", "kind", "name"],
         }
     }
@@ -56,7 +65,8 @@ impl fmt::Display for Noun {
     }
 }
 
-/// A workload with all that its access rests on, and a secret that it reads; and a change id.
+/// A workload with all that its access rests on, and a secret that it reads; an operator of a group that may too; and a
+/// change id.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     pub(crate) stem: String,
@@ -64,6 +74,8 @@ pub(crate) struct Object {
     pub(crate) secret: String,
     pub(crate) principal: String,
     pub(crate) token: String,
+    /// The operator's; where its rows are not tried, none: a password takes its time.
+    pub(crate) operator: Option<String>,
 }
 
 /// What must come of a use.
@@ -103,12 +115,23 @@ impl Object {
         let principal = text(&root.get(&format!("clients/{client}")).await.1["principal"]);
         let login = json!({"client_id": client, "client_secret": secret});
         let token = text(&root.post("auth/client/login", login).await.1["access_token"]);
+        let group = json!({"policies": [format!("p-{stem}")]});
+        assert_eq!(root.put(&format!("groups/g-{stem}"), group).await.0, 200);
+        let name = format!("o-{stem}");
+        let may = json!({"groups": [format!("g-{stem}")]});
+        let operator = if stem.starts_with("operator") || stem.starts_with("group") {
+            root.operator(&name, may).await;
+            root.as_operator(&name, PASSWORD).await.token
+        } else {
+            None
+        };
         Self {
             stem,
             client,
             secret,
             principal,
             token,
+            operator,
         }
     }
 
@@ -126,6 +149,8 @@ impl Object {
             Noun::Client => format!("c-{stem}"),
             Noun::Principal => self.principal.clone(),
             Noun::ChangeId => change_id(stem),
+            Noun::Operator => format!("o-{stem}"),
+            Noun::Group => format!("g-{stem}"),
         }
     }
 
@@ -144,6 +169,11 @@ impl Object {
             "auth/client/login",
             Some(login),
         )
+    }
+
+    fn read_by_operator(&self, root: &Api) -> Ask {
+        let token = self.operator.clone().expect("an operator");
+        Ask::get(&root.with_token(token), format!("secrets/{}", self.path()))
     }
 
     fn read(&self, root: &Api) -> Ask {
@@ -247,6 +277,48 @@ impl Object {
                 ask("PUT", format!("policies/p-{stem}"), rules(stem)).with_key(&change_id(stem)),
                 absent(&["ok"]),
             ))],
+            Noun::Operator => vec![
+                // A row that is found by one of its names still fails by the other.
+                Some(one(
+                    self.read_by_operator(root),
+                    &["integrity_failed", "unauthenticated"],
+                )),
+                Some(one(
+                    log_in(root, &format!("o-{stem}")),
+                    absent(&["integrity_failed", "login_failed"]),
+                )),
+                Some(one(
+                    get(format!("operators/o-{stem}")),
+                    absent(&["integrity_failed", "not_found"]),
+                )),
+                Some(one(
+                    ask(
+                        "PUT",
+                        format!("operators/o-{stem}/password"),
+                        json!({"password": PASSWORD}),
+                    ),
+                    absent(&["integrity_failed", "not_found"]),
+                )),
+                Some(one(
+                    Ask::new(root, "DELETE", format!("operators/o-{stem}"), None),
+                    absent(&["integrity_failed", "not_found"]),
+                )),
+                change(ask("PUT", format!("operators/o-{stem}"), json!({}))),
+            ],
+            Noun::Group => vec![
+                Some(one(self.read_by_operator(root), absent(&["permission_denied"]))),
+                Some(one(get(format!("groups/g-{stem}")), not_found)),
+                Some(one(
+                    Ask::new(root, "DELETE", format!("groups/g-{stem}"), None),
+                    not_found,
+                )),
+                change(ask("PUT", format!("groups/g-{stem}"), json!({"policies": []}))),
+                change(ask(
+                    "PUT",
+                    format!("operators/d-{stem}"),
+                    json!({"groups": [format!("g-{stem}")]}),
+                )),
+            ],
         }
         .into_iter()
         .flatten()
@@ -282,6 +354,14 @@ impl Object {
                     .with_key(value),
                 ]
             }
+            (Noun::Operator, "name") => vec![
+                Ask::get(root, format!("operators/{value}")),
+                log_in(root, value),
+                self.read_by_operator(root),
+            ],
+            (Noun::Group, "name") => vec![Ask::get(root, format!("groups/{value}"))],
+            (Noun::ChangeId, "kind") => vec![Ask::get(root, format!("operators?{}", before(name)))],
+            (Noun::Operator, "kind") => vec![Ask::get(root, format!("groups?{}", before(name)))],
             // As one of the next kind: a secret among the policies, a policy among the roles, a role among the clients.
             (Noun::Secret, "kind") => vec![Ask::get(root, format!("policies?{}", before(name)))],
             (Noun::Policy, "kind") => vec![Ask::get(root, format!("roles?{}", before(name)))],
@@ -305,6 +385,14 @@ impl Object {
         .into_iter()
         .map(|ask| Use { ask, codes: BROKEN })
         .collect()
+    }
+}
+
+fn log_in(root: &Api, name: &str) -> Ask {
+    let login = json!({"username": name, "password": PASSWORD});
+    Ask {
+        token: None,
+        ..Ask::new(root, "POST", "auth/password/login", Some(login))
     }
 }
 

@@ -1,0 +1,54 @@
+//! Who a token stands for, told to its bearer.
+
+use strongroom_domain::audit::Action;
+use strongroom_domain::grant::PrincipalKind;
+use strongroom_domain::{Name, ObjectId, PrincipalId, Result, Time};
+
+use crate::Broker;
+use crate::record::Served;
+use crate::request::Request;
+use crate::session::{Grants, Proven, Session};
+
+#[derive(Debug, Clone)]
+pub struct WhoAmI {
+    pub principal: PrincipalId,
+    pub kind: PrincipalKind,
+    /// None: erased.
+    pub name: Option<String>,
+    pub root: bool,
+    /// A workload's client and role.
+    pub client: Option<(ObjectId, Name)>,
+    /// An operator's groups.
+    pub groups: Vec<Name>,
+    pub policies: Vec<Name>,
+    pub expires_at: Option<Time>,
+}
+
+fn view(session: &Session) -> WhoAmI {
+    let whose = &session.whose;
+    let (client, groups) = match &whose.proven {
+        Proven::Client { id, role } => (Some((*id, role.clone())), Vec::new()),
+        Proven::Operator { groups, .. } => (None, groups.clone()),
+        Proven::Token => (None, Vec::new()),
+    };
+    WhoAmI {
+        principal: session.principal,
+        kind: whose.kind,
+        name: whose.name.clone(),
+        root: matches!(session.grants, Grants::Root),
+        client,
+        groups,
+        policies: whose.policies.clone(),
+        expires_at: session.expires_at,
+    }
+}
+
+impl Broker {
+    /// Needs no capability: it tells nobody else's.
+    pub async fn whoami(&self, request: &Request) -> Result<WhoAmI> {
+        self.serve(request, Action::Whoami, "", |attempt| async move {
+            Ok(Served::fresh(view(&attempt.session)))
+        })
+        .await
+    }
+}

@@ -1,0 +1,80 @@
+//! `strongroom login` and `strongroom logout`
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use strongroom_api::auth::PasswordLogin;
+use strongroom_api::client::Client;
+
+use super::failure::Failure;
+use super::output::{Output, warn};
+use super::{Common, password, session};
+
+/// Log in with a username and a password
+///
+/// The token is kept in `$XDG_CONFIG_HOME/strongroom/token` (without that variable: `~/.config/strongroom/token`), for its
+/// owner alone, and used by the verbs that follow where no other is given.
+#[derive(Debug, clap::Args)]
+pub struct Login {
+    /// The username; asked for where it is not given
+    #[arg(long)]
+    username: Option<String>,
+    /// The file that holds the password; `-`: stdin; none: a prompt
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+impl Login {
+    pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
+        let client = Client::new(&common.addr, None)?;
+        if common.show_curl {
+            let (username, password) = (self.username.unwrap_or_default(), "".into());
+            let login = PasswordLogin { username, password };
+            return Ok(client.unsending().login_password(&login).await.map(drop)?);
+        }
+        // Before the login: a token without a place would be lost.
+        let file = session::login_file()?.ok_or_else(|| {
+            Failure::usage("There is no place for the token.").help("Set HOME, or XDG_CONFIG_HOME to a whole path.")
+        })?;
+        let username = self.username.map_or_else(ask_username, Ok)?;
+        let password = match &self.password_file {
+            Some(file) => password::of_file(file)?,
+            None => password::ask(&format!("Password of {username} (not shown): "))?,
+        };
+        let token = client.login_password(&PasswordLogin { username, password }).await?;
+        file.write(&token.access_token, &common.addr)?;
+        if let Some(name) = session::overriding()? {
+            warn(&format!("{name} is set, and wins over the login."));
+        }
+        let minutes = token.expires_in / 60;
+        let path = file.path().display();
+        Output::new(common.output).done(&format!("Logged in for {minutes} minutes; the token is in {path}."))
+    }
+}
+
+fn ask_username() -> Result<String, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage("There is no username, and no terminal to ask at.").help("Give --username."));
+    }
+    let failed = |error| Failure::local("Cannot read from the terminal", &error);
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "Username: ")
+        .and_then(|()| stderr.flush())
+        .map_err(failed)?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).map_err(failed)?;
+    Ok(line.trim().to_owned())
+}
+
+pub(super) fn logout(common: &Common) -> Result<(), Failure> {
+    let removed = match session::login_file()? {
+        Some(file) => file.remove()?,
+        None => false,
+    };
+    let output = Output::new(common.output);
+    if removed {
+        output.done("Logged out: the token is removed here. A copy of it would hold until it expires.")
+    } else {
+        output.done("There was no login.")
+    }
+}

@@ -1,0 +1,140 @@
+//! Who looks after an installation sees no value in it: every route is asked, and what answers is on a list.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::PASSWORD;
+use crate::asks::Ask;
+use crate::audit::routes::{Names, cases, routes};
+use crate::harness::{Api, On, Store};
+
+/// What shows something to both, and no value.
+const SHOWN: &[&str] = &[
+    "GET audit",
+    "GET clients",
+    "GET clients/{id}",
+    "GET groups",
+    "GET groups/{name}",
+    "GET list",
+    "GET list/",
+    "GET list/{*prefix}",
+    "GET metadata/{*path}",
+    "GET operators",
+    "GET operators/{name}",
+    "GET policies",
+    "GET policies/{name}",
+    "GET reports/stale",
+    "GET reports/unused",
+    "GET roles",
+    "GET roles/{name}",
+    "GET versions/{*path}",
+];
+/// What an operator of the installation does beyond that.
+const OPERATED: &[&str] = &["DELETE clients/{id}", "POST keys/data/rotate"];
+/// Asked without a token, or of oneself.
+const OPEN: &[&str] = &[
+    "POST auth/client/login",
+    "POST auth/password/login",
+    "PUT auth/password",
+    "GET auth/whoami",
+];
+
+async fn no_value_is_shown(on: On) {
+    let store = Store::fresh(on);
+    let server = store.dev(&[]);
+    let root = Api::new(&server, store.root_token());
+    let canary = "canary-that-is-read-by-nobody";
+    for path in ["all/x", "all/y"] {
+        for value in [json!({ "data": { "a": canary } }), json!({ "data": { "b": canary } })] {
+            assert_eq!(root.put(&format!("secrets/{path}"), value).await.0, 201);
+        }
+    }
+    let label = json!({ "label": "mine", "version": 1 });
+    assert_eq!(root.put("labels/all/x", label).await.0, 200);
+    for (noun, body) in [
+        (
+            "policies",
+            json!({ "rules": [{ "path": "secret/x", "capabilities": ["read"] }] }),
+        ),
+        ("roles", json!({ "policies": [] })),
+        ("groups", json!({ "policies": [] })),
+    ] {
+        assert_eq!(root.put(&format!("{noun}/new"), body).await.0, 200);
+    }
+    root.operator("kept", json!({})).await;
+    for policy in ["auditor", "operator"] {
+        root.operator(policy, json!({ "policies": [policy] })).await;
+        let who = root.as_operator(policy, PASSWORD).await;
+        let login = root
+            .workload_login(
+                &format!("client-of-{policy}"),
+                json!([{ "path": "secret/x", "capabilities": ["read"] }]),
+            )
+            .await;
+        let client = login["client_id"].as_str().unwrap().to_owned();
+        let shown = root.get(&format!("clients/{client}")).await.1;
+        let cases = cases(&Names {
+            secret_id: shown["secrets"][0]["secret_id"].as_str().unwrap().to_owned(),
+            principal: shown["principal"].as_str().unwrap().to_owned(),
+            operator: root.get("operators/kept").await.1["principal"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            client,
+        });
+        let mut asked: BTreeSet<&str> = OPEN.iter().copied().collect();
+        let mut allowed = BTreeSet::new();
+        for case in &cases {
+            asked.insert(case.route);
+            let method = case.route.split(' ').next().unwrap();
+            let answer = Ask::new(&who, method, &case.path, case.body.clone()).send(&root).await;
+            assert!(
+                !answer.text.contains(canary),
+                "{policy}, {}: {}",
+                case.route,
+                answer.text
+            );
+            if answer.code() == "ok" {
+                allowed.insert(case.route);
+            } else {
+                assert_eq!(
+                    answer.code(),
+                    "permission_denied",
+                    "{policy}, {}: {}",
+                    case.route,
+                    answer.text
+                );
+            }
+        }
+        let asked: BTreeSet<String> = asked.into_iter().map(str::to_owned).collect();
+        assert_eq!(asked, routes(), "every route of the router");
+        let more: &[&str] = if policy == "operator" { OPERATED } else { &[] };
+        let wanted: BTreeSet<&str> = SHOWN.iter().chain(more).copied().collect();
+        assert_eq!(allowed, wanted, "{policy}");
+        // Each way to name a version, and several at once.
+        for query in [
+            "?version=1",
+            "?version=2",
+            "?label=current",
+            "?label=previous",
+            "?label=mine",
+        ] {
+            let answer = Ask::get(&who, format!("secrets/all/x{query}")).send(&root).await;
+            assert_eq!(answer.code(), "permission_denied", "{policy}, {query}: {}", answer.text);
+        }
+        for atomic in [true, false] {
+            let same = json!({ "writes": [{ "path": "all/x", "data": { "b": canary }, "unless_same": true }], "atomic": atomic });
+            let answer = Ask::new(&who, "POST", "batch", Some(same)).send(&root).await;
+            assert_eq!(answer.code(), "permission_denied", "{policy}: {}", answer.text);
+        }
+        println!(
+            "{on:?}: {policy}: {} of {} requests are answered, none with a value",
+            allowed.len(),
+            cases.len()
+        );
+    }
+    server.terminate();
+}
+
+on_both_stores!(no_value_is_shown);
