@@ -31,7 +31,7 @@ fn text(restored: &Restored, unlock: &Unlock) -> String {
     let mut text = format!(
         "Restored the backup of {} at revision {}: {} records, {} versions, {} log entries.\n\
          Every token issued before is void: {} service tokens are gone, and access tokens are signed by another key. \
-         Clients log in with the secrets that they have.\n",
+         Operators and clients log in as before.\n",
         restored.at, restored.revision.0, counts.records, counts.versions, counts.entries, restored.tokens
     );
     if restored.rekeyed {

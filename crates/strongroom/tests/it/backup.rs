@@ -107,7 +107,7 @@ async fn furnish(root: &Api) -> Value {
     assert_eq!(root.delete("secrets/app/bytes").await.0, 200);
     let login = root
         .workload_login(
-            "reader",
+            "app-reader",
             json!([{ "path": "secret/app/*", "capabilities": ["read", "list"] }]),
         )
         .await;
