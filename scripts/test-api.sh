@@ -8,8 +8,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/tools.sh
 
-if ! command -v python3 >/dev/null || ! python_tools; then
-    not_run 'schemathesis on both stores' 'it needs python3 with venv, and packages from PyPI'
+if ! python3 -c 'import tomllib, venv' 2>/dev/null || ! python_tools; then
+    not_run 'schemathesis on both stores' 'it needs Python 3.11 with venv, and packages from PyPI'
     exit 0
 fi
 find_program
