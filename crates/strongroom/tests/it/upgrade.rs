@@ -2,6 +2,8 @@
 //! and all the way back. The other one is built with the feature `next-schema`: a migration, a row format, and a column
 //! in each of the two tables whose rows are vouched for and replaced.
 
+mod backups;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
