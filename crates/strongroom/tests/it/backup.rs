@@ -268,6 +268,53 @@ async fn a_damaged_backup_is_refused(on: On) {
     assert_eq!(std::fs::read(&file).unwrap(), good);
 }
 
+/// Rows and log, behind the program's back: the backup takes them as they are, and `verify` names each.
+async fn verify_tells_what_was_altered(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    furnish(&installation.root(&server)).await;
+    assert!(server.terminate().success());
+    let secret = format!("kind = {} AND name = 'app/json'", Kind::Secret.number());
+    let boot = "(SELECT max(boot) FROM boot)";
+    let alterations = [
+        (format!("UPDATE record SET due = 1 WHERE {secret}"), "fails its check"),
+        (
+            "DELETE FROM version WHERE number = 3".into(),
+            "vouches for a version 3 that is not there",
+        ),
+        (
+            "UPDATE entry_kept SET path = 'app/x' WHERE path = 'app/bytes'".into(),
+            "are not as they were written",
+        ),
+        (
+            "UPDATE audit_batch SET at = at + 1 WHERE id = (SELECT min(id) FROM audit_batch WHERE class = 1)".into(),
+            "is altered, or the one before it is gone",
+        ),
+        (
+            "UPDATE entry_kept SET batch = 7 WHERE batch = (SELECT min(batch) FROM entry_kept)".into(),
+            "Audit batches have",
+        ),
+        (
+            format!("UPDATE boot SET node = 'other' WHERE boot = {boot}"),
+            "of a node fails its check",
+        ),
+    ];
+    let sql = Sql::of(&installation.store, None);
+    sql.run(
+        &alterations
+            .iter()
+            .map(|(statement, _)| statement.clone())
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let file = backup(&installation, "altered.backup");
+    let (code, said, stderr) = installation.run(&["operator", "backup", "verify", text(&file)]);
+    assert_eq!(code, 6, "{said}{stderr}");
+    for (statement, tells) in &alterations {
+        assert!(said.contains(tells), "{statement}: {said}");
+    }
+}
+
 /// Onto a machine that has neither the key nor the store.
 async fn the_recovery_key_restores_onto_another_root_key(on: On) {
     let first = Installation::initialised(on);
@@ -392,6 +439,7 @@ on_both_stores!(
     a_backup_goes_into_the_other_store_and_back,
     a_backup_under_writers_is_of_one_moment,
     a_damaged_backup_is_refused,
+    verify_tells_what_was_altered,
     the_recovery_key_restores_onto_another_root_key,
     an_interrupted_restore_never_serves,
 );
