@@ -1,5 +1,6 @@
 //! Checking a backup by what it is for: it is restored into a scratch store, and every row of it is opened there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use strongroom_crypto::{CryptoError, Keys};
 use strongroom_domain::audit::{Batch, BatchId, merkle};
 use strongroom_domain::secret::{Head, State};
 use strongroom_domain::{Digest, Kind, ObjectId, Record, Result, Time};
-use strongroom_ports::{Clock, Dump, Entropy, Fut, Part, Store, StoreError};
+use strongroom_ports::{BootRow, Clock, Dump, Entropy, Fut, Part, Store, StoreError};
 
 use super::restore::{fill, fill_failed};
 use super::{BackupFile, Counts};
 use crate::jobs::kept;
+use crate::open::boot_row;
 use crate::rows::store_failed;
 
 /// Failures that are told one by one.
@@ -77,16 +79,30 @@ pub async fn verify(
         now,
         verified,
         referenced: 0,
+        boots: BTreeSet::from([0]),
+        entries: 0,
     };
     scratch.dump(now, &mut check).await.map_err(store_failed)?;
     check.log().await.map_err(store_failed)?;
-    if check.referenced != check.verified.counts.versions {
-        let (referenced, stored) = (check.referenced, check.verified.counts.versions);
-        check
-            .verified
-            .fail(|| format!("Secrets have {referenced} versions, and {stored} are stored."));
+    let mut verified = check.verified;
+    let counts = verified.counts;
+    if check.referenced != counts.versions {
+        verified.fail(|| {
+            format!(
+                "Secrets have {} versions, and {} are stored.",
+                check.referenced, counts.versions
+            )
+        });
     }
-    Ok(check.verified)
+    if check.entries != counts.entries {
+        verified.fail(|| {
+            format!(
+                "Audit batches have {} entries, and {} are stored.",
+                check.entries, counts.entries
+            )
+        });
+    }
+    Ok(verified)
 }
 
 struct Check<'a> {
@@ -96,15 +112,23 @@ struct Check<'a> {
     verified: Verified,
     /// Versions that heads vouch for.
     referenced: u64,
+    /// Starts of nodes, which batches are numbered by; 0 is the initialisation.
+    boots: BTreeSet<i64>,
+    /// Entries that stand in batches.
+    entries: u64,
 }
 
 impl Dump for Check<'_> {
     fn take(&mut self, part: Part) -> Fut<'_, ()> {
         Box::pin(async move {
-            if let Part::Keys { records, .. } | Part::Records(records) = part {
-                for record in records {
-                    self.record(&record).await?;
+            match part {
+                Part::Keys { records, .. } | Part::Records(records) => {
+                    for record in records {
+                        self.record(&record).await?;
+                    }
                 }
+                Part::Boots(boots) => boots.iter().for_each(|row| self.boot(row)),
+                Part::Versions(_) | Part::Uses(_) | Part::Batches(_) | Part::Entries(..) => {}
             }
             Ok(())
         })
@@ -146,6 +170,15 @@ impl Check<'_> {
         Ok(())
     }
 
+    fn boot(&mut self, row: &BootRow) {
+        self.boots.insert(row.boot);
+        let expected = boot_row(self.keys, row.boot, &row.node, row.started_at);
+        if !expected.is_ok_and(|expected| expected.mac == row.mac) {
+            self.verified
+                .fail(|| format!("The start {} of a node fails its check.", row.boot));
+        }
+    }
+
     /// Every batch, in the order of their ids: each lane of each start is a chain from its first.
     async fn log(&mut self) -> Result<(), StoreError> {
         let mut last: Option<Batch> = None;
@@ -172,7 +205,12 @@ impl Check<'_> {
             self.verified
                 .fail(|| format!("The audit batch {} is altered, or the one before it is gone.", batch.id));
         }
+        if !self.boots.contains(&batch.id.boot()) {
+            self.verified
+                .fail(|| format!("The audit batch {} is of no start of a node.", batch.id));
+        }
         let entries = self.store.batch_entries(self.now, batch).await?.value;
+        self.entries += entries.len() as u64;
         let leaves: Vec<Digest> = entries
             .iter()
             .map(|stored| merkle::leaf(&stored.entry.canonical()))

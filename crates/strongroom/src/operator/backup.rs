@@ -100,7 +100,9 @@ async fn keep(client: &Client, path: PathBuf) -> Result<Kept, Failure> {
     let file = builder.prefix(".strongroom-backup-").tempfile_in(folder);
     let mut file = file.map_err(|error| unwritten(&error))?;
     let (mut parts, mut bytes) = (client.backup().await?, 0);
-    while let Some(part) = parts.next().await? {
+    let broken_off =
+        |error| Failure::from(error).help("The backup was broken off, and no file is kept. The server's log says why.");
+    while let Some(part) = parts.next().await.map_err(broken_off)? {
         let part = part.as_ref();
         file.write_all(part).map_err(|error| unwritten(&error))?;
         bytes += part.len() as u64;

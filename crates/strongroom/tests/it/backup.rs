@@ -268,6 +268,53 @@ async fn a_damaged_backup_is_refused(on: On) {
     assert_eq!(std::fs::read(&file).unwrap(), good);
 }
 
+/// Rows and log, behind the program's back: the backup takes them as they are, and `verify` names each.
+async fn verify_tells_what_was_altered(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    furnish(&installation.root(&server)).await;
+    assert!(server.terminate().success());
+    let secret = format!("kind = {} AND name = 'app/json'", Kind::Secret.number());
+    let boot = "(SELECT max(boot) FROM boot)";
+    let alterations = [
+        (format!("UPDATE record SET due = 1 WHERE {secret}"), "fails its check"),
+        (
+            "DELETE FROM version WHERE number = 3".into(),
+            "vouches for a version 3 that is not there",
+        ),
+        (
+            "UPDATE entry_kept SET path = 'app/x' WHERE path = 'app/bytes'".into(),
+            "are not as they were written",
+        ),
+        (
+            "UPDATE audit_batch SET at = at + 1 WHERE id = (SELECT min(id) FROM audit_batch WHERE class = 1)".into(),
+            "is altered, or the one before it is gone",
+        ),
+        (
+            "UPDATE entry_kept SET batch = 7 WHERE batch = (SELECT min(batch) FROM entry_kept)".into(),
+            "Audit batches have",
+        ),
+        (
+            format!("UPDATE boot SET node = 'other' WHERE boot = {boot}"),
+            "of a node fails its check",
+        ),
+    ];
+    let sql = Sql::of(&installation.store, None);
+    sql.run(
+        &alterations
+            .iter()
+            .map(|(statement, _)| statement.clone())
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let file = backup(&installation, "altered.backup");
+    let (code, said, stderr) = installation.run(&["operator", "backup", "verify", text(&file)]);
+    assert_eq!(code, 6, "{said}{stderr}");
+    for (statement, tells) in &alterations {
+        assert!(said.contains(tells), "{statement}: {said}");
+    }
+}
+
 /// Onto a machine that has neither the key nor the store.
 async fn the_recovery_key_restores_onto_another_root_key(on: On) {
     let first = Installation::initialised(on);
@@ -315,12 +362,8 @@ async fn the_recovery_key_restores_onto_another_root_key(on: On) {
     );
 }
 
-/// Killed anywhere, a restore leaves an installation, or none that serves; and the next one does not mind.
-async fn an_interrupted_restore_never_serves(on: On) {
-    let first = Installation::initialised(on);
-    let server = first.serve();
-    let root = first.root(&server);
-    let login = furnish(&root).await;
+/// A thousand secrets more, so that things take a while.
+async fn fill_up(root: &Api) {
     for batch in 0..10 {
         let write = |at| json!({ "path": format!("many/{batch}/{at}"), "value": "v".repeat(1000) });
         let writes: Vec<Value> = (0..100).map(write).collect();
@@ -329,6 +372,62 @@ async fn an_interrupted_restore_never_serves(on: On) {
             200
         );
     }
+}
+
+fn spawn(by: &Installation, args: &[&str]) -> std::process::Child {
+    let environment = by.environment();
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    command(args, &environment).spawn().unwrap()
+}
+
+/// Whoever is killed, the one that makes it or the one that keeps it: a file of its name is a whole backup.
+async fn an_interrupted_backup_is_no_backup(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    fill_up(&installation.root(&server)).await;
+    let began = Instant::now();
+    backup(&installation, "whole.backup");
+    let whole = began.elapsed();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small positive number"
+    )]
+    let rounds = (6.0 * scale()) as u32;
+    let (mut server, mut kept, mut broken_off) = (Some(server), 0, 0);
+    for round in 0..rounds {
+        let file = installation.file(&format!("{round}.backup"));
+        let mut child = spawn(&installation, &["operator", "backup", text(&file)]);
+        std::thread::sleep(whole * (round + 1) / (rounds + 2));
+        // On PostgreSQL it is made by the same process.
+        if on == On::Sqlite && round % 2 == 0 {
+            server.take().unwrap().kill9();
+        } else {
+            let _ = child.kill();
+        }
+        let _ = child.wait().unwrap();
+        if file.exists() {
+            assert_eq!(verified(&installation, &file)["failed"], 0);
+            kept += 1;
+        } else {
+            broken_off += 1;
+        }
+        server.get_or_insert_with(|| installation.serve());
+    }
+    println!("{on:?}: of {rounds} backups of {whole:?} killed, {broken_off} were not kept, {kept} are whole");
+    assert!(broken_off > 0);
+}
+
+/// Killed anywhere, a restore leaves an installation, or none that serves; and the next one does not mind.
+async fn an_interrupted_restore_never_serves(on: On) {
+    let first = Installation::initialised(on);
+    let server = first.serve();
+    let root = first.root(&server);
+    let login = furnish(&root).await;
+    fill_up(&root).await;
     let file = backup(&first, "first.backup");
     assert!(server.terminate().success());
     let whole = {
@@ -346,14 +445,7 @@ async fn an_interrupted_restore_never_serves(on: On) {
     let (mut unfinished, mut untouched) = (0, 0);
     let target = empty_beside(on, &first);
     for round in 0..rounds {
-        let environment = target.environment();
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let mut child = command(&["operator", "restore", text(&file)], &environment)
-            .spawn()
-            .unwrap();
+        let mut child = spawn(&target, &["operator", "restore", text(&file)]);
         std::thread::sleep(whole * (round + 1) / (rounds + 2));
         let _ = child.kill();
         let _ = child.wait();
@@ -392,7 +484,9 @@ on_both_stores!(
     a_backup_goes_into_the_other_store_and_back,
     a_backup_under_writers_is_of_one_moment,
     a_damaged_backup_is_refused,
+    verify_tells_what_was_altered,
     the_recovery_key_restores_onto_another_root_key,
+    an_interrupted_backup_is_no_backup,
     an_interrupted_restore_never_serves,
 );
 
