@@ -48,5 +48,4 @@ mod rows;
 #[cfg(test)]
 mod sql;
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "builds the other program where nobody did")]
 mod upgrade;
