@@ -14,6 +14,7 @@ pub use restore::{Restored, restore};
 pub use verify::{Verified, verify};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strongroom_crypto::Keys;
@@ -33,6 +34,8 @@ use crate::rows::{store_failed, touch};
 
 /// A part of a store's, sealed, is far smaller.
 const MAX_PART_BYTES: u64 = 16 * 1024 * 1024;
+/// How long whoever takes a backup may leave a part: as long as it does, a snapshot of the store is held.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The name of the one record that tells of the last backup.
 const LAST: &str = "last";
 
@@ -74,9 +77,17 @@ impl Broker {
     /// [`Broker::backup_done`].
     pub async fn backup(&self, request: &Request, out: mpsc::Sender<Vec<u8>>) -> Result<Counts> {
         let id = self.new_id();
+        let place = self.0.backing_up.try_acquire();
+        let free = place.is_ok();
         // On record before anything leaves.
         self.serve(request, Action::Backup, &id.to_string(), |attempt| async move {
             attempt.authorise(Access::Backup)?;
+            if !free {
+                return Err(Error::new(
+                    Code::Conflict,
+                    "This node is making a backup already. Wait until that one is done.",
+                ));
+            }
             Ok(Served::fresh(()))
         })
         .await?;
@@ -239,7 +250,7 @@ impl Writer<'_> {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> Result<()> {
-        let sent = self.out.send(bytes).await;
+        let sent = self.out.send_timeout(bytes, PATIENCE).await;
         sent.map_err(|_| Error::internal("whoever asked for the backup takes no more of it"))
     }
 

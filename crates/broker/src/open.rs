@@ -12,6 +12,7 @@ use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, Record, Result, Time};
 use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
+use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
@@ -107,6 +108,7 @@ impl Broker {
             locks: Locks::default(),
             uses: Uses::default(),
             passwords: Passwords::default(),
+            backing_up: Semaphore::new(1),
             stats,
             settings,
         }));

@@ -230,6 +230,22 @@ async fn a_backup_is_on_record_before_and_behind_it() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_no_more_of_a_backup_is_given_up() {
+    let place = furnished().await;
+    let (broker, request) = (place.broker.clone(), place.request());
+    let (out, mut parts) = mpsc::channel(1);
+    let stalled = tokio::spawn(async move { broker.backup(&request, out).await });
+    parts.recv().await.unwrap();
+    let (out, _taken) = mpsc::channel(1);
+    let second = place.broker.backup(&place.request(), out).await.unwrap_err();
+    assert_eq!(second.code, Code::Conflict);
+    let ended = tokio::time::timeout(PATIENCE * 2, stalled).await.unwrap();
+    assert_eq!(ended.unwrap().unwrap_err().code, Code::Internal);
+    drop(parts);
+    backup_of(&place).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_were_altered_before_the_backup_are_told() {
     let place = furnished().await;
