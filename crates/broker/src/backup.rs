@@ -122,7 +122,10 @@ impl Broker {
         self.change(request, asked, |attempt| async move {
             attempt.authorise(Access::Backup)?;
             let old = self.load::<Stamp>(Kind::Backup, LAST).await?.value;
-            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, done)?;
+            // Of two at once, on two nodes, the older may be kept last.
+            let last = old.as_ref().map(|old| &old.body).filter(|last| last.at > done.at);
+            let last = last.unwrap_or(done);
+            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, last)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![write],
@@ -134,7 +137,9 @@ impl Broker {
                 answer: (),
             }))
         })
-        .await
+        .await?;
+        self.learn_last_backup().await;
+        Ok(())
     }
 
     /// When the last backup that was kept was taken, as far as this node has learned.
