@@ -63,7 +63,12 @@ impl Broker {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
             match prove().await {
-                Err(error) if !is_recorded(error.code) => return Err(error),
+                Err(error) if !is_recorded(error.code) => {
+                    if error.code == Code::Overloaded {
+                        count(&self.0.stats.logins_overloaded);
+                    }
+                    return Err(error);
+                }
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
                     if self
