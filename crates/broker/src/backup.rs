@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use self::header::Header;
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
+use crate::keys::check_keys;
 use crate::record::{Effect, Served};
 use crate::request::Request;
 use crate::rows::{store_failed, touch};
@@ -204,14 +205,8 @@ impl Writer<'_> {
             records.iter().cloned().partition(|record| record.kind == Kind::KeyRing);
         slots.sort_by(|a, b| a.name.cmp(&b.name));
         let ring = rings.into_iter().find(|ring| ring.key() == self.broker.ring_key());
-        let ring = ring.ok_or_else(|| Error::integrity("The key ring is gone."))?;
-        let broken = |error| crate::rows::broken(Kind::KeyRing, error);
-        let known = self.broker.0.ring.keys.load_full();
-        let keys = known.reopen(&ring).map_err(broken)?;
-        for record in slots.iter().chain([&ring]) {
-            keys.check_record(record)
-                .map_err(|error| crate::rows::broken(record.kind, error))?;
-        }
+        let (ring, keys) = self.broker.open_ring(ring)?;
+        check_keys(&keys, &slots)?;
         let header = Header::new(self.id, snapshot, &slots, &ring);
         let (bytes, digest) = header.to_bytes()?;
         self.begun = Some(Begun {
