@@ -268,7 +268,8 @@ pub(crate) fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record, format
         let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| broken("a key slot is malformed"))?;
         match Keys::open(unlock, &body, slot.id, ring, format) {
             Ok(keys) => {
-                check_keys(&keys, slots.iter().chain([ring])).map_err(RingError::Broken)?;
+                let altered = |error| RingError::Broken(tampered("a key slot or the ring").because(error));
+                check_keys(&keys, slots.iter().chain([ring])).map_err(altered)?;
                 return Ok(keys);
             }
             Err(CryptoError::WrongKey) => {}
