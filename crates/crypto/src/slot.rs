@@ -127,6 +127,15 @@ pub enum Unlock {
 }
 
 impl Unlock {
+    /// From what people keep: a file's text, or what they type.
+    pub fn parse(method: SlotMethod, text: &str) -> Result<Self, CryptoError> {
+        match method {
+            SlotMethod::File => RootKey::parse(text).map(Self::RootKey),
+            SlotMethod::Recovery => RecoveryKey::parse(text).map(Self::Recovery),
+            SlotMethod::Passphrase => Passphrase::parse(text).map(Self::Passphrase),
+        }
+    }
+
     /// Of the slots that it opens.
     pub fn method(&self) -> SlotMethod {
         match self {

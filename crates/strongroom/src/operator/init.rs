@@ -40,7 +40,7 @@ impl Init {
             return Ok(());
         }
         if self.token_file.is_none() && !stdout().is_terminal() {
-            return Err(Failure::unexpected(
+            return Err(Failure::usage(
                 "The root token is shown on a terminal or written with --token-file; this is neither.",
             ));
         }
