@@ -14,7 +14,7 @@ pub struct WriteOperator {
     pub policies: Vec<Name>,
     /// Whose policies it has too.
     #[serde(default)]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 16))]
     pub groups: Vec<Name>,
 }
 

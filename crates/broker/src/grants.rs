@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{Client, Group, MAX_NAMED, Operator, Principal, Role};
+use strongroom_domain::grant::{Client, Group, Operator, Principal, Role};
 use strongroom_domain::policy::{Policy, built_in};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Result, Revision};
@@ -108,23 +108,22 @@ impl Broker {
     /// Refuses names of groups that do not exist.
     pub(crate) async fn check_groups(&self, names: &[Name]) -> Result<()> {
         let found = self.load_groups(names).await?.value;
-        let missing = names
-            .iter()
-            .find(|name| !found.iter().any(|found| found.record.name == name.as_str()));
-        match missing {
-            Some(missing) => Err(Error::invalid(format!("There is no group '{missing}'."))),
-            None => Ok(()),
-        }
+        all_exist(Kind::Group, names, |name| {
+            found.iter().any(|found| found.record.name == name.as_str())
+        })
     }
 
     /// Refuses names of policies that do not exist.
     pub(crate) async fn check_policies(&self, names: &[Name]) -> Result<()> {
         let found = self.load_policies(names).await?.value;
-        let missing = names.iter().find(|name| !found.iter().any(|(found, _)| found == *name));
-        match missing {
-            Some(missing) => Err(Error::invalid(format!("There is no policy '{missing}'."))),
-            None => Ok(()),
-        }
+        all_exist(Kind::Policy, names, |name| found.iter().any(|(found, _)| found == name))
+    }
+}
+
+fn all_exist(kind: Kind, names: &[Name], exists: impl Fn(&Name) -> bool) -> Result<()> {
+    match names.iter().find(|name| !exists(name)) {
+        Some(missing) => Err(Error::invalid(format!("There is no {} '{missing}'.", kind.name()))),
+        None => Ok(()),
     }
 }
 
@@ -140,9 +139,9 @@ pub(crate) fn listed(what: &str, lists: &[&[Name]]) -> Vec<u8> {
 }
 
 /// Refuses lists of names that are too long.
-pub(crate) fn check_count(what: &str, names: &[Name]) -> Result<()> {
-    if names.len() > MAX_NAMED {
-        return Err(Error::invalid(format!("'{what}' has at most {MAX_NAMED} names.")));
+pub(crate) fn check_count(what: &str, names: &[Name], most: usize) -> Result<()> {
+    if names.len() > most {
+        return Err(Error::invalid(format!("'{what}' has at most {most} names.")));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::Group;
+use strongroom_domain::grant::{Group, MAX_POLICIES};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Kind, Name, Result, Time};
 
@@ -53,16 +53,12 @@ impl Broker {
             action: Action::GroupRead,
             access: Access::Groups,
         };
-        let (found, next) = self.list_objects::<Group>(request, noun, after, limit).await?;
-        let views = found
-            .into_iter()
-            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok((views.collect::<Result<_>>()?, next))
+        self.list_views(request, noun, after, limit, view).await
     }
 
     /// A group names policies that exist; one deleted later grants nothing.
     pub async fn put_group(&self, request: &Request, name: &Name, policies: Vec<Name>) -> Result<GroupView> {
-        check_count("policies", &policies)?;
+        check_count("policies", &policies, MAX_POLICIES)?;
         let fingerprint = listed("group", &[&policies]);
         let policies = &policies;
         let noun = noun(name, Action::GroupWrite, Capability::Update);

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{Operator, Password, Principal, PrincipalKind};
+use strongroom_domain::grant::{MAX_GROUPS, MAX_POLICIES, Operator, Password, Principal, PrincipalKind};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
 
@@ -72,11 +72,7 @@ impl Broker {
             action: Action::OperatorRead,
             access: Access::Operators,
         };
-        let (found, next) = self.list_objects::<Operator>(request, noun, after, limit).await?;
-        let views = found
-            .into_iter()
-            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok((views.collect::<Result<_>>()?, next))
+        self.list_views(request, noun, after, limit, view).await
     }
 
     /// What an operator may do: policies and groups that exist. A new one has no password yet.
@@ -87,8 +83,8 @@ impl Broker {
         policies: Vec<Name>,
         groups: Vec<Name>,
     ) -> Result<OperatorView> {
-        check_count("policies", &policies)?;
-        check_count("groups", &groups)?;
+        check_count("policies", &policies, MAX_POLICIES)?;
+        check_count("groups", &groups, MAX_GROUPS)?;
         let access = |capability| Access::Operator(name, capability);
         let asked = Asked {
             fingerprint: listed(name.as_str(), &[&policies, &groups]).into(),
@@ -239,7 +235,7 @@ impl Broker {
             };
             let old = self.load_by_id::<Operator>(Kind::Operator, id).await?.value;
             let old = old.ok_or_else(absent)?;
-            if !self.is_password(&old, current).await? {
+            if !self.is_password(Some(&old), current).await? {
                 return Err(Error::new(
                     Code::PermissionDenied,
                     "The current password is another one.",
@@ -261,12 +257,12 @@ impl Broker {
     }
 
     /// As much work where there is no operator, or it has no password.
-    pub(crate) async fn is_password<'a>(
+    pub(crate) async fn is_password(
         &self,
-        operator: impl Into<Option<&'a Checked<Operator>>>,
+        operator: Option<&Checked<Operator>>,
         password: &SecretString,
     ) -> Result<bool> {
-        let stored = operator.into().and_then(|operator| operator.body.password.as_ref());
+        let stored = operator.and_then(|operator| operator.body.password.as_ref());
         let stored = stored.map(|stored| stored.hash.clone());
         self.stretch(password, move |keys, password| {
             let nobodys = keys.nobodys_password().map_err(Error::internal)?;
@@ -284,7 +280,7 @@ impl Broker {
         password: &SecretString,
     ) -> Result<Decided<()>> {
         if old.body.password.as_ref().is_some_and(|stored| stored.change == change) {
-            return if self.is_password(old, password).await? {
+            return if self.is_password(Some(old), password).await? {
                 Ok(Decided::Nothing(()))
             } else {
                 Err(Error::from(Code::ChangeIdReused))

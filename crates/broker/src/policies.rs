@@ -120,6 +120,22 @@ impl Broker {
         .await
     }
 
+    /// The same, each as it is shown beside its name.
+    pub(crate) async fn list_views<T: DeserializeOwned, V>(
+        &self,
+        request: &Request,
+        noun: Noun<'_>,
+        after: &str,
+        limit: u16,
+        view: impl Fn(Name, T) -> V,
+    ) -> Result<(Vec<V>, Option<String>)> {
+        let (found, next) = self.list_objects(request, noun, after, limit).await?;
+        let views = found
+            .into_iter()
+            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
+        Ok((views.collect::<Result<_>>()?, next))
+    }
+
     pub(crate) async fn delete_object<T: DeserializeOwned>(&self, request: &Request, noun: Noun<'_>) -> Result<()> {
         let asked = Asked {
             action: noun.action,
@@ -234,11 +250,8 @@ impl Broker {
             action: Action::PolicyRead,
             access: Access::Policies,
         };
-        let (found, next) = self.list_objects::<Policy>(request, noun, after, limit).await?;
-        let views = found
-            .into_iter()
-            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok(with_built_in(views.collect::<Result<_>>()?, next, after, limit.into()))
+        let (views, next) = self.list_views(request, noun, after, limit, view).await?;
+        Ok(with_built_in(views, next, after, limit.into()))
     }
 
     pub async fn put_policy(&self, request: &Request, name: &Name, rules: RuleSet) -> Result<PolicyView> {

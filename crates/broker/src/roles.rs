@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{MAX_ACCESS_TOKEN_TTL, Role};
+use strongroom_domain::grant::{MAX_ACCESS_TOKEN_TTL, MAX_POLICIES, Role};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Error, Kind, Name, Result, Time};
 
@@ -57,16 +57,12 @@ impl Broker {
             action: Action::RoleRead,
             access: Access::Roles,
         };
-        let (found, next) = self.list_objects::<Role>(request, noun, after, limit).await?;
-        let views = found
-            .into_iter()
-            .map(|object| Ok(view(Name::parse(&object.record.name)?, object.body)));
-        Ok((views.collect::<Result<_>>()?, next))
+        self.list_views(request, noun, after, limit, view).await
     }
 
     /// A role names policies that exist; one deleted later grants nothing.
     pub async fn put_role(&self, request: &Request, name: &Name, policies: Vec<Name>, ttl: u32) -> Result<RoleView> {
-        check_count("policies", &policies)?;
+        check_count("policies", &policies, MAX_POLICIES)?;
         if !(1..=MAX_ACCESS_TOKEN_TTL).contains(&ttl) {
             return Err(Error::invalid(format!(
                 "'access_token_ttl' is 1 to {MAX_ACCESS_TOKEN_TTL} seconds."

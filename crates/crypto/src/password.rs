@@ -115,6 +115,7 @@ mod tests {
         assert!(!keys.check_password("a password of old", &stored));
     }
 
+    /// The reference implementation, in C, makes the same of the same HMAC.
     #[test]
     fn the_hash_is_fixed() {
         let stored = keys(0).hash_password("correct horse battery", [7; 32]).unwrap();

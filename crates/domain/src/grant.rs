@@ -12,8 +12,10 @@ pub const MAX_ACCESS_TOKEN_TTL: u32 = 3600;
 pub const OPERATOR_TOKEN_TTL: u32 = 3600;
 /// Bytes of a password.
 pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 12..=1024;
-/// Policies that a role, an operator or a group may name, and groups that an operator may be in.
-pub const MAX_NAMED: usize = 64;
+/// Policies that a role, an operator or a group may name.
+pub const MAX_POLICIES: usize = 64;
+/// Groups that an operator may name.
+pub const MAX_GROUPS: usize = 16;
 /// A client's secrets that are valid at one time.
 pub const MAX_CLIENT_SECRETS: usize = 2;
 

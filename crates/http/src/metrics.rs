@@ -271,7 +271,7 @@ impl BrokerMetrics {
         let mut all = self.caches()?;
         all.extend(counter(
             "strongroom_logins_total",
-            "Logins, by outcome.",
+            "Logins, by outcome; overloaded: refused untried, since too many passwords waited.",
             &[
                 (outcome, "granted", of(&stats.logins)),
                 (outcome, "refused", of(&stats.logins_refused)),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use strongroom_api::Problem;
 use strongroom_api::batch::Failed;
 use strongroom_api::client::{Error, reqwest};
+use strongroom_domain::Code;
 
 const USAGE: u8 = 1;
 const SERVER: u8 = 2;
@@ -121,10 +122,16 @@ impl From<Problem> for Failure {
             _ => SERVER,
         };
         let given = |text: &String| !text.is_empty();
+        // The server's word is for who writes requests.
+        let help = if problem.code == Code::Unauthenticated.name() {
+            "The token is not valid, or not any more: run 'strongroom login', or give another one.".to_owned()
+        } else {
+            problem.help.clone()
+        };
         Self {
             exit,
             detail: problem.to_string(),
-            help: Some(problem.help).filter(given),
+            help: Some(help).filter(given),
             request_id: Some(problem.request_id).filter(given),
             passing: false,
             unsent: None,
@@ -173,8 +180,6 @@ impl From<strongroom_domain::Error> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_domain::Code;
-
     use super::*;
 
     #[test]

@@ -278,6 +278,16 @@ async fn built_in_policies_stand(on: On) {
         (status, answer["detail"].as_str().unwrap().contains("'none'")),
         (400, true)
     );
+    let many = |count| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+    for (path, body) in [
+        ("operators/x", json!({ "groups": many(17) })),
+        ("operators/x", json!({ "policies": many(65) })),
+        ("groups/x", json!({ "policies": many(65) })),
+    ] {
+        let (status, answer) = root.put(path, body).await;
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(status == 400 && detail.contains("at most"), "{answer}");
+    }
     let (status, answer) = root.put("operators/x", json!({ "groups": ["none"] })).await;
     assert_eq!(
         (status, answer["detail"].as_str().unwrap().contains("'none'")),

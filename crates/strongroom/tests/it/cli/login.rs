@@ -147,7 +147,11 @@ async fn people_and_keys_are_administered(on: On) {
     assert_eq!(person.run(&change).0, 4, "the current one is another");
     let change = ["password", "--current-file", &current, "--password-file", &new];
     assert_eq!(person.run(&change).0, 0);
-    assert_eq!(person.run(&["whoami"]).0, 4, "that login ended");
+    let (code, _, stderr) = person.run(&["whoami"]);
+    assert!(
+        code == 4 && stderr.contains("run 'strongroom login'"),
+        "that login ended: {stderr}"
+    );
     assert_eq!(person.log_in(PASSWORD).0, 4);
     assert_eq!(person.log_in("a password of mine").0, 0);
 

@@ -16,6 +16,7 @@ const SHOWN: &[&str] = &[
     "GET clients/{id}",
     "GET groups",
     "GET groups/{name}",
+    "GET keys/slots",
     "GET list",
     "GET list/",
     "GET list/{*prefix}",
