@@ -23,6 +23,8 @@ use crate::{BASE, Problem};
 type Result<T> = std::result::Result<T, Error>;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For as long as whole stores take.
+const DOWNLOAD: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One server and one token. Cheap to clone.
@@ -103,6 +105,21 @@ impl Client {
         }
     }
 
+    /// A POST whose answer is no JSON and has no end in sight: it is taken part by part.
+    pub async fn download(&self, path: &str) -> Result<Download> {
+        let (path, none) = (format!("{BASE}/{path}"), None::<&()>);
+        let response = self.open(Method::POST, &path, &(), none, Some(DOWNLOAD)).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Download {
+                base: self.base.clone(),
+                response,
+            });
+        }
+        let body = response.bytes().await.map_err(|error| network(&self.base, &error))?;
+        Err(refusal(status, &body))
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -110,11 +127,29 @@ impl Client {
         query: &(impl Serialize + ?Sized),
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<(StatusCode, impl AsRef<[u8]>)> {
+        let response = self.open(method, path, query, body, None).await?;
+        let status = response.status();
+        let body = response.bytes().await;
+        Ok((status, body.map_err(|error| network(&self.base, &error))?))
+    }
+
+    /// Up to the answer's head.
+    async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        query: &(impl Serialize + ?Sized),
+        body: Option<&(impl Serialize + ?Sized)>,
+        timeout: Option<Duration>,
+    ) -> Result<reqwest::Response> {
         let url = self
             .base
             .join(path)
             .map_err(|_| Error::Unexpected("The path makes no URL.".into()))?;
         let mut request = self.http.request(method, url).query(query);
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
         }
@@ -122,14 +157,31 @@ impl Client {
             let body = serde_json::to_vec(body).map_err(|_| Error::Unexpected("The request makes no JSON.".into()))?;
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let network = |error: reqwest::Error| Error::Network(error::sentence(&self.base, &error));
-        let request = request.build().map_err(network)?;
+        let request = request.build().map_err(|error| network(&self.base, &error))?;
         if !self.sends {
             return Err(Error::Unsent(Box::new(request)));
         }
-        let response = self.http.execute(request).await.map_err(network)?;
-        let status = response.status();
-        Ok((status, response.bytes().await.map_err(network)?))
+        let response = self.http.execute(request).await;
+        response.map_err(|error| network(&self.base, &error))
+    }
+}
+
+fn network(base: &Url, error: &reqwest::Error) -> Error {
+    Error::Network(error::sentence(base, error))
+}
+
+/// An answer that is taken part by part.
+#[derive(Debug)]
+pub struct Download {
+    base: Url,
+    response: reqwest::Response,
+}
+
+impl Download {
+    /// `None` at its end; one that is broken off is an error.
+    pub async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>> {
+        let part = self.response.chunk().await;
+        part.map_err(|error| network(&self.base, &error))
     }
 }
 
@@ -139,7 +191,7 @@ fn built(base: &Url, with: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBui
         Err(_) if base.scheme() == "http" => with(builder(base)).tls_certs_only([]).build(),
         built => built,
     };
-    http.map_err(|error| Error::Network(error::sentence(base, &error)))
+    http.map_err(|error| network(base, &error))
 }
 
 fn builder(base: &Url) -> reqwest::ClientBuilder {

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use strongroom_domain::Time;
+use strongroom_domain::{ObjectId, Time};
 
 /// How large the store is, and since when it has grown.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -17,4 +17,12 @@ pub struct Recovered {
     #[serde(with = "crate::exposed")]
     pub token: SecretString,
     pub expires_at: Time,
+}
+
+/// That a backup stands where it was to be kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BackupKept {
+    pub id: ObjectId,
+    pub at: Time,
+    pub revision: i64,
 }

@@ -25,6 +25,17 @@ fn refused() -> Error {
     Error::from(Code::Unauthenticated)
 }
 
+fn job_name(job: &str) -> String {
+    format!("system:{job}")
+}
+
+/// A background job is a principal too, `system:<job>`: its id is made of its name.
+pub(crate) fn job_principal(job: &str) -> Result<PrincipalId> {
+    let digest: [u8; 32] = Sha256::digest(job_name(job).as_bytes()).into();
+    let id = digest.first_chunk().ok_or_else(|| Error::from(Code::Internal))?;
+    Ok(PrincipalId(*id))
+}
+
 impl Broker {
     pub(crate) async fn authenticate(&self, request: &Request) -> Result<Arc<Session>> {
         if let Some(job) = request.job {
@@ -52,15 +63,11 @@ impl Broker {
         Ok(session)
     }
 
-    /// A background job is a principal too, `system:<job>`: its id is made of its name.
     fn job_session(&self, job: &str) -> Result<Session> {
-        let name: Arc<str> = format!("system:{job}").into();
-        let digest: [u8; 32] = Sha256::digest(name.as_bytes()).into();
-        let id = digest.first_chunk().ok_or_else(|| Error::from(Code::Internal))?;
         Ok(Session {
             grants: Grants::Root,
             rests_on: vec![self.ring_key()],
-            ..Session::new(PrincipalId(*id), self.0.namespace, name, Digest::ZERO)
+            ..Session::new(job_principal(job)?, self.0.namespace, job_name(job), Digest::ZERO)
         })
     }
 

@@ -2,7 +2,7 @@
 //! Hits take no lock. Filling and learning of changes share one, so that no fill can outlive the change that voids it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::Weighter;
@@ -101,6 +101,9 @@ pub(crate) struct Node {
     sessions: Cache<[u8; 32], Arc<Session>>,
     /// The newest change of the ring that is not read yet; 0: none.
     ring_wanted: AtomicI64,
+    /// When the last backup was taken, 0: never; and whether another was taken since that was read.
+    last_backup: AtomicI64,
+    backup_is_news: AtomicBool,
 }
 
 impl Node {
@@ -116,6 +119,8 @@ impl Node {
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
             ring_wanted: AtomicI64::new(0),
+            last_backup: AtomicI64::new(0),
+            backup_is_news: AtomicBool::new(true),
         }
     }
 
@@ -188,6 +193,7 @@ impl Node {
                 self.secrets.clear();
                 self.sessions.clear();
                 self.want_ring(fence.top.0);
+                self.backup_is_news.store(true, Ordering::Release);
                 recent.touches.clear();
                 recent.floor = fence.top;
             }
@@ -220,6 +226,7 @@ impl Node {
         self.secrets.clear();
         self.sessions.clear();
         self.want_ring(i64::MAX);
+        self.backup_is_news.store(true, Ordering::Release);
         recent.touches.clear();
         recent.floor = top;
         self.revision.store(top.0, Ordering::Release);
@@ -242,6 +249,26 @@ impl Node {
             .compare_exchange(change, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
+    /// When the last backup was taken.
+    pub(crate) fn last_backup(&self) -> Option<Time> {
+        let at = self.last_backup.load(Ordering::Relaxed);
+        (at > 0).then_some(Time(at))
+    }
+
+    /// Whether it is to be read again: asked before it is read, so that what comes meanwhile stays news.
+    pub(crate) fn backup_is_news(&self) -> bool {
+        self.backup_is_news.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn backup_was_read(&self, at: Option<Time>) {
+        self.last_backup.store(at.map_or(0, |at| at.0), Ordering::Relaxed);
+    }
+
+    /// It could not be read.
+    pub(crate) fn backup_stays_news(&self) {
+        self.backup_is_news.store(true, Ordering::Release);
+    }
+
     fn void(&self, touches: &[Touch]) {
         let mut grants = false;
         for touch in touches {
@@ -253,6 +280,7 @@ impl Node {
                     self.want_ring(touch.revision.0);
                     grants = true;
                 }
+                Kind::Backup => self.backup_is_news.store(true, Ordering::Release),
                 _ => grants = true,
             }
         }

@@ -9,9 +9,14 @@ use strongroom_ports::{Upkeep, UpkeepDone};
 
 use crate::{Broker, Inner};
 
-/// How long entries of each class are kept, and change rows.
-const READS_KEPT: Duration = Duration::from_hours(90 * 24);
-const OTHERS_KEPT: Duration = Duration::from_hours(400 * 24);
+/// How long entries of a class are kept.
+pub(crate) fn kept(class: Class) -> Duration {
+    Duration::from_hours(match class {
+        Class::Reads => 90 * 24,
+        Class::Kept => 400 * 24,
+    })
+}
+
 const CHANGES_KEPT: Duration = Duration::from_hours(7 * 24);
 const UPKEEP_EVERY: Duration = Duration::from_mins(10);
 
@@ -41,6 +46,7 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
                 [],
             );
         }
+        Broker(inner).learn_last_backup().await;
     }
 }
 
@@ -52,6 +58,7 @@ async fn upkeep(inner: Weak<Inner>) {
         }
         let broker = Broker(strong.clone());
         broker.flush().await;
+        broker.learn_last_backup().await;
         if let Err(error) = broker.purge_due().await {
             tracing::warn!(?error, "purging was put off");
         }
@@ -73,11 +80,11 @@ async fn upkeep_once(inner: &Inner) -> Result<(), strongroom_ports::StoreError> 
         },
         Upkeep::DropEntries {
             class: Class::Reads,
-            before: now - READS_KEPT,
+            before: now - kept(Class::Reads),
         },
         Upkeep::DropEntries {
             class: Class::Kept,
-            before: now - OTHERS_KEPT,
+            before: now - kept(Class::Kept),
         },
     ];
     for item in work {

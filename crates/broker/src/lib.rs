@@ -3,6 +3,7 @@
 
 mod access_tokens;
 mod authenticate;
+mod backup;
 mod batch;
 mod cache;
 mod chain;
@@ -48,6 +49,7 @@ mod uses;
 mod whoami;
 mod worker;
 
+pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;

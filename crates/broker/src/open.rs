@@ -10,7 +10,7 @@ use strongroom_domain::audit::{BatchId, Lane};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Code, Digest, Error, Kind, NamespaceId, Record, Result, Time};
+use strongroom_domain::{Code, Error, Kind, NamespaceId, Record, Result, Time};
 use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
 
 use crate::cache::Node;
@@ -110,6 +110,7 @@ impl Broker {
             stats,
             settings,
         }));
+        broker.learn_last_backup().await;
         jobs::start(&broker);
         Ok(broker)
     }
@@ -191,7 +192,17 @@ async fn unlock_store(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Res
         .into_iter()
         .find(|ring| ring.name == RING)
         .ok_or_else(|| tampered("the key ring is gone"))?;
-    let keys = open_ring(unlock, &slots.value, &ring, store.schema().writes())?;
+    let keys = open_ring(unlock, &slots.value, &ring, store.schema().writes()).map_err(|error| match error {
+        RingError::Broken(error) => error,
+        RingError::WrongKey => Error::new(
+            Code::IntegrityFailed,
+            format!(
+                "The {0} does not open this installation: it is another installation's, or the database is, or its slot \
+                 was removed. Nothing was read or changed. Give the {0} that was made for this database.",
+                unlock.method()
+            ),
+        ),
+    })?;
     for record in slots.value.iter().chain([&ring]) {
         keys.check_record(record)
             .map_err(|error| tampered("a key slot or the ring").because(error))?;
@@ -243,10 +254,19 @@ fn tampered(what: &str) -> Error {
     Error::integrity(format!("The installation fails its check: {what}."))
 }
 
-fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record, format: i16) -> Result<Keys> {
+/// Why a ring did not open.
+pub(crate) enum RingError {
+    /// No slot opens by this key.
+    WrongKey,
+    Broken(Error),
+}
+
+/// What is written with these keys is written in `format`.
+pub(crate) fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record, format: i16) -> Result<Keys, RingError> {
+    let broken = |what| RingError::Broken(tampered(what));
     let mut failure = CryptoError::WrongKey;
     for slot in slots {
-        let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
+        let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| broken("a key slot is malformed"))?;
         match Keys::open(unlock, &body, slot.id, ring, format) {
             Ok(keys) => return Ok(keys),
             Err(CryptoError::WrongKey) => {}
@@ -254,15 +274,8 @@ fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record, format: i16) -> R
         }
     }
     match failure {
-        CryptoError::WrongKey => Err(Error::new(
-            Code::IntegrityFailed,
-            format!(
-                "The {0} does not open this installation: it is another installation's, or the database is, or its slot \
-                 was removed. Nothing was read or changed. Give the {0} that was made for this database.",
-                unlock.method()
-            ),
-        )),
-        other => Err(tampered("the key ring does not open").because(other)),
+        CryptoError::WrongKey => Err(RingError::WrongKey),
+        other => Err(RingError::Broken(tampered("the key ring does not open").because(other))),
     }
 }
 
@@ -278,19 +291,23 @@ async fn find_root(store: &Arc<dyn Store>, keys: &Keys, now: Time) -> Result<Nam
     Ok(body.id)
 }
 
+/// The row of a start, with its MAC.
+pub(crate) fn boot_row(keys: &Keys, boot: i64, node: &str, now: Time) -> Result<BootRow> {
+    let canonical = Canon::new("strongroom boot").int(boot).text(node).int(now.0).done();
+    Ok(BootRow {
+        boot,
+        node: node.to_owned(),
+        started_at: now,
+        mac: keys.mac_boot(&canonical).map_err(Error::internal)?,
+    })
+}
+
 /// Takes the next boot number.
 async fn register(store: &Arc<dyn Store>, clock: &NodeClock, keys: &Keys, node: &str) -> Result<i64> {
     loop {
         let now = clock.now();
         let boot = store.last_boot(now).await.map_err(store_failed)?.value + 1;
-        let canonical = Canon::new("strongroom boot").int(boot).text(node).int(now.0).done();
-        let mac: Digest = keys.mac_boot(&canonical).map_err(Error::internal)?;
-        let row = BootRow {
-            boot,
-            node: node.to_owned(),
-            started_at: now,
-            mac,
-        };
+        let row = boot_row(keys, boot, node, now)?;
         match store.upkeep(now, Upkeep::Boot(row)).await.map_err(store_failed)? {
             UpkeepDone::Taken => {}
             UpkeepDone::Done | UpkeepDone::More => return Ok(boot),

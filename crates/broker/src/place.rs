@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use strongroom_crypto::{Issuer, RootKey, Unlock};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::secret::Selector;
-use strongroom_domain::{Code, Payload, SecretPath, Time};
+use strongroom_domain::{Code, Payload, Result, SecretPath, Time};
 use strongroom_ports::memory::MemoryStore;
 use strongroom_ports::{Clock, Entropy, Store};
 
@@ -46,15 +46,26 @@ pub(crate) struct Place {
     pub(crate) clock: Arc<Pretended>,
 }
 
+pub(crate) fn root_key() -> Unlock {
+    Unlock::RootKey(RootKey::new([7; 32]))
+}
+
 impl Place {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(Pretended::default());
         clock.now.store(1_786_795_200_000_000, Ordering::Relaxed);
         let memory = Arc::new(MemoryStore::new());
         let store: Arc<dyn Store> = memory.clone();
-        let key = [Unlock::RootKey(RootKey::new([7; 32]))];
         let token = SecretString::from("srs_root");
-        initialise(&store, &*clock, &*clock, &key, &token).await.unwrap();
+        initialise(&store, &*clock, &*clock, &[root_key()], &token)
+            .await
+            .unwrap();
+        Self::on(memory, clock, &root_key()).await.unwrap()
+    }
+
+    /// On a store that is an installation already.
+    pub(crate) async fn on(memory: Arc<MemoryStore>, clock: Arc<Pretended>, unlock: &Unlock) -> Result<Self> {
+        let store: Arc<dyn Store> = memory.clone();
         let settings = Settings {
             node: "one".into(),
             issuer: Issuer {
@@ -69,14 +80,12 @@ impl Place {
             session_cache: 100,
             poll: None,
         };
-        let broker = Broker::open(store, clock.clone(), clock.clone(), &key[0], settings)
-            .await
-            .unwrap();
-        Self {
+        let broker = Broker::open(store, clock.clone(), clock.clone(), unlock, settings).await?;
+        Ok(Self {
             broker,
             store: memory,
             clock,
-        }
+        })
     }
 
     pub(crate) fn request(&self) -> Request {

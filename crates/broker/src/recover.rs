@@ -98,7 +98,7 @@ mod tests {
     use strongroom_domain::Code;
 
     use super::LIFETIME;
-    use crate::place::Place;
+    use crate::place::{Place, root_key};
 
     #[tokio::test]
     async fn a_recovered_token_ends_when_it_said() {
@@ -115,6 +115,19 @@ mod tests {
             place.broker.slots(&request).await.unwrap_err().code,
             Code::Unauthenticated
         );
+    }
+
+    /// Nothing but the write's own fence tells the other node of the token.
+    #[tokio::test]
+    async fn a_recovered_token_writes_on_another_node_at_once() {
+        let place = Place::new().await;
+        let other = Place::on(place.store.clone(), place.clock.clone(), &root_key())
+            .await
+            .unwrap();
+        let recovered = place.broker.recover_admin(&place.request()).await.unwrap();
+        let mut request = other.request();
+        request.token = Some(recovered.token);
+        other.broker.rotate_data_key(&request).await.unwrap();
     }
 
     #[tokio::test]

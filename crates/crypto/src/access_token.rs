@@ -221,6 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn a_new_signing_key_voids_every_token_and_nothing_else() {
+        let keys = keys();
+        let claims: Claims = serde_json::from_value(claims()).unwrap();
+        let token = keys.sign(&claims).unwrap();
+        let newer = keys.with_new_token_signing(Time(2), &|| [77; 32]).unwrap();
+        assert_eq!(newer.verify(&token, &issuer(), NOW).unwrap_err(), CryptoError::BadToken);
+        let again = newer.sign(&claims).unwrap();
+        assert!(newer.verify(&again, &issuer(), NOW).is_ok());
+        assert!(keys.verify(&again, &issuer(), NOW).is_err(), "its id was never used");
+        assert_eq!(newer.jwks().unwrap()["keys"].as_array().unwrap().len(), 1);
+        let (id, hash) = keys.hash_client_secret("src_x").unwrap();
+        assert!(newer.check_client_secret("src_x", id, &hash));
+    }
+
+    #[test]
     fn whose_a_token_is_stands_in_one_claim() {
         let keys = keys();
         let bearer = |claims: &Value| {

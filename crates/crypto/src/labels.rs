@@ -20,6 +20,8 @@ pub const RECORD_MAC: &str = "strongroom/v1/record-mac";
 pub const BATCH_MAC: &str = "strongroom/v1/batch-mac";
 /// The salt of the month, under which an unproven caller's source is hashed.
 pub const MONTH_SALT: &str = "strongroom/v1/month-salt";
+/// A backup's parts, under the ring's own key.
+pub const BACKUP_PART: &str = "strongroom/v1/backup-part";
 /// Opaque tokens, as they are looked up.
 pub const TOKEN_HASH: &str = "strongroom/v1/token-hash";
 /// Client secrets, as they are compared.
@@ -44,6 +46,7 @@ pub const ALL: &[&str] = &[
     RECORD_MAC,
     BATCH_MAC,
     MONTH_SALT,
+    BACKUP_PART,
     TOKEN_HASH,
     CLIENT_SECRET,
     PASSWORD,

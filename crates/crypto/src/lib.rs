@@ -2,6 +2,7 @@
 //! Randomness is an argument; time is an argument. No key type has `Debug` or `Serialize`.
 
 mod access_token;
+mod backup;
 mod error;
 pub mod labels;
 mod mac;
@@ -12,6 +13,7 @@ mod seal;
 mod slot;
 
 pub use access_token::{Bearer, Claims, Issuer, TOKEN_TYPE};
+pub use backup::BackupPart;
 pub use error::CryptoError;
 pub use mac::audit_identity;
 pub use ring::{Keys, Purpose, Random};

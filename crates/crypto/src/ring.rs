@@ -142,6 +142,26 @@ impl Keys {
         Self::from_stored(self.format, self.ring_key.clone(), stored)
     }
 
+    /// The same ring with one new key to sign tokens: none that was issued before verifies any more.
+    pub fn with_new_token_signing(&self, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
+        let mut stored = self.stored.clone();
+        // The new one first: no id is used again.
+        push(&mut stored, Purpose::TokenSigning, None, now, random);
+        let newest = stored.last().map_or(0, |key| key.id);
+        stored.retain(|key| key.purpose != Purpose::TokenSigning || key.id == newest);
+        Self::from_stored(self.format, self.ring_key.clone(), stored)
+    }
+
+    /// The same ring to be sealed under another key: who has an old slot's key opens none of what follows.
+    pub fn under_new_ring_key(&self, random: Random<'_>) -> Result<Self, CryptoError> {
+        Self::from_stored(self.format, Zeroizing::new(random()), self.stored.clone())
+    }
+
+    /// The key that slots hold.
+    pub(crate) fn ring_key(&self) -> &[u8; 32] {
+        &self.ring_key
+    }
+
     /// The namespace's data epochs and when each was made, oldest first; the last one seals.
     pub fn data_epochs(&self, namespace: NamespaceId) -> Vec<(i64, Time)> {
         let data = |key: &&RingKey| key.purpose == Purpose::Data && key.namespace == Some(namespace);

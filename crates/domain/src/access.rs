@@ -30,6 +30,8 @@ pub enum Access<'a> {
     Slots,
     /// A root token for whoever holds the installation's key.
     Recovery,
+    /// Every row there is, sealed.
+    Backup,
 }
 
 impl Access<'_> {
@@ -55,6 +57,7 @@ impl Access<'_> {
             Self::Slot(name, _) => format!("sys/keys/slots/{name}"),
             Self::Slots => "sys/keys/slots/".into(),
             Self::Recovery => "sys/recovery".into(),
+            Self::Backup => "sys/backup".into(),
         }
     }
 
@@ -77,7 +80,7 @@ impl Access<'_> {
             | Self::Slots => Capability::List,
             Self::Audit | Self::Reports => Capability::Read,
             Self::DataKey => Capability::Rotate,
-            Self::Recovery => Capability::Sudo,
+            Self::Recovery | Self::Backup => Capability::Sudo,
         }
     }
 

@@ -70,6 +70,9 @@ codes! {
     DeadlineExceeded = 63, "deadline_exceeded", "The request took too long", "Try again.";
     BodyTimeout = 65, "body_timeout", "The body did not arrive in time", "Send the whole body at once; half of limits.request_seconds is waited for it.";
     UnsupportedEncoding = 66, "unsupported_encoding", "The body is compressed", "Send the body without Content-Encoding.";
+    BackupDamaged = 70, "backup_damaged", "The backup is damaged", "Take another copy of this file, or an older backup. 'operator backup verify' checks one.";
+    BackupNotOpened = 71, "backup_not_opened", "No key that was given opens the backup", "Give what opened the installation when the backup was made.";
+    StoreNotEmpty = 72, "store_not_empty", "The store is not empty", "Name an empty database or data directory; 'strongroom migrate up' prepares it.";
     Uninitialised = 64, "uninitialised", "This installation is not initialised", "Run 'strongroom operator init'.";
 }
 

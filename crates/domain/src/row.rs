@@ -5,8 +5,12 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::canon::Canon;
+use crate::canon::{Canon, Columns};
 use crate::{Digest, NamespaceId, ObjectId, PayloadKind, RowRev, Time};
+
+/// What canonical bytes say that they are.
+const RECORD: &str = "strongroom record";
+const VERSION: &str = "strongroom version";
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
@@ -50,6 +54,8 @@ kinds! {
     Operator = 11, "operator";
     /// Policies under one name, which operators name.
     Group = 12, "group";
+    /// When the last backup was finished.
+    Backup = 13, "backup";
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.
@@ -127,7 +133,7 @@ impl Record {
 
     /// What the MAC is taken over: every column but the MAC.
     pub fn canonical(&self) -> Vec<u8> {
-        let canon = Canon::new("strongroom record")
+        let canon = Canon::new(RECORD)
             .int(self.format.into())
             .bytes(self.namespace.as_slice())
             .int(self.kind.number().into())
@@ -139,6 +145,27 @@ impl Record {
         #[cfg(feature = "next-schema")]
         let canon = with_writer(canon, self.format, self.writer);
         canon.done()
+    }
+
+    /// The row of these bytes and this MAC; `None` where they are no record's that this program knows.
+    pub fn from_canonical(bytes: &[u8], mac: Vec<u8>) -> Option<Self> {
+        let mut columns = Columns::read(bytes, RECORD)?;
+        let format = columns.small()?;
+        let namespace = NamespaceId::from_slice(columns.bytes()?)?;
+        let kind = Kind::from_number(columns.small()?)?;
+        let id = ObjectId::from_slice(columns.bytes()?)?;
+        let key = Key::new(namespace, kind, columns.text()?);
+        let row = Self {
+            rev: RowRev(columns.int()?),
+            due: columns.maybe_int()?.map(Time),
+            format,
+            body: columns.bytes()?.to_vec(),
+            mac,
+            #[cfg(feature = "next-schema")]
+            writer: read_writer(&mut columns)?,
+            ..Self::blank(key, id)
+        };
+        columns.is_done().then_some(row)
     }
 
     /// The digest an audit entry carries of a change's result.
@@ -205,9 +232,9 @@ impl Version {
         self
     }
 
-    /// Over every column; the owner's body keeps it.
-    pub fn digest(&self) -> Digest {
-        let canon = Canon::new("strongroom version")
+    /// Every column.
+    pub fn canonical(&self) -> Vec<u8> {
+        let canon = Canon::new(VERSION)
             .int(self.format.into())
             .bytes(self.namespace.as_slice())
             .bytes(self.owner.as_slice())
@@ -220,7 +247,34 @@ impl Version {
             .bytes(&self.sealed);
         #[cfg(feature = "next-schema")]
         let canon = with_writer(canon, self.format, self.writer);
-        Digest(Sha256::digest(canon.done()).into())
+        canon.done()
+    }
+
+    /// The row of these bytes; `None` where they are no version's that this program knows.
+    pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let mut columns = Columns::read(bytes, VERSION)?;
+        let format = columns.small()?;
+        let namespace = NamespaceId::from_slice(columns.bytes()?)?;
+        let owner = ObjectId::from_slice(columns.bytes()?)?;
+        let number = columns.int()?;
+        let row = Self {
+            rev: RowRev(columns.int()?),
+            format,
+            payload: PayloadKind::from_number(columns.small()?)?,
+            epoch: columns.int()?,
+            salt: columns.bytes()?.to_vec(),
+            commitment: columns.bytes()?.to_vec(),
+            sealed: columns.bytes()?.to_vec(),
+            #[cfg(feature = "next-schema")]
+            writer: read_writer(&mut columns)?,
+            ..Self::blank(namespace, owner, number)
+        };
+        columns.is_done().then_some(row)
+    }
+
+    /// Over every column; the owner's body keeps it.
+    pub fn digest(&self) -> Digest {
+        Digest(Sha256::digest(self.canonical()).into())
     }
 }
 
@@ -242,6 +296,16 @@ fn with_writer(canon: Canon, format: i16, writer: Option<i64>) -> Canon {
         canon.maybe_int(writer)
     } else {
         canon
+    }
+}
+
+/// A row whose format has none may stop before it.
+#[cfg(feature = "next-schema")]
+fn read_writer(columns: &mut Columns<'_>) -> Option<Option<i64>> {
+    if columns.is_done() {
+        Some(None)
+    } else {
+        columns.maybe_int()
     }
 }
 

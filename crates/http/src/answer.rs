@@ -19,9 +19,14 @@ pub fn status(code: Code) -> StatusCode {
         }
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-        Code::BuiltIn | Code::CasMismatch | Code::Conflict | Code::ChangeIdReused | Code::LimitReached => {
-            StatusCode::CONFLICT
-        }
+        Code::BuiltIn
+        | Code::CasMismatch
+        | Code::Conflict
+        | Code::ChangeIdReused
+        | Code::LimitReached
+        | Code::BackupDamaged
+        | Code::BackupNotOpened
+        | Code::StoreNotEmpty => StatusCode::CONFLICT,
         Code::PayloadTooLarge | Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::IntegrityFailed | Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -308,9 +308,21 @@ impl BrokerMetrics {
         ] {
             all.extend(counter(name, help, &[(&[], "", of(value))])?);
         }
+        all.extend(self.gauges()?);
+        Ok(all)
+    }
+
+    fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let mut all = Vec::new();
         let revision = IntGauge::new("strongroom_revision", "The newest revision this node has seen.")?;
         revision.set(self.0.revision());
         all.extend(revision.collect());
+        let backup = IntGauge::new(
+            "strongroom_backup_last_success_timestamp_seconds",
+            "When the last backup that was kept was taken, by 'operator backup'; 0: never.",
+        )?;
+        backup.set(self.0.last_backup().map_or(0, strongroom_domain::Time::seconds));
+        all.extend(backup.collect());
         let epochs = IntGauge::new(
             "strongroom_data_keys",
             "Data keys in the ring; above one, older ones are not destroyed yet.",

@@ -106,6 +106,8 @@ pub fn control_router(app: App) -> Router {
     let own = Router::new()
         .route("/api/v1/control/extent", get(native::control::extent))
         .route("/api/v1/control/recover-admin", post(native::control::recover_admin))
+        .route("/api/v1/control/backup", post(native::control::backup))
+        .route("/api/v1/control/backup/kept", post(native::control::backup_kept))
         .with_state(app.clone());
     router(app).merge(own)
 }

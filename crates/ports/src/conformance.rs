@@ -17,6 +17,7 @@
 )]
 
 mod contents;
+mod dumps;
 mod entries;
 mod fence;
 mod fixtures;
@@ -142,6 +143,17 @@ behaviours! { $
         erasing_a_principal_empties_its_clear_columns_alone
         making_partitions_again_changes_nothing
         the_newest_use_of_a_secret_is_kept
+    }
+    dumps {
+        what_was_dumped_fills_another_store
+        an_empty_store_is_filled
+        the_keys_and_nothing_else_come_first
+        large_rows_go_in_several_parts
+        a_dump_is_of_one_moment
+        whoever_takes_a_dump_can_end_it
+        a_store_with_rows_is_not_filled
+        an_unfinished_fill_leaves_nothing_to_the_next
+        a_part_that_is_there_already_is_refused
     }
     random {
         random_sequence_1

@@ -2,11 +2,15 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod dump;
 #[cfg(feature = "conformance")]
 pub mod memory;
 mod store;
 
-pub use store::{Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
+pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Snapshot, Use, Weigh, pour};
+pub use store::{
+    Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict, unfinished,
+};
 use strongroom_domain::Time;
 
 /// The time of day. Time is an argument everywhere below the program, and this is where it comes from.

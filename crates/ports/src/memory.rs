@@ -1,6 +1,7 @@
 //! A store in memory: the model that the real stores are compared with, written to be obvious. A transaction is a clone
 //! of the state, which takes the state's place when it commits.
 
+mod dump;
 mod state;
 
 use std::future::ready;
@@ -13,7 +14,7 @@ use strongroom_domain::{
 };
 
 use self::state::State;
-use crate::{Applied, At, AuditFilter, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
+use crate::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
 
 /// It reads no clock: the database's time is the caller's `now`.
 #[derive(Debug, Default)]
@@ -196,5 +197,18 @@ impl Store for MemoryStore {
 
     fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>> {
         self.read(now, State::sizes)
+    }
+
+    fn dump<'a>(&'a self, now: Time, out: &'a mut dyn Dump) -> Fut<'a, ()> {
+        let state = self.lock().clone();
+        Box::pin(async move { state.dump(now, out).await })
+    }
+
+    fn begin_fill(&self, _now: Time, fill: ObjectId) -> Fut<'_, ()> {
+        Box::pin(async move { self.write(|state| state.begin_fill(fill)) })
+    }
+
+    fn fill(&self, _now: Time, fill: ObjectId, part: Part) -> Fut<'_, ()> {
+        Box::pin(async move { self.write(|state| state.fill(fill, part)) })
     }
 }

@@ -13,6 +13,8 @@ use strongroom_domain::{
 };
 use thiserror::Error;
 
+use crate::{Dump, Part};
+
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// A value, and the newest revision and the database's time of the snapshot it was read in.
@@ -126,12 +128,26 @@ pub enum StoreError {
     /// A statement did not do all it was told to; nothing was kept.
     #[error("the store did not write all rows")]
     Incomplete,
+    /// It holds rows, and was told to take a backup's.
+    #[error("the store is not empty")]
+    NotEmpty,
+    /// The fill that this part belongs to is over, or another took its place.
+    #[error("the store is not being filled by this restore")]
+    NotFilling,
     /// A row holds what no program of ours writes.
     #[error("a stored row is malformed: {0}")]
     Malformed(&'static str),
     /// The start-up checks failed; the text says what to do.
     #[error("{0}")]
     Unfit(String),
+}
+
+/// What a store says at its opening that a restore has begun to fill and not finished.
+pub fn unfinished() -> StoreError {
+    StoreError::Unfit(
+        "A restore into this store was begun and not finished, and nothing is served from it. Run 'strongroom operator restore' again."
+            .into(),
+    )
 }
 
 impl fmt::Debug for StoreError {
@@ -219,4 +235,14 @@ pub trait Store: Send + Sync {
     fn batch_entries<'a>(&'a self, now: Time, batch: &'a Batch) -> Fut<'a, At<Vec<StoredEntry>>>;
 
     fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>>;
+
+    /// Hands on every row of one snapshot, in parts, while others read and write. Keys come first.
+    fn dump<'a>(&'a self, now: Time, out: &'a mut dyn Dump) -> Fut<'a, ()>;
+
+    /// Makes an empty store ready to be filled, under an id that each part must name. What an unfinished fill left is
+    /// removed; anything else in it refuses.
+    fn begin_fill(&self, now: Time, fill: ObjectId) -> Fut<'_, ()>;
+
+    /// Takes a part. With the keys it is the last one: until then the store does not open as an installation.
+    fn fill(&self, now: Time, fill: ObjectId, part: Part) -> Fut<'_, ()>;
 }

@@ -184,7 +184,7 @@ async fn replace_records(
     Ok(())
 }
 
-async fn insert_records(
+pub(crate) async fn insert_records(
     connection: &mut PgConnection,
     rows: Vec<(&Record, RowRev)>,
     written: &mut HashSet<RowKey>,
@@ -234,7 +234,7 @@ async fn remove_records(
     Ok(())
 }
 
-async fn insert_versions(
+pub(crate) async fn insert_versions(
     connection: &mut PgConnection,
     rows: Vec<(&Version, RowRev)>,
     written: &mut HashSet<RowKey>,

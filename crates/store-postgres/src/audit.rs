@@ -1,11 +1,11 @@
 //! Reading the audit log.
 
 use strongroom_domain::audit::{Batch, BatchId, Class, StoredEntry};
-use strongroom_domain::{Digest, NamespaceId, PrincipalId, Revision, Time};
+use strongroom_domain::{NamespaceId, PrincipalId, Revision, Time};
 use strongroom_ports::{At, AuditFilter, StoreError};
 
 use crate::PostgresStore;
-use crate::columns::EntryRow;
+use crate::columns::{BatchRow, EntryRow};
 use crate::error::store_error;
 use crate::read::snapshot;
 
@@ -59,7 +59,8 @@ impl PostgresStore {
 
     pub(crate) async fn find_batches(&self, after: BatchId, limit: u16) -> Result<At<Vec<Batch>>, StoreError> {
         snapshot!(self, transaction, {
-            let rows = sqlx::query!(
+            let rows = sqlx::query_as!(
+                BatchRow,
                 "SELECT id, class, at, count, root, previous, key, mac FROM strongroom.audit_batch WHERE id > $1 ORDER BY id LIMIT $2",
                 after.0,
                 i64::from(limit),
@@ -67,21 +68,7 @@ impl PostgresStore {
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
-            let malformed = || StoreError::Malformed("audit_batch");
-            let mut batches = Vec::with_capacity(rows.len());
-            for row in rows {
-                batches.push(Batch {
-                    id: BatchId(row.id),
-                    class: Class::from_number(row.class).ok_or_else(malformed)?,
-                    at: Time(row.at),
-                    count: row.count,
-                    root: Digest::from_slice(&row.root).ok_or_else(malformed)?,
-                    previous: Digest::from_slice(&row.previous).ok_or_else(malformed)?,
-                    key: row.key,
-                    mac: Digest::from_slice(&row.mac).ok_or_else(malformed)?,
-                });
-            }
-            batches
+            rows.into_iter().map(Batch::try_from).collect::<Result<_, _>>()?
         })
     }
 

@@ -1,6 +1,6 @@
 //! Rows as columns, for `UNNEST`, and back.
 
-use strongroom_domain::audit::{Action, BatchId, Dialect, Entry, OutcomeKind, StoredEntry};
+use strongroom_domain::audit::{Action, Batch, BatchId, Class, Dialect, Entry, OutcomeKind, StoredEntry};
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::row::Key;
 use strongroom_domain::{
@@ -301,6 +301,35 @@ impl TryFrom<EntryRow> for StoredEntry {
             },
             accessor: row.accessor.map(Into::into),
             source: row.source.map(Into::into),
+        })
+    }
+}
+
+pub(crate) struct BatchRow {
+    pub(crate) id: i64,
+    pub(crate) class: i16,
+    pub(crate) at: i64,
+    pub(crate) count: i64,
+    pub(crate) root: Vec<u8>,
+    pub(crate) previous: Vec<u8>,
+    pub(crate) key: i64,
+    pub(crate) mac: Vec<u8>,
+}
+
+impl TryFrom<BatchRow> for Batch {
+    type Error = StoreError;
+
+    fn try_from(row: BatchRow) -> Result<Self, StoreError> {
+        let digest = |bytes: &[u8]| Digest::from_slice(bytes).ok_or(StoreError::Malformed("audit_batch"));
+        Ok(Self {
+            id: BatchId(row.id),
+            class: Class::from_number(row.class).ok_or(StoreError::Malformed("audit_batch"))?,
+            at: Time(row.at),
+            count: row.count,
+            root: digest(&row.root)?,
+            previous: digest(&row.previous)?,
+            key: row.key,
+            mac: digest(&row.mac)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgExecutor, PgPool, PgPoolO
 use sqlx::{ConnectOptions, Connection};
 use strongroom_domain::Schema;
 use strongroom_domain::audit::Lane;
-use strongroom_ports::StoreError;
+use strongroom_ports::{StoreError, unfinished};
 use tokio::sync::Mutex;
 
 use crate::error::store_error;
@@ -39,6 +39,20 @@ pub(crate) fn parse_url(url: &str) -> Result<PgConnectOptions, StoreError> {
 impl PostgresStore {
     /// Connects and checks that the database is fit to keep promises; the error says what to do about it.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let store = Self::connect_to_fill(url).await?;
+        let filling =
+            sqlx::query_scalar!("SELECT EXISTS (SELECT FROM strongroom.meta WHERE key = 'filling') AS \"filling!\"")
+                .fetch_one(&store.pool)
+                .await
+                .map_err(store_error)?;
+        if filling {
+            return Err(unfinished());
+        }
+        Ok(store)
+    }
+
+    /// The same for a database that a restore will fill, or has not finished to.
+    pub async fn connect_to_fill(url: &str) -> Result<Self, StoreError> {
         let options = parse_url(url)?;
         let pool = PgPoolOptions::new()
             .max_connections(POOL)
@@ -51,6 +65,11 @@ impl PostgresStore {
             options,
             lanes: [Mutex::new(None), Mutex::new(None), Mutex::new(None)],
         })
+    }
+
+    /// A connection apart from the pool, closed when it is dropped.
+    pub(crate) async fn connection(&self) -> Result<PgConnection, StoreError> {
+        PgConnection::connect_with(&self.options).await.map_err(store_error)
     }
 
     /// Runs `work` on the lane's own connection. The connection goes back only when the work succeeded; dropped or
@@ -66,7 +85,7 @@ impl PostgresStore {
         let mut slot = slot.lock().await;
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => PgConnection::connect_with(&self.options).await.map_err(store_error)?,
+            None => self.connection().await?,
         };
         let done = work(&mut connection).await.map_err(Into::into);
         if done.is_ok() {

@@ -8,6 +8,7 @@ mod apply;
 mod audit;
 mod columns;
 mod connect;
+mod dump;
 mod error;
 mod migrate;
 mod read;
@@ -22,7 +23,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Version,
 };
-use strongroom_ports::{Applied, At, AuditFilter, Fut, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for PostgresStore {
     fn schema(&self) -> Schema {
@@ -125,5 +126,17 @@ impl Store for PostgresStore {
 
     fn sizes(&self, _now: Time) -> Fut<'_, At<Sizes>> {
         Box::pin(self.find_sizes())
+    }
+
+    fn dump<'a>(&'a self, _now: Time, out: &'a mut dyn Dump) -> Fut<'a, ()> {
+        Box::pin(self.dump_all(out))
+    }
+
+    fn begin_fill(&self, now: Time, fill: ObjectId) -> Fut<'_, ()> {
+        Box::pin(self.begin_filling(now, fill))
+    }
+
+    fn fill(&self, _now: Time, fill: ObjectId, part: Part) -> Fut<'_, ()> {
+        Box::pin(self.fill_with(fill, part))
     }
 }

@@ -59,37 +59,43 @@ impl PostgresStore {
     }
 
     /// A partition is made as a table and then attached: that takes a lighter lock on the parent than making it in place.
-    async fn make_partitions(&self, now: Time) -> Result<UpkeepDone, StoreError> {
+    pub(crate) async fn make_partitions(&self, now: Time) -> Result<UpkeepDone, StoreError> {
         for class in Class::ALL {
-            let parent = table(class);
             let mut month = now;
             for _ in 0..=MONTHS_AHEAD {
-                let (start, end) = month.month();
-                let name = format!("{parent}_{}", month.month_name());
-                let there = sqlx::query_scalar!(
-                    "SELECT to_regclass('strongroom.' || $1) IS NOT NULL AS \"there!\"",
-                    name
-                )
-                .fetch_one(&self.pool)
-                .await
-                .map_err(store_error)?;
-                if !there {
-                    let done = self.attach_partition(parent, &name, start, end).await;
-                    match done {
-                        // Another node made it meanwhile; or entries of that month lie in the default partition already.
-                        Err(sqlx::Error::Database(error))
-                            if matches!(
-                                error.code().as_deref(),
-                                Some("42P07" | "42710" | "23514" | "42P17" | "23505")
-                            ) => {}
-                        Err(error) => return Err(store_error(error)),
-                        Ok(()) => {}
-                    }
-                }
-                month = end;
+                self.make_partition(class, month).await?;
+                month = month.month().1;
             }
         }
         Ok(UpkeepDone::Done)
+    }
+
+    pub(crate) async fn make_partition(&self, class: Class, month: Time) -> Result<(), StoreError> {
+        let parent = table(class);
+        let (start, end) = month.month();
+        let name = format!("{parent}_{}", month.month_name());
+        let there = sqlx::query_scalar!(
+            "SELECT to_regclass('strongroom.' || $1) IS NOT NULL AS \"there!\"",
+            name
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error)?;
+        if there {
+            return Ok(());
+        }
+        match self.attach_partition(parent, &name, start, end).await {
+            // Another node made it meanwhile; or entries of that month lie in the default partition already.
+            Err(sqlx::Error::Database(error))
+                if matches!(
+                    error.code().as_deref(),
+                    Some("42P07" | "42710" | "23514" | "42P17" | "23505")
+                ) =>
+            {
+                Ok(())
+            }
+            other => other.map_err(store_error),
+        }
     }
 
     async fn attach_partition(&self, parent: &str, name: &str, start: Time, end: Time) -> Result<(), sqlx::Error> {

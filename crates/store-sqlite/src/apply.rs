@@ -185,7 +185,7 @@ async fn replace_records(
     Ok(())
 }
 
-async fn insert_records(
+pub(crate) async fn insert_records(
     connection: &mut SqliteConnection,
     rows: Vec<RecordWrite<'_>>,
     written: &mut HashSet<RowKey>,
@@ -233,7 +233,7 @@ async fn remove_records(
     Ok(())
 }
 
-async fn insert_versions(
+pub(crate) async fn insert_versions(
     connection: &mut SqliteConnection,
     rows: Vec<VersionWrite<'_>>,
     written: &mut HashSet<RowKey>,

@@ -1,11 +1,11 @@
 //! Reading the audit log.
 
 use strongroom_domain::audit::{Batch, BatchId, Class, StoredEntry};
-use strongroom_domain::{Digest, NamespaceId, PrincipalId, Time};
+use strongroom_domain::{NamespaceId, PrincipalId, Time};
 use strongroom_ports::{At, AuditFilter, StoreError};
 
 use crate::SqliteStore;
-use crate::columns::EntryRow;
+use crate::columns::{BatchRow, EntryRow};
 use crate::error::store_error;
 use crate::read::snapshot;
 use crate::record::top;
@@ -80,7 +80,8 @@ impl SqliteStore {
         limit: u16,
     ) -> Result<At<Vec<Batch>>, StoreError> {
         snapshot!(self, now, transaction, {
-            let rows = sqlx::query!(
+            let rows = sqlx::query_as!(
+                BatchRow,
                 "SELECT id, class, at, count, root, previous, key, mac FROM audit_batch WHERE id > ? ORDER BY id LIMIT ?",
                 after.0,
                 limit,
@@ -88,24 +89,7 @@ impl SqliteStore {
             .fetch_all(&mut *transaction)
             .await
             .map_err(store_error)?;
-            let malformed = || StoreError::Malformed("audit_batch");
-            let mut batches = Vec::with_capacity(rows.len());
-            for row in rows {
-                batches.push(Batch {
-                    id: BatchId(row.id),
-                    class: i16::try_from(row.class)
-                        .ok()
-                        .and_then(Class::from_number)
-                        .ok_or_else(malformed)?,
-                    at: Time(row.at),
-                    count: row.count,
-                    root: Digest::from_slice(&row.root).ok_or_else(malformed)?,
-                    previous: Digest::from_slice(&row.previous).ok_or_else(malformed)?,
-                    key: row.key,
-                    mac: Digest::from_slice(&row.mac).ok_or_else(malformed)?,
-                });
-            }
-            batches
+            rows.into_iter().map(Batch::try_from).collect::<Result<_, _>>()?
         })
     }
 

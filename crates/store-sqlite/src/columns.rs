@@ -2,7 +2,7 @@
 
 use data_encoding::HEXUPPER;
 use serde::Serialize;
-use strongroom_domain::audit::{Action, BatchId, Dialect, Entry, OutcomeKind, StoredEntry};
+use strongroom_domain::audit::{Action, Batch, BatchId, Class, Dialect, Entry, OutcomeKind, StoredEntry};
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::row::Key;
 use strongroom_domain::{
@@ -65,33 +65,31 @@ pub(crate) fn versions<'a>(rows: impl IntoIterator<Item = (&'a Version, RowRev)>
     json(&rows)
 }
 
-/// All columns but the batch, which is the same for all.
 pub(crate) fn entries(rows: &[StoredEntry]) -> Result<String, StoreError> {
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|stored| {
-            let entry = &stored.entry;
-            (
-                stored.place,
-                entry.at.0,
-                hex(&entry.request.0),
-                entry.dialect.number(),
-                entry.action.number(),
-                entry.outcome.number(),
-                entry.reason,
-                entry.principal.map(|principal| hex(principal.as_slice())),
-                hex(&entry.who.0),
-                hex(entry.namespace.as_slice()),
-                &entry.path,
-                entry.version,
-                entry.digest.map(|digest| hex(digest.as_slice())),
-                entry.count,
-                &stored.accessor,
-                &stored.source,
-            )
-        })
-        .collect();
-    json(&rows)
+    json(&rows.iter().map(entry).collect::<Vec<_>>())
+}
+
+/// All columns but the batch, which is the same for all of a batch.
+pub(crate) fn entry(stored: &StoredEntry) -> impl Serialize {
+    let entry = &stored.entry;
+    (
+        stored.place,
+        entry.at.0,
+        hex(&entry.request.0),
+        entry.dialect.number(),
+        entry.action.number(),
+        entry.outcome.number(),
+        entry.reason,
+        entry.principal.map(|principal| hex(principal.as_slice())),
+        hex(&entry.who.0),
+        hex(entry.namespace.as_slice()),
+        &entry.path,
+        entry.version,
+        entry.digest.map(|digest| hex(digest.as_slice())),
+        entry.count,
+        &stored.accessor,
+        &stored.source,
+    )
 }
 
 fn small(value: i64, what: &'static str) -> Result<i16, StoreError> {
@@ -254,6 +252,36 @@ impl TryFrom<EntryRow> for StoredEntry {
             },
             accessor: row.accessor.map(Into::into),
             source: row.source.map(Into::into),
+        })
+    }
+}
+
+pub(crate) struct BatchRow {
+    pub(crate) id: i64,
+    pub(crate) class: i64,
+    pub(crate) at: i64,
+    pub(crate) count: i64,
+    pub(crate) root: Vec<u8>,
+    pub(crate) previous: Vec<u8>,
+    pub(crate) key: i64,
+    pub(crate) mac: Vec<u8>,
+}
+
+impl TryFrom<BatchRow> for Batch {
+    type Error = StoreError;
+
+    fn try_from(row: BatchRow) -> Result<Self, StoreError> {
+        let malformed = || StoreError::Malformed("audit_batch");
+        let digest = |bytes: &[u8]| Digest::from_slice(bytes).ok_or_else(malformed);
+        Ok(Self {
+            id: BatchId(row.id),
+            class: Class::from_number(small(row.class, "audit_batch")?).ok_or_else(malformed)?,
+            at: Time(row.at),
+            count: row.count,
+            root: digest(&row.root)?,
+            previous: digest(&row.previous)?,
+            key: row.key,
+            mac: digest(&row.mac)?,
         })
     }
 }

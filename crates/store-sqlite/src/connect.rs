@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection};
 use strongroom_domain::{Schema, Time};
-use strongroom_ports::StoreError;
+use strongroom_ports::{StoreError, unfinished};
 use tokio::sync::Mutex;
 
 use crate::error::store_error;
@@ -86,6 +86,20 @@ pub(crate) fn options(directory: &Path) -> Result<SqliteConnectOptions, StoreErr
 impl SqliteStore {
     /// Opens the store in a data directory that is there already; the error says what to do.
     pub async fn open(directory: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_to_fill(directory).await?;
+        let filling =
+            sqlx::query_scalar!("SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'filling') AS \"filling!: bool\"")
+                .fetch_one(&store.readers)
+                .await
+                .map_err(store_error)?;
+        if filling {
+            return Err(unfinished());
+        }
+        Ok(store)
+    }
+
+    /// The same for one that a restore will fill, or has not finished to.
+    pub async fn open_to_fill(directory: &Path) -> Result<Self, StoreError> {
         let lock = lock(directory)?;
         let options = options(directory)?;
         let mut writer = options.connect().await.map_err(store_error)?;
@@ -103,6 +117,12 @@ impl SqliteStore {
             high_water: AtomicI64::new(high_water),
             _lock: lock,
         })
+    }
+
+    /// A connection that reads, apart from the pool.
+    pub(crate) async fn reader(&self) -> Result<SqliteConnection, StoreError> {
+        let options = self.options.clone().pragma("query_only", "on");
+        options.connect().await.map_err(store_error)
     }
 
     /// The time to use: never below one that was used before.

@@ -8,6 +8,7 @@ mod apply;
 mod audit;
 mod columns;
 mod connect;
+mod dump;
 mod error;
 mod migrate;
 mod read;
@@ -22,7 +23,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Version,
 };
-use strongroom_ports::{Applied, At, AuditFilter, Fut, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for SqliteStore {
     fn schema(&self) -> Schema {
@@ -119,5 +120,17 @@ impl Store for SqliteStore {
 
     fn sizes(&self, now: Time) -> Fut<'_, At<Sizes>> {
         Box::pin(self.find_sizes(now))
+    }
+
+    fn dump<'a>(&'a self, now: Time, out: &'a mut dyn Dump) -> Fut<'a, ()> {
+        Box::pin(self.dump_all(now, out))
+    }
+
+    fn begin_fill(&self, _now: Time, fill: ObjectId) -> Fut<'_, ()> {
+        Box::pin(self.begin_filling(fill))
+    }
+
+    fn fill(&self, now: Time, fill: ObjectId, part: Part) -> Fut<'_, ()> {
+        Box::pin(self.fill_with(now, fill, part))
     }
 }

@@ -133,6 +133,9 @@ impl Command {
                 step: ConfigStep::Check,
                 config,
             } => check_config(&config),
+            Top::Operator { .. } if self.common.show_curl => Err(mistakes(vec![
+                "'operator' works on the installation itself: there is no request to show.".into(),
+            ])),
             Top::Operator { step, config } => match read_config(&config, |sources| step.adjust(sources)) {
                 Ok(config) => return step.run(&config, &Output::new(self.common.output)).await,
                 Err(failure) => Err(failure),

@@ -110,6 +110,13 @@ impl Sources {
         }
     }
 
+    /// For a verb that opens none of the stores that are configured.
+    pub fn forget_store(&mut self) {
+        self.0.remove("database_url");
+        self.0.remove("database_url_file");
+        self.set("data_dir", "/dev/null");
+    }
+
     /// The file of this setting opens the installation, and nothing else does.
     pub fn open_with(&mut self, name: &str, file: &Path) {
         self.forget_keys();

@@ -38,6 +38,20 @@ pub async fn open_store(choice: &StoreChoice) -> Result<Arc<dyn Store>, String> 
     }
 }
 
+/// A store to restore into: one that is empty, or that a restore has begun to fill.
+pub(crate) async fn open_store_to_fill(choice: &StoreChoice) -> Result<Arc<dyn Store>, String> {
+    match choice {
+        StoreChoice::Sqlite(directory) => match SqliteStore::open_to_fill(directory).await {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(explain(&error)),
+        },
+        StoreChoice::Postgres(url) => match PostgresStore::connect_to_fill(url.expose_secret()).await {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(explain(&error)),
+        },
+    }
+}
+
 pub async fn open_broker(config: &Config, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Broker, String> {
     let began = Instant::now();
     loop {

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde::de::IgnoredAny;
 use strongroom_domain::{Name, Prefix, PrincipalId, SecretPath};
 
-use super::{Client, Result, answer, refusal};
+use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
@@ -310,5 +310,13 @@ impl Client {
 
     pub async fn recover_admin(&self) -> Result<control::Recovered> {
         self.call(Method::POST, "control/recover-admin", &(), NONE).await
+    }
+
+    pub async fn backup(&self) -> Result<Download> {
+        self.download("control/backup").await
+    }
+
+    pub async fn backup_kept(&self, kept: &control::BackupKept) -> Result<()> {
+        self.call(Method::POST, "control/backup/kept", &(), Some(kept)).await
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Class, StoredEntry};
-use crate::canon::Canon;
+use crate::canon::{Canon, Columns};
 use crate::{Digest, Time};
 
 /// A node's three ways into the log. Each numbers its own batches and owns its own connection.
@@ -75,6 +75,9 @@ impl fmt::Debug for BatchId {
     }
 }
 
+const LABEL: &str = "strongroom batch";
+const FORMAT: u8 = 1;
+
 /// The batch's own row. A void batch (count 0) settles a number whose commit was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -94,8 +97,8 @@ pub struct Batch {
 impl Batch {
     /// What the MAC is taken over. Format 1, fixed.
     pub fn canonical(&self) -> Vec<u8> {
-        Canon::new("strongroom batch")
-            .byte(1)
+        Canon::new(LABEL)
+            .byte(FORMAT)
             .int(self.id.0)
             .int(self.class.number().into())
             .int(self.at.0)
@@ -104,6 +107,26 @@ impl Batch {
             .bytes(&self.previous.0)
             .int(self.key)
             .done()
+    }
+
+    /// The batch of these bytes and this MAC; `None` where they are no batch's that this program knows.
+    pub fn from_canonical(bytes: &[u8], mac: Digest) -> Option<Self> {
+        let mut columns = Columns::read(bytes, LABEL)?;
+        let digest = |columns: &mut Columns<'_>| Digest::from_slice(columns.bytes()?);
+        if columns.byte()? != FORMAT {
+            return None;
+        }
+        let batch = Self {
+            id: BatchId(columns.int()?),
+            class: Class::from_number(columns.small()?)?,
+            at: Time(columns.int()?),
+            count: columns.int()?,
+            root: digest(&mut columns)?,
+            previous: digest(&mut columns)?,
+            key: columns.int()?,
+            mac,
+        };
+        columns.is_done().then_some(batch)
     }
 }
 

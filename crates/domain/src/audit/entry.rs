@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::canon::Canon;
+use crate::canon::{Canon, Columns};
 use crate::error::Code;
 use crate::ids::RequestId;
 use crate::{Digest, NamespaceId, PrincipalId, Time};
@@ -84,6 +84,9 @@ numbered! {
         DataKeyDestroy = 73, "key.data_destroy";
         SlotAdd = 74, "key.slot_add";
         SlotRemove = 75, "key.slot_remove";
+        Backup = 76, "operator.backup";
+        BackupDone = 77, "operator.backup_done";
+        RestoreBackup = 78, "operator.restore";
         RecoverAdmin = 80, "operator.recover_admin";
     }
 }
@@ -137,6 +140,9 @@ impl Action {
     }
 }
 
+const LABEL: &str = "strongroom entry";
+const FORMAT: u8 = 1;
+
 /// What is recorded of one access. What stands beside it in clear and can be erased is in [`StoredEntry`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -164,8 +170,8 @@ pub struct Entry {
 impl Entry {
     /// The bytes that are hashed into the batch's tree. Format 1, fixed.
     pub fn canonical(&self) -> Vec<u8> {
-        Canon::new("strongroom entry")
-            .byte(1)
+        Canon::new(LABEL)
+            .byte(FORMAT)
             .int(self.at.0)
             .bytes(&self.request.0)
             .int(self.dialect.number().into())
@@ -180,6 +186,36 @@ impl Entry {
             .maybe_bytes(self.digest.as_ref().map(Digest::as_slice))
             .int(self.count)
             .done()
+    }
+
+    /// The entry of these bytes; `None` where they are no entry's that this program knows.
+    pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
+        let mut columns = Columns::read(bytes, LABEL)?;
+        if columns.byte()? != FORMAT {
+            return None;
+        }
+        let entry = Self {
+            at: Time(columns.int()?),
+            request: RequestId::from_slice(columns.bytes()?)?,
+            dialect: Dialect::from_number(columns.small()?)?,
+            action: Action::from_number(columns.small()?)?,
+            outcome: OutcomeKind::from_number(columns.small()?)?,
+            reason: columns.small()?,
+            principal: match columns.maybe_bytes()? {
+                None => None,
+                Some(id) => Some(PrincipalId::from_slice(id)?),
+            },
+            who: Digest::from_slice(columns.bytes()?)?,
+            namespace: NamespaceId::from_slice(columns.bytes()?)?,
+            path: columns.text()?.to_owned(),
+            version: columns.maybe_int()?,
+            digest: match columns.maybe_bytes()? {
+                None => None,
+                Some(digest) => Some(Digest::from_slice(digest)?),
+            },
+            count: columns.int()?,
+        };
+        columns.is_done().then_some(entry)
     }
 
     pub fn class(&self) -> Class {

@@ -51,6 +51,13 @@ impl Contents {
     }
 }
 
+impl Contents {
+    /// A dump leaves them behind.
+    pub(super) fn forget_changes(&mut self) {
+        self.changes = Moved::TooMany;
+    }
+}
+
 async fn versions(store: &dyn Store, now: Time) -> Vec<String> {
     let mut found = Vec::new();
     for namespace in [HERE, THERE] {

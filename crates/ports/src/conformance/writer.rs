@@ -27,6 +27,11 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Goes on from another number.
+    pub(super) fn number_from(&mut self, number: i64) {
+        self.next = BatchId::new(BOOT, self.lane, number);
+    }
+
     /// The next batch of this lane.
     pub(super) fn seal(&mut self, entries: Vec<Entry>) -> SealedBatch {
         let id = self.next;

@@ -24,6 +24,8 @@ pub(super) struct State {
     pub(super) entries: Vec<StoredEntry>,
     pub(super) boots: BTreeMap<i64, BootRow>,
     pub(super) uses: BTreeMap<(NamespaceId, ObjectId), Time>,
+    /// The fill under way.
+    pub(super) filling: Option<ObjectId>,
 }
 
 impl State {

@@ -8,11 +8,11 @@ use strongroom_api::batch::Failed;
 use strongroom_api::client::{Error, reqwest};
 use strongroom_domain::Code;
 
-const USAGE: u8 = 1;
-const SERVER: u8 = 2;
+pub(crate) const USAGE: u8 = 1;
+pub(crate) const SERVER: u8 = 2;
 const NOT_FOUND: u8 = 3;
 const DENIED: u8 = 4;
-const CONFLICT: u8 = 5;
+pub(crate) const CONFLICT: u8 = 5;
 pub(crate) const CHECK_FAILED: u8 = 6;
 
 #[derive(Debug)]

@@ -99,19 +99,19 @@ pub enum Verb {
     Run(run::Run),
     Health(health::Health),
     /// Policies: which capabilities on which paths
-    #[command(subcommand)]
+    #[command(subcommand, alias = "policies")]
     Policy(policy::Policy),
     /// Roles: what a login yields
-    #[command(subcommand)]
+    #[command(subcommand, alias = "roles")]
     Role(role::Role),
     /// Clients: workloads that log in with an id and a secret
-    #[command(subcommand)]
+    #[command(subcommand, alias = "clients")]
     Client(clients::Clients),
     /// Operators: people who log in with a password
     #[command(subcommand)]
     Operators(operators::Operators),
     /// Groups: policies under one name, for operators
-    #[command(subcommand)]
+    #[command(subcommand, alias = "group")]
     Groups(groups::Groups),
     /// The keys of the installation
     #[command(subcommand)]

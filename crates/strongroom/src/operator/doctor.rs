@@ -125,8 +125,8 @@ async fn of_running(config: &Config, client: &Client, findings: &mut Findings) {
         Ok(slots) => key_slots(slots.items.len(), findings),
         Err(error) => findings.fail("key slots", error.to_string(), "See the server's log."),
     }
-    if let Ok(metrics) = client.page("/metrics").await {
-        audit_queue(&metrics, config.settings.audit_queue, findings);
+    if let Ok(text) = client.page("/metrics").await {
+        metrics(&text, config.settings.audit_queue, findings);
     }
     match client.extent().await {
         Ok(extent) => disk::check(config, extent, findings),
@@ -219,25 +219,22 @@ fn clock(now: Time, db_now: Time, findings: &mut Findings) {
 /// The nearest node, if one listens where the configuration says.
 async fn nodes(config: &Config, findings: &mut Findings) {
     let listen = config.metrics_listen.unwrap_or(config.listen);
-    let metrics = match Client::new(&format!("http://{listen}"), None) {
+    let text = match Client::new(&format!("http://{listen}"), None) {
         Ok(client) => client.page("/metrics").await,
         Err(error) => Err(error),
     };
-    match metrics {
-        Ok(metrics) => {
+    match text {
+        Ok(text) => {
             findings.ok("server", format!("A server answers on {listen}."));
-            audit_queue(&metrics, config.settings.audit_queue, findings);
+            metrics(&text, config.settings.audit_queue, findings);
         }
         Err(_) => findings.ok("server", format!("None answers on {listen}.")),
     }
 }
 
-fn audit_queue(metrics: &str, bound: usize, findings: &mut Findings) {
-    let lanes = metrics
-        .lines()
-        .filter(|line| line.starts_with("strongroom_audit_queue{"));
-    let waiting = lanes.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-    let fullest = waiting.fold(0.0, f64::max);
+/// What a running server's metrics tell.
+fn metrics(text: &str, bound: usize, findings: &mut Findings) {
+    let fullest = values(text, "strongroom_audit_queue{").fold(0.0, f64::max);
     let says = format!("At most {fullest} requests wait in a lane, of {bound}.");
     #[expect(clippy::cast_precision_loss, reason = "a bound of a million is exact")]
     if fullest * 2.0 > bound as f64 {
@@ -249,4 +246,21 @@ fn audit_queue(metrics: &str, bound: usize, findings: &mut Findings) {
     } else {
         findings.ok("audit queue", says);
     }
+    let newest = values(text, "strongroom_backup_last_success_timestamp_seconds ").fold(0.0, f64::max);
+    #[expect(clippy::cast_possible_truncation, reason = "a time in microseconds")]
+    if newest > 0.0 {
+        let at = Time((newest * 1e6) as i64);
+        findings.ok("backup", format!("The last one is of {at}."));
+    } else {
+        findings.warn(
+            "backup",
+            "There is none by 'operator backup' yet.",
+            "Run 'strongroom operator backup FILE', and keep the file elsewhere.",
+        );
+    }
+}
+
+fn values<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = f64> + 'a {
+    let lines = text.lines().filter(move |line| line.starts_with(start));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
 }

@@ -1,21 +1,24 @@
 //! `strongroom operator`: work on the installation itself, for whoever may read its key and its store.
 
+mod backup;
 mod console;
 mod doctor;
-
 pub(crate) mod init;
 mod recover;
+mod restore;
 mod slots;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use strongroom_crypto::Unlock;
+use strongroom_domain::{Code, Error, SlotMethod};
 
-use crate::client::failure::Failure;
+use crate::client::failure::{CHECK_FAILED, CONFLICT, Failure, SERVER, USAGE};
 use crate::client::output::Output;
-use crate::config::{Config, Sources, StoreChoice, UnlockSource};
+use crate::config::{Config, SecretSource, Sources, StoreChoice, UnlockSource};
 use crate::dev;
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +34,10 @@ pub(crate) enum Step {
     /// Put a new key in the place of one.
     #[command(subcommand)]
     RotateKey(slots::RotateKey),
+    /// Write every row there is into one encrypted file, also while nodes serve.
+    Backup(backup::Backup),
+    /// Fill an empty store from a backup; tokens issued before it are void.
+    Restore(restore::Restore),
     /// Issue a root token that lives for 15 minutes, for when all others are lost.
     RecoverAdmin(recover::RecoverAdmin),
 }
@@ -58,6 +65,19 @@ impl Opening {
             }
         }
     }
+
+    /// What is named here, if anything is.
+    fn read(&self) -> Result<Option<Unlock>, String> {
+        let named = [
+            (SlotMethod::Recovery, &self.recovery_key_file),
+            (SlotMethod::Passphrase, &self.passphrase_file),
+        ];
+        let mut named = named.into_iter().filter_map(|(method, file)| {
+            let from = SecretSource::File(file.clone()?);
+            Some(UnlockSource { method, from })
+        });
+        named.next().map(|source| source.read()).transpose()
+    }
 }
 
 /// What opens the installation. Nothing named, in a directory that `dev` made: the key that lies there.
@@ -71,15 +91,27 @@ fn unlock(config: &Config) -> Result<Unlock, String> {
     config.unlock()?.read()
 }
 
+/// What the broker says of a backup, outside of any request.
+fn failed(error: Error) -> Failure {
+    let exit = match error.code {
+        Code::BackupDamaged => CHECK_FAILED,
+        Code::StoreNotEmpty | Code::Conflict => CONFLICT,
+        Code::StoreUnavailable | Code::Internal => SERVER,
+        _ => USAGE,
+    };
+    Failure::from(error).exiting(exit)
+}
+
 impl Step {
     /// What the command line says of the configuration.
     pub(crate) fn adjust(&self, sources: &mut Sources) {
         match self {
-            Self::Init(_) => {}
+            Self::Init(_) | Self::Restore(_) => {}
             Self::Doctor(doctor) => doctor.opening.choose(sources),
             Self::Slots(slots) => slots.opening().choose(sources),
             Self::RotateKey(rotate) => rotate.opening().choose(sources),
             Self::RecoverAdmin(recover) => recover.opening.choose(sources),
+            Self::Backup(backup) => backup.adjust(sources),
         }
     }
 
@@ -90,6 +122,8 @@ impl Step {
             Self::Slots(slots) => slots.run(config, output).await,
             Self::RotateKey(rotate) => rotate.run(config, output).await,
             Self::RecoverAdmin(recover) => recover.run(config, output).await,
+            Self::Backup(backup) => return backup.run(config, output).await,
+            Self::Restore(restore) => restore.run(config, output).await,
         }?;
         Ok(ExitCode::SUCCESS)
     }

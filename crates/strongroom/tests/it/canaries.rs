@@ -3,29 +3,15 @@
 mod routes;
 mod scan;
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use data_encoding::HEXLOWER;
 use strongroom_testkit::{Cluster, run_sql, scale};
 
-use crate::harness::{Api, On, Store};
+use crate::harness::{Api, On, Store, run};
+use crate::sql::dump;
 use routes::Canaries;
 use scan::Scanner;
 
 const VALUES: f64 = 1000.0;
-
-/// `pg_dump` of everything.
-fn dump(url: &str) -> Vec<u8> {
-    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let programs = installed
-        .map(|version| version.path().join("bin/pg_dump"))
-        .filter(|program| program.is_file());
-    let program = programs.max().unwrap_or_else(|| PathBuf::from("pg_dump"));
-    let output = Command::new(program).arg(url).output().expect("pg_dump runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
 
 async fn audit(root: &Api) -> Vec<u8> {
     let (mut text, mut cursor) = (String::new(), String::new());
@@ -38,6 +24,21 @@ async fn audit(root: &Api) -> Vec<u8> {
             None => return text.into_bytes(),
         }
     }
+}
+
+fn backup(store: &Store) -> Vec<u8> {
+    let file = store.dir.path().join("canaries.backup");
+    let (data, key) = (store.data_dir(), store.root_key_file());
+    let environment = match &store.url {
+        Some(url) => vec![
+            ("STRONGROOM_DATABASE_URL", url.as_str()),
+            ("STRONGROOM_ROOT_KEY_FILE", key.to_str().unwrap()),
+        ],
+        None => vec![("STRONGROOM_DATA_DIR", data.to_str().unwrap())],
+    };
+    let (code, _, stderr) = run(&["operator", "backup", file.to_str().unwrap()], &environment, b"");
+    assert_eq!(code, 0, "{stderr}");
+    std::fs::read(file).unwrap()
 }
 
 async fn no_plaintext(on: On) {
@@ -67,6 +68,7 @@ async fn no_plaintext(on: On) {
         .await
         .unwrap();
     let audit = audit(&root).await;
+    let backup = backup(&store);
     let log = server.log.clone();
     // Killed, it leaves the WAL as it is.
     server.kill9();
@@ -80,6 +82,7 @@ async fn no_plaintext(on: On) {
     let mut scanner = Scanner::new(credentials.chain([canaries.core.as_bytes()]));
     scanner.scan("the metrics", &metrics);
     scanner.scan("the audit log", &audit);
+    scanner.scan("a backup", &backup);
     scanner.scan("the server's log", &std::fs::read(log).unwrap());
     for (place, answer) in &canaries.answers {
         scanner.scan(place, answer);

@@ -12,7 +12,8 @@
 //!
 //! Only this is put in the place of what a reader has:
 //!
-//! - `strongroom` on the path is the program of this test build, and so is `cargo run --`.
+//! - `strongroom` on the path is the program of this test build, and so is `cargo run --`; `strongroom-next` is the program
+//!   of tomorrow, with the feature `next-schema`.
 //! - `127.0.0.1:PORT` is a free port, the same one for the same number throughout a page, so that pages run side by side;
 //!   the defaults (8200) of `--addr`, `dev` and `server` go the same way. Port 5432 is a throw-away PostgreSQL.
 //! - A server in the foreground gets an `&`: a reader has another terminal for it. There is one such terminal; starting
@@ -48,6 +49,7 @@ macro_rules! pages {
 
 pages! {
     readme: "README.md",
+    first_days: "docs/FIRST_DAYS.md",
     guide: "docs/GUIDE.md",
     administration: "docs/ADMINISTRATION.md",
     install: "docs/INSTALL.md",

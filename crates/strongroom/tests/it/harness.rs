@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,32 @@ use strongroom_testkit::{Database, Proxy};
 use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
+
+/// The program of tomorrow, with the feature `next-schema`: the one that `STRONGROOM_NEXT_PROGRAM` names, or one built beside this one: under a name of its own, so that nothing
+/// which runs is replaced.
+pub(crate) static TOMORROW: LazyLock<PathBuf> = LazyLock::new(|| {
+    if let Some(path) = std::env::var_os("STRONGROOM_NEXT_PROGRAM") {
+        return path.into();
+    }
+    let (began, target) = (Instant::now(), Path::new(PROGRAM).ancestors().nth(2).unwrap());
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "strongroom",
+            "--features",
+            "next-schema",
+        ])
+        .args(["--bin", "strongroom-next", "--target-dir"])
+        .arg(target)
+        .status();
+    assert!(built.unwrap().success(), "the program of tomorrow is built");
+    println!("the program of tomorrow was built in {:.1?}", began.elapsed());
+    target.join("debug/strongroom-next")
+});
 
 /// Which store a test runs on. Everything that concerns promises runs on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,9 @@ mod asks;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "kills after a time")]
+mod backup;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod cli;
@@ -45,5 +48,4 @@ mod rows;
 #[cfg(test)]
 mod sql;
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "builds the other program where nobody did")]
 mod upgrade;

@@ -18,8 +18,12 @@ pub(crate) struct Installation {
 
 impl Installation {
     pub(crate) fn unmigrated(on: On) -> Self {
-        let store = Store::fresh(on);
-        std::fs::create_dir(store.data_dir()).unwrap();
+        let installation = Self::at(Store::fresh(on));
+        std::fs::create_dir(installation.store.data_dir()).unwrap();
+        installation
+    }
+
+    pub(crate) fn at(store: Store) -> Self {
         Self {
             store,
             port: Cell::new(own_port()),
@@ -54,7 +58,7 @@ impl Installation {
         std::fs::read_to_string(self.file(name)).unwrap().trim().to_owned()
     }
 
-    fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let data = self.store.data_dir().to_str().unwrap().to_owned();
         let store = match &self.store.url {
             Some(url) => ("STRONGROOM_DATABASE_URL", url.clone()),

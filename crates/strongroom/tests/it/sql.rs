@@ -1,6 +1,7 @@
 //! Somebody who writes to the database behind the program's back, in one SQL for both stores.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row as _};
@@ -49,6 +50,42 @@ pub(crate) struct Flip {
 }
 
 const NULL: &str = "<null>";
+
+/// A program of PostgreSQL's newest version here.
+fn program(name: &str) -> Command {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let programs = installed
+        .map(|version| version.path().join("bin").join(name))
+        .filter(|program| program.is_file());
+    Command::new(programs.max().unwrap_or_else(|| PathBuf::from(name)))
+}
+
+/// `pg_dump` of everything.
+pub(crate) fn dump(url: &str) -> Vec<u8> {
+    let output = program("pg_dump").arg(url).output().expect("pg_dump runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// What [`dump`] gave, into another database.
+pub(crate) fn restore_dump(url: &str, dump: &[u8]) {
+    use std::io::Write as _;
+    let mut psql = program("psql");
+    psql.args([
+        "--no-psqlrc",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "--single-transaction",
+        url,
+    ]);
+    let mut child = psql
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("psql runs");
+    child.stdin.take().unwrap().write_all(dump).unwrap();
+    assert!(child.wait().unwrap().success());
+}
 
 impl Sql {
     /// `url` is PostgreSQL's own, where the store's goes through a proxy.

@@ -2,45 +2,18 @@
 //! and all the way back. The other one is built with the feature `next-schema`: a migration, a row format, and a column
 //! in each of the two tables whose rows are vouched for and replaced.
 
+mod backups;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::LazyLock;
-use std::time::Instant;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, On, PROGRAM, Server, Store, run_of};
+use crate::harness::{Api, On, PROGRAM, Server, Store, TOMORROW, run_of};
 use crate::sql::Sql;
 
 /// Tokens outlive a start on another port.
 const ISSUER: &[(&str, &str)] = &[("STRONGROOM_ISSUER", "http://strongroom.test")];
-
-/// The one that `STRONGROOM_NEXT_PROGRAM` names, or one built beside this one: under a name of its own, so that nothing
-/// which runs is replaced.
-static TOMORROW: LazyLock<PathBuf> = LazyLock::new(|| {
-    if let Some(path) = std::env::var_os("STRONGROOM_NEXT_PROGRAM") {
-        return path.into();
-    }
-    let (began, target) = (Instant::now(), Path::new(PROGRAM).ancestors().nth(2).unwrap());
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            "strongroom",
-            "--features",
-            "next-schema",
-        ])
-        .args(["--bin", "strongroom-next", "--target-dir"])
-        .arg(target)
-        .status();
-    assert!(built.unwrap().success(), "the program of tomorrow is built");
-    println!("the program of tomorrow was built in {:.1?}", began.elapsed());
-    target.join("debug/strongroom-next")
-});
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {

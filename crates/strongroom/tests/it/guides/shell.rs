@@ -12,8 +12,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use strongroom_testkit::Cluster;
 
 use super::blocks::{Block, Kind, blocks};
-use crate::harness::{PROGRAM, own_port};
+use crate::harness::{PROGRAM, TOMORROW, own_port};
 
+/// What the pages call the program of tomorrow.
+const NEXT: &str = "strongroom-next";
 const PATIENCE: Duration = Duration::from_mins(5);
 /// What a server says once it serves.
 const READY: &str = r#"Strongroom is ready on|"serving""#;
@@ -66,23 +68,30 @@ impl Place {
             std::fs::create_dir(place.path(name)).unwrap();
         }
         std::fs::write(place.path("home/.curlrc"), "fail-with-body\nshow-error\nnoproxy = *\n").unwrap();
-        let listen = format!("127.0.0.1:{}", place.ports[&8200]);
-        place.program(
-            "strongroom",
-            &format!(
-                "if [ -z \"$STRONGROOM_LISTEN$STRONGROOM_CONFIG\" ]; then\n\
-                 case \"$* \" in\n\
-                 *--listen*|*--config*) ;;\n\
-                 dev\\ *|server\\ *) export STRONGROOM_LISTEN={listen} ;;\n\
-                 esac\nfi\nexec {PROGRAM} \"$@\""
-            ),
-        );
+        place.strongroom("strongroom", Path::new(PROGRAM));
+        if page.contains(NEXT) {
+            place.strongroom(NEXT, &TOMORROW);
+        }
         place.program(
             "cargo",
             "[ \"$1 $2\" = 'run --' ] || { echo \"guides: only 'cargo run --' is there\" >&2; exit 127; }\n\
              shift 2\nexec strongroom \"$@\"",
         );
         place
+    }
+
+    fn strongroom(&self, name: &str, program: &Path) {
+        let (listen, program) = (format!("127.0.0.1:{}", self.ports[&8200]), program.display());
+        self.program(
+            name,
+            &format!(
+                "if [ -z \"$STRONGROOM_LISTEN$STRONGROOM_CONFIG\" ]; then\n\
+                 case \"$* \" in\n\
+                 *--listen*|*--config*) ;;\n\
+                 dev\\ *|server\\ *) export STRONGROOM_LISTEN={listen} ;;\n\
+                 esac\nfi\nexec {program} \"$@\""
+            ),
+        );
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -137,7 +146,7 @@ fn servers(block: &Block) -> Result<(usize, bool), String> {
     let text = block.text.replace("\\\n", " ");
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let is_server = |line: &str| {
-        ["strongroom", "cargo run --"].iter().any(|program| {
+        ["strongroom", NEXT, "cargo run --"].iter().any(|program| {
             ["dev", "server"]
                 .iter()
                 .any(|verb| has_words(line, &format!("{program} {verb}")))

@@ -79,6 +79,15 @@ async fn each_fault_has_its_next_command(on: On) {
     let server = installation.serve();
     says(&installation, "audit queue", 0, "ok", &["of 8192"]);
     says(&installation, "key slots", 0, "ok", &["2 keys"]);
+    says(
+        &installation,
+        "backup",
+        0,
+        "warning",
+        &["strongroom operator backup FILE"],
+    );
+    installation.done(&["operator", "backup", installation.file("backup").to_str().unwrap()]);
+    says(&installation, "backup", 0, "ok", &["The last one is of 20"]);
     server.terminate();
 
     let later = "UPDATE strongroom.meta SET value = '9' WHERE key = 'oldest_program'";
