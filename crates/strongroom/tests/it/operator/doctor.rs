@@ -98,7 +98,13 @@ async fn each_fault_has_its_next_command(on: On) {
     let key = installation.text("key");
     says(&installation, "key", 0, "ok", &["root key opens"]);
     std::fs::write(installation.file("key"), "ab".repeat(32)).unwrap();
-    says(&installation, "key", 6, "failed", &["does not open", "--recovery-key-file"]);
+    says(
+        &installation,
+        "key",
+        6,
+        "failed",
+        &["does not open", "--recovery-key-file"],
+    );
     std::fs::write(installation.file("key"), key).unwrap();
     server.terminate();
 
