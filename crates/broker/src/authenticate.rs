@@ -64,10 +64,17 @@ impl Broker {
     }
 
     fn job_session(&self, job: &str) -> Result<Session> {
+        let name = job_name(job);
+        let whose = Whose {
+            kind: PrincipalKind::Operator,
+            name: Some(name.clone()),
+            proven: Proven::Token,
+            policies: Vec::new(),
+        };
         Ok(Session {
             grants: Grants::Root,
             rests_on: vec![self.ring_key()],
-            ..Session::new(job_principal(job)?, self.0.namespace, job_name(job), Digest::ZERO)
+            ..Session::new(job_principal(job)?, self.0.namespace, name, Digest::ZERO, whose)
         })
     }
 
@@ -101,22 +108,18 @@ impl Broker {
         } else {
             Grants::Policies(PolicySet::default())
         };
+        let whose = Whose {
+            kind: who.body.kind,
+            name: who.body.name,
+            proven: Proven::Token,
+            policies: Vec::new(),
+        };
+        let accessor = token.record.id.to_string();
         let session = Session {
             expires_at: token.body.expires_at,
             grants,
             rests_on: vec![token.record.key(), who.record.key(), self.ring_key()],
-            whose: Whose {
-                kind: who.body.kind,
-                name: who.body.name,
-                proven: Proven::Token,
-                policies: Vec::new(),
-            },
-            ..Session::new(
-                token.body.principal,
-                self.0.namespace,
-                token.record.id.to_string(),
-                who.body.salt,
-            )
+            ..Session::new(token.body.principal, self.0.namespace, accessor, who.body.salt, whose)
         };
         Ok((session, oldest([found.revision, principal.revision])))
     }
@@ -141,17 +144,17 @@ impl Broker {
         rests_on.extend([who.record.key(), self.ring_key()]);
         // Named policies count whether they exist or not: one made later must be seen.
         rests_on.extend(self.keys_of(Kind::Policy, &standing.policies));
+        let whose = Whose {
+            kind: standing.kind,
+            name: who.body.name,
+            proven: standing.proven,
+            policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
+        };
         let session = Session {
             expires_at: Some(Time(claims.exp.saturating_mul(1_000_000))),
             grants: Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy))),
             rests_on,
-            whose: Whose {
-                kind: standing.kind,
-                name: who.body.name,
-                proven: standing.proven,
-                policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
-            },
-            ..Session::new(claims.sub, self.0.namespace, claims.jti, who.body.salt)
+            ..Session::new(claims.sub, self.0.namespace, claims.jti, who.body.salt, whose)
         };
         let read_at = oldest([standing.read_at, principal.revision, policies.revision]);
         Ok((session, read_at))

@@ -14,6 +14,7 @@ pub use restore::{Restored, restore};
 pub use verify::{Verified, verify};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strongroom_crypto::Keys;
@@ -33,6 +34,8 @@ use crate::rows::{store_failed, touch};
 
 /// A part of a store's, sealed, is far smaller.
 const MAX_PART_BYTES: u64 = 16 * 1024 * 1024;
+/// How long whoever takes a backup may leave a part: as long as it does, a snapshot of the store is held.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The name of the one record that tells of the last backup.
 const LAST: &str = "last";
 
@@ -74,9 +77,17 @@ impl Broker {
     /// [`Broker::backup_done`].
     pub async fn backup(&self, request: &Request, out: mpsc::Sender<Vec<u8>>) -> Result<Counts> {
         let id = self.new_id();
+        let place = self.0.backing_up.try_acquire();
+        let free = place.is_ok();
         // On record before anything leaves.
         self.serve(request, Action::Backup, &id.to_string(), |attempt| async move {
             attempt.authorise(Access::Backup)?;
+            if !free {
+                return Err(Error::new(
+                    Code::Conflict,
+                    "This node is making a backup already. Wait until that one is done.",
+                ));
+            }
             Ok(Served::fresh(()))
         })
         .await?;
@@ -111,7 +122,10 @@ impl Broker {
         self.change(request, asked, |attempt| async move {
             attempt.authorise(Access::Backup)?;
             let old = self.load::<Stamp>(Kind::Backup, LAST).await?.value;
-            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, done)?;
+            // Of two at once, on two nodes, the older may be kept last.
+            let last = old.as_ref().map(|old| &old.body).filter(|last| last.at > done.at);
+            let last = last.unwrap_or(done);
+            let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, last)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![write],
@@ -123,7 +137,9 @@ impl Broker {
                 answer: (),
             }))
         })
-        .await
+        .await?;
+        self.learn_last_backup().await;
+        Ok(())
     }
 
     /// When the last backup that was kept was taken, as far as this node has learned.
@@ -239,7 +255,7 @@ impl Writer<'_> {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> Result<()> {
-        let sent = self.out.send(bytes).await;
+        let sent = self.out.send_timeout(bytes, PATIENCE).await;
         sent.map_err(|_| Error::internal("whoever asked for the backup takes no more of it"))
     }
 

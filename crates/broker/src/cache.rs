@@ -260,8 +260,9 @@ impl Node {
         self.backup_is_news.swap(false, Ordering::AcqRel)
     }
 
+    /// Of two who read it at once, the one that read less may come last.
     pub(crate) fn backup_was_read(&self, at: Option<Time>) {
-        self.last_backup.store(at.map_or(0, |at| at.0), Ordering::Relaxed);
+        self.last_backup.fetch_max(at.map_or(0, |at| at.0), Ordering::Relaxed);
     }
 
     /// It could not be read.

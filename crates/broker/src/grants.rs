@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use strongroom_crypto::CryptoError;
+use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::{Client, Group, Operator, Principal, Role};
 use strongroom_domain::policy::{Policy, built_in};
@@ -127,9 +128,9 @@ fn all_exist(kind: Kind, names: &[Name], exists: impl Fn(&Name) -> bool) -> Resu
     }
 }
 
-/// A request that says lists of names, as bytes.
-pub(crate) fn listed(what: &str, lists: &[&[Name]]) -> Vec<u8> {
-    let mut canon = Canon::new(what);
+/// A request that says lists of names of something, as bytes.
+pub(crate) fn listed(action: Action, name: &Name, lists: &[&[Name]]) -> Vec<u8> {
+    let mut canon = Canon::new(action.name()).text(name.as_str());
     for list in lists {
         // Bounded far below what an i64 holds.
         canon = canon.int(i64::try_from(list.len()).unwrap_or(i64::MAX));

@@ -59,9 +59,9 @@ impl Broker {
     /// A group names policies that exist; one deleted later grants nothing.
     pub async fn put_group(&self, request: &Request, name: &Name, policies: Vec<Name>) -> Result<GroupView> {
         check_count("policies", &policies, MAX_POLICIES)?;
-        let fingerprint = listed("group", &[&policies]);
-        let policies = &policies;
         let noun = noun(name, Action::GroupWrite, Capability::Update);
+        let fingerprint = listed(noun.action, name, &[&policies]);
+        let policies = &policies;
         self.put_object(
             request,
             noun,

@@ -81,6 +81,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
 use strongroom_domain::{NamespaceId, ObjectId};
 use strongroom_ports::{Entropy, Store};
+use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
@@ -107,6 +108,8 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     passwords: Passwords,
+    /// One backup at a time.
+    backing_up: Semaphore,
     stats: Arc<Stats>,
     /// The random half of this start's request ids, and the next count.
     start: [u8; 8],

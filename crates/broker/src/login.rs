@@ -12,7 +12,7 @@ use crate::Broker;
 use crate::lanes::{Ground, Recorded};
 use crate::record::{Effect, is_recorded};
 use crate::request::Request;
-use crate::session::Session;
+use crate::session::{Proven, Session, Whose};
 use crate::stats::count;
 
 const ATTEMPTS: usize = 3;
@@ -36,6 +36,7 @@ struct Proved {
     /// Seconds.
     ttl: u32,
     salt: Digest,
+    whose: Whose,
     /// What a change to would void the proof.
     rests_on: Vec<Key>,
 }
@@ -63,7 +64,12 @@ impl Broker {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
             match prove().await {
-                Err(error) if !is_recorded(error.code) => return Err(error),
+                Err(error) if !is_recorded(error.code) => {
+                    if error.code == Code::Overloaded {
+                        count(&self.0.stats.logins_overloaded);
+                    }
+                    return Err(error);
+                }
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
                     if self
@@ -75,15 +81,16 @@ impl Broker {
                         return Err(error);
                     }
                 }
-                Ok(proved) => {
-                    let (token, session) = self.issue_token(&proved)?;
+                Ok(mut proved) => {
+                    let rests_on = std::mem::take(&mut proved.rests_on);
+                    let (token, session) = self.issue_token(proved)?;
                     let effect = Effect::new(Action::Login, "");
                     let note = self.note(request, Some(&session), effect, None)?;
                     // Everything was read from the store after the request came: only what comes now could void it.
                     let ground = Ground {
                         decided_at,
                         session: None,
-                        objects: proved.rests_on,
+                        objects: rests_on,
                         until: None,
                     };
                     if self.0.lanes.record(Lane::Events, note, ground).await? == Recorded::Committed {
@@ -122,8 +129,14 @@ impl Broker {
         }
         let client = found.filter(|_| proven).ok_or_else(refused)?;
         let role = self.load_role(&client.body.role).await?.value.ok_or_else(refused)?;
+        let proven = Proven::Client {
+            id: client.record.id,
+            role: client.body.role.clone(),
+        };
+        let (salt, whose) = self.whose(client.body.principal, proven).await?;
         Ok(Proved {
-            salt: self.salt_of(client.body.principal).await?,
+            salt,
+            whose,
             principal: client.body.principal,
             ttl: role.body.access_token_ttl,
             rests_on: vec![client.record.key(), role.record.key(), self.ring_key()],
@@ -153,8 +166,14 @@ impl Broker {
         let proven = self.is_password(found.as_ref(), password).await?;
         let operator = found.filter(|_| proven).ok_or_else(refused)?;
         let stored = operator.body.password.as_ref().ok_or_else(refused)?;
+        let proven = Proven::Operator {
+            id: operator.record.id,
+            groups: operator.body.groups.clone(),
+        };
+        let (salt, whose) = self.whose(operator.body.principal, proven).await?;
         Ok(Proved {
-            salt: self.salt_of(operator.body.principal).await?,
+            salt,
+            whose,
             principal: operator.body.principal,
             ttl: OPERATOR_TOKEN_TTL,
             rests_on: vec![operator.record.key(), self.ring_key()],
@@ -165,13 +184,20 @@ impl Broker {
         })
     }
 
-    async fn salt_of(&self, principal: PrincipalId) -> Result<Digest> {
+    /// The principal's salt, and who it is: with no policy yet, since a login acts by none.
+    async fn whose(&self, principal: PrincipalId, proven: Proven) -> Result<(Digest, Whose)> {
         let found = self.load_principal(principal).await?.value.ok_or_else(refused)?;
-        Ok(found.body.salt)
+        let whose = Whose {
+            kind: found.body.kind,
+            name: found.body.name,
+            proven,
+            policies: Vec::new(),
+        };
+        Ok((found.body.salt, whose))
     }
 
     /// The access token, and the session it stands for.
-    fn issue_token(&self, proved: &Proved) -> Result<(LoggedIn, Session)> {
+    fn issue_token(&self, proved: Proved) -> Result<(LoggedIn, Session)> {
         let now = self.0.clock.now();
         let expires_in = proved.ttl;
         let jti = HEXLOWER.encode(&self.0.entropy.bytes::<16>());
@@ -184,10 +210,10 @@ impl Broker {
             exp: now.seconds().saturating_add(expires_in.into()),
             jti: jti.clone(),
             namespace: self.0.namespace,
-            bearer: proved.bearer.clone(),
+            bearer: proved.bearer,
         };
         let token = self.0.ring.keys.load().sign(&claims).map_err(Error::internal)?;
-        let session = Session::new(claims.sub, claims.namespace, jti, proved.salt);
+        let session = Session::new(claims.sub, claims.namespace, jti, proved.salt, proved.whose);
         Ok((
             LoggedIn {
                 access_token: token.into(),

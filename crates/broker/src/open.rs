@@ -12,6 +12,7 @@ use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, SlotMethod, Time};
 use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
+use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
@@ -113,6 +114,7 @@ impl Broker {
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),
             passwords: Passwords::default(),
+            backing_up: Semaphore::new(1),
             stats,
             settings,
         }));

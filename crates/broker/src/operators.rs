@@ -87,7 +87,7 @@ impl Broker {
         check_count("groups", &groups, MAX_GROUPS)?;
         let access = |capability| Access::Operator(name, capability);
         let asked = Asked {
-            fingerprint: listed(name.as_str(), &[&policies, &groups]).into(),
+            fingerprint: listed(Action::OperatorWrite, name, &[&policies, &groups]).into(),
             needs: vec![vec![access(Capability::Create), access(Capability::Update)]],
             ..self.about_operator(request, Action::OperatorWrite, name)
         };
@@ -182,7 +182,7 @@ impl Broker {
             path: String::new(),
             locks: vec![self.key(Kind::Operator, name.as_str())],
             id: self.change_id(request),
-            fingerprint: listed(name.as_str(), &[]).into(),
+            fingerprint: listed(action, name, &[]).into(),
             needs: Vec::new(),
         }
     }

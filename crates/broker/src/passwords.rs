@@ -40,8 +40,7 @@ impl Broker {
     ) -> Result<T> {
         let passwords = &self.0.passwords;
         let Ok(_place) = passwords.places.try_acquire() else {
-            count(&self.0.stats.logins_overloaded);
-            return Err(Error::new(Code::Overloaded, "Too many logins wait for their turn."));
+            return Err(Error::new(Code::Overloaded, "Too many passwords wait for their turn."));
         };
         let running = passwords
             .running

@@ -62,6 +62,7 @@ impl Session {
         namespace: NamespaceId,
         accessor: impl Into<Arc<str>>,
         salt: Digest,
+        whose: Whose,
     ) -> Self {
         Self {
             principal,
@@ -71,12 +72,7 @@ impl Session {
             grants: Grants::Policies(PolicySet::default()),
             salt,
             rests_on: Vec::new(),
-            whose: Whose {
-                kind: PrincipalKind::Workload,
-                name: None,
-                proven: Proven::Token,
-                policies: Vec::new(),
-            },
+            whose,
             identity: OnceLock::new(),
         }
     }

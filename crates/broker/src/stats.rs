@@ -29,7 +29,7 @@ pub struct Stats {
     pub change_conflicts: AtomicU64,
     pub logins: AtomicU64,
     pub logins_refused: AtomicU64,
-    /// Logins, and changes of a password, refused because too many waited.
+    /// Refused because too many waited.
     pub logins_overloaded: AtomicU64,
     /// Passwords worked on, of known and unknown operators.
     pub password_hashes: AtomicU64,

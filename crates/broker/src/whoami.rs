@@ -52,3 +52,17 @@ impl Broker {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::Place;
+
+    #[tokio::test]
+    async fn the_machines_operator_is_told_who_it_is() {
+        let place = Place::new().await;
+        let told = place.broker.whoami(&place.request().of_operator()).await.unwrap();
+        assert_eq!(told.name.as_deref(), Some("system:operator"));
+        assert!(told.kind == PrincipalKind::Operator && told.root && told.client.is_none());
+    }
+}

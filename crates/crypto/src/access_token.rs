@@ -140,17 +140,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::ring::keys;
 
     const NOW: Time = Time(1_000_000_000_000);
-
-    fn keys() -> Keys {
-        let counter = std::cell::Cell::new(0);
-        Keys::generate(NamespaceId([1; 16]), 1, Time(1), &|| {
-            counter.set(counter.get() + 1);
-            [counter.get(); 32]
-        })
-        .unwrap()
-    }
 
     fn issuer() -> Issuer {
         Issuer {
@@ -178,7 +170,7 @@ mod tests {
     }
 
     fn forge(header: &Value, claims: &Value) -> String {
-        let keys = keys();
+        let keys = keys(0);
         let (_, seed) = keys.newest(Purpose::TokenSigning, None).unwrap();
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let message = format!("{}.{}", part(header), part(claims));
@@ -187,7 +179,7 @@ mod tests {
     }
 
     fn header() -> Value {
-        let (id, _) = keys()
+        let (id, _) = keys(0)
             .newest(Purpose::TokenSigning, None)
             .map(|(id, key)| (id, *key))
             .unwrap();
@@ -206,7 +198,7 @@ mod tests {
 
     #[test]
     fn ours_verify_until_they_expire() {
-        let keys = keys();
+        let keys = keys(0);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
         let token = keys.sign(&claims).unwrap();
         assert_eq!(keys.verify(&token, &issuer(), NOW).unwrap().0, claims);
@@ -222,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_new_signing_key_voids_every_token_and_nothing_else() {
-        let keys = keys();
+        let keys = keys(0);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
         let token = keys.sign(&claims).unwrap();
         let newer = keys.with_new_token_signing(Time(2), &|| [77; 32]).unwrap();
@@ -237,7 +229,7 @@ mod tests {
 
     #[test]
     fn whose_a_token_is_stands_in_one_claim() {
-        let keys = keys();
+        let keys = keys(0);
         let bearer = |claims: &Value| {
             let read = keys.verify(&forge(&header(), claims), &issuer(), NOW);
             read.map(|(claims, _)| claims.bearer)
@@ -286,7 +278,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        let keys = keys();
+        let keys = keys(0);
         assert!(keys.verify(&forge(&header(), &claims()), &issuer(), NOW).is_ok());
         let mut bad = vec![
             String::new(),

@@ -60,18 +60,8 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_domain::Time;
-
     use super::*;
-
-    fn keys(seed: u8) -> Keys {
-        let counter = std::cell::Cell::new(seed);
-        Keys::generate(NamespaceId([1; 16]), 1, Time(1), &|| {
-            counter.set(counter.get() + 1);
-            [counter.get(); 32]
-        })
-        .unwrap()
-    }
+    use crate::ring::keys;
 
     #[test]
     fn a_part_opens_in_its_own_place_only() {

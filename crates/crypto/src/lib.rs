@@ -2,6 +2,7 @@
 //! Randomness is an argument; time is an argument. No key type has `Debug` or `Serialize`.
 
 mod access_token;
+mod argon;
 mod backup;
 mod error;
 pub mod labels;

@@ -120,19 +120,11 @@ mod tests {
     use strongroom_domain::{Kind, NamespaceId, ObjectId, RowRev};
 
     use super::*;
-
-    fn keys() -> Keys {
-        let counter = std::cell::Cell::new(0);
-        Keys::generate(NamespaceId([1; 16]), 1, Time(1), &|| {
-            counter.set(counter.get() + 1);
-            [counter.get(); 32]
-        })
-        .unwrap()
-    }
+    use crate::ring::keys;
 
     #[test]
     fn a_record_holds_only_as_it_was_written() {
-        let keys = keys();
+        let keys = keys(0);
         let record = keys
             .mac_record(Record {
                 body: b"{}".to_vec(),

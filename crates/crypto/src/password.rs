@@ -1,11 +1,11 @@
 //! Passwords, kept as Argon2id (RFC 9106) of an HMAC under the ring: the database alone does not allow a single guess, and
 //! with the ring each one costs its memory. The parameters stand with each hash, so that new ones can be stronger.
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
 use strongroom_domain::Digest;
 use strongroom_domain::grant::PasswordHash;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use crate::argon::argon2id;
 use crate::mac::{equal, hmac};
 use crate::{CryptoError, Keys, Purpose, labels};
 
@@ -51,36 +51,14 @@ impl Keys {
     fn stretch(&self, password: &str, with: &PasswordHash) -> Result<Digest, CryptoError> {
         let key = self.named(with.key, Purpose::TokenHash, None)?;
         let keyed = Zeroizing::new(hmac(key, labels::PASSWORD, password.as_bytes())?.0);
-        let failed = |_| CryptoError::UnknownFormat;
-        let params = Params::new(with.memory_kib, with.passes, with.lanes, Some(32)).map_err(failed)?;
-        let mut memory = vec![Block::default(); params.block_count()];
-        let mut out = [0; 32];
-        let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
-            keyed.as_slice(),
-            &with.salt.0,
-            &mut out,
-            &mut memory,
-        );
-        memory.zeroize();
-        done.map_err(failed)?;
-        Ok(Digest(out))
+        let out = argon2id(keyed.as_slice(), &with.salt.0, with.memory_kib, with.passes, with.lanes)?;
+        Ok(Digest(*out))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use strongroom_domain::{NamespaceId, Time};
-
-    use super::*;
-
-    fn keys(seed: u8) -> Keys {
-        let counter = std::cell::Cell::new(seed);
-        Keys::generate(NamespaceId([1; 16]), 1, Time(1), &|| {
-            counter.set(counter.get() + 1);
-            [counter.get(); 32]
-        })
-        .unwrap()
-    }
+    use crate::ring::keys;
 
     #[test]
     fn only_the_password_under_its_own_ring_passes() {

@@ -336,3 +336,14 @@ fn version_place<'a>(row: &Version, path: &'a str) -> Place<'a> {
         epoch: row.epoch,
     }
 }
+
+/// For tests: a ring whose keys are made of its seed.
+#[cfg(test)]
+pub(crate) fn keys(seed: u8) -> Keys {
+    let counter = std::cell::Cell::new(seed);
+    let random = || {
+        counter.set(counter.get() + 1);
+        [counter.get(); 32]
+    };
+    Keys::generate(NamespaceId([1; 16]), 1, Time(1), &random).unwrap()
+}

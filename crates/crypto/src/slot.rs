@@ -1,12 +1,12 @@
 //! What opens an installation, and the slots by which it opens the ring.
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom_domain::{Kind, NamespaceId, ObjectId, SlotMethod, Time};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::argon::argon2id;
 use crate::seal::{self, Place, Sealed};
 use crate::{CryptoError, labels};
 
@@ -177,12 +177,7 @@ impl Stretch {
         let salt = HEXLOWER
             .decode(self.salt.as_bytes())
             .map_err(|_| CryptoError::Unopened)?;
-        let params = Params::new(self.memory_kib, self.passes, 1, Some(32)).map_err(|_| CryptoError::UnknownFormat)?;
-        let mut key = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase.0.as_bytes(), &salt, key.as_mut_slice())
-            .map_err(|_| CryptoError::Unopened)?;
-        Ok(key)
+        argon2id(passphrase.0.as_bytes(), &salt, self.memory_kib, self.passes, 1)
     }
 }
 

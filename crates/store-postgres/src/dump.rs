@@ -19,8 +19,9 @@ use crate::error::{commit_error, store_error};
 /// Whole tables are read, in the order in which they lie. A dump lasts as long as whoever takes it lets it.
 const DUMP_LIMITS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
                            SET LOCAL enable_seqscan = on";
-/// One part's rows; or all that an unfinished fill left.
-const FILL_LIMITS: &str = "SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
+/// One part's rows; or all that an unfinished fill left. Whoever holds a lock is a writer, whose own limits are far below.
+const FILL_LIMITS: &str = "SET LOCAL statement_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+                           SET LOCAL lock_timeout = '5s'";
 
 /// What a stream of rows is in the domain.
 fn rows<'s, R: 's, T: TryFrom<R, Error = StoreError>>(
@@ -203,6 +204,12 @@ impl PostgresStore {
     pub(crate) async fn begin_filling(&self, now: Time, fill: ObjectId) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await.map_err(store_error)?;
         lift(&mut transaction, FILL_LIMITS).await?;
+        // Whoever writes is waited for before it is asked: rows that were committed between question and TRUNCATE would be
+        // lost. Nobody who only reads waits, since the store may be an installation that serves.
+        sqlx::raw_sql("LOCK TABLE strongroom.record IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut *transaction)
+            .await
+            .map_err(store_error)?;
         let held = sqlx::query_scalar!(
             "SELECT EXISTS (SELECT FROM strongroom.record) AND NOT EXISTS (SELECT FROM strongroom.meta WHERE key = 'filling') AS \"held!\""
         )

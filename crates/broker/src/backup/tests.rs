@@ -192,6 +192,15 @@ async fn only_an_empty_store_is_restored_into() {
     assert_eq!(place.read("app/0").await.unwrap(), b"a newer value");
 }
 
+async fn recorded(place: &Place, action: Action) -> usize {
+    let filter = AuditFilter {
+        action: Some(action.number()),
+        limit: 10,
+        ..AuditFilter::default()
+    };
+    place.store.entries(Time(0), &filter).await.unwrap().value.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_on_record_before_and_behind_it() {
     let place = furnished().await;
@@ -203,23 +212,13 @@ async fn a_backup_is_on_record_before_and_behind_it() {
     let (bytes, _) = backup_of(&place).await;
     let done = open(&bytes).await.unwrap().stamp();
     place.broker.backup_done(&place.request(), &done).await.unwrap();
-    place.broker.learn_last_backup().await;
     assert_eq!(place.broker.last_backup(), Some(done.at));
-    let recorded = |action: Action| {
-        let filter = AuditFilter {
-            action: Some(action.number()),
-            limit: 10,
-            ..AuditFilter::default()
-        };
-        let store = place.store.clone();
-        async move { store.entries(Time(0), &filter).await.unwrap().value.len() }
-    };
     assert_eq!(
-        recorded(Action::Backup).await,
+        recorded(&place, Action::Backup).await,
         2,
         "one that nobody took is on record too"
     );
-    assert_eq!(recorded(Action::BackupDone).await, 1);
+    assert_eq!(recorded(&place, Action::BackupDone).await, 1);
     let on_the_same = Place::on(place.store.clone(), place.clock.clone(), &root_key())
         .await
         .unwrap();
@@ -228,6 +227,45 @@ async fn a_backup_is_on_record_before_and_behind_it() {
         Some(done.at),
         "a new node knows it from its start"
     );
+}
+
+/// Two nodes make one each, and the older is kept last.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_backup_is_the_newest() {
+    let place = furnished().await;
+    let (older, _) = backup_of(&place).await;
+    place.clock.now.fetch_add(1_000_000, Ordering::Relaxed);
+    let (newer, _) = backup_of(&place).await;
+    let (older, newer) = (open(&older).await.unwrap().stamp(), open(&newer).await.unwrap().stamp());
+    for stamp in [&newer, &older] {
+        place.broker.backup_done(&place.request(), stamp).await.unwrap();
+        assert_eq!(place.broker.last_backup(), Some(newer.at));
+    }
+    assert_eq!(recorded(&place, Action::BackupDone).await, 2);
+    let beside = Place::on(place.store.clone(), place.clock.clone(), &root_key()).await;
+    assert_eq!(beside.unwrap().broker.last_backup(), Some(newer.at));
+    place.broker.0.node.backup_was_read(Some(older.at));
+    assert_eq!(
+        place.broker.last_backup(),
+        Some(newer.at),
+        "by one that read it before the newer was kept"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_no_more_of_a_backup_is_given_up() {
+    let place = furnished().await;
+    let (broker, request) = (place.broker.clone(), place.request());
+    let (out, mut parts) = mpsc::channel(1);
+    let stalled = tokio::spawn(async move { broker.backup(&request, out).await });
+    parts.recv().await.unwrap();
+    let (out, _taken) = mpsc::channel(1);
+    let second = place.broker.backup(&place.request(), out).await.unwrap_err();
+    assert_eq!(second.code, Code::Conflict);
+    let ended = tokio::time::timeout(PATIENCE * 2, stalled).await.unwrap();
+    assert_eq!(ended.unwrap().unwrap_err().code, Code::Internal);
+    drop(parts);
+    backup_of(&place).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

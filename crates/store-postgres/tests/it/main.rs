@@ -1,4 +1,7 @@
-//! The suite every store passes, each behaviour on a database of its own.
+//! The suite every store passes, each behaviour on a database of its own; and what only sessions beside us can do.
+
+#[cfg(test)]
+mod locks;
 
 #[cfg(test)]
 mod suite {

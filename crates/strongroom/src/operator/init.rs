@@ -108,7 +108,9 @@ fn show_recovery(recovery: Option<Kept>) -> Result<(), Failure> {
 /// What is to open the new installation. A root key's file is made.
 pub(super) fn first_unlock(source: &UnlockSource) -> Result<Unlock, String> {
     match (source.method, &source.from) {
-        (SlotMethod::Recovery, _) => Err("'operator init' makes the recovery key itself: set 'root_key_file'.".into()),
+        (SlotMethod::Recovery, _) => {
+            Err("A recovery key does not open a new installation: set 'root_key_file'.".into())
+        }
         (SlotMethod::File, SecretSource::File(path)) if !path.exists() => make_root_key(path).map(Unlock::RootKey),
         _ => source.read(),
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use strongroom_broker::{BackupFile, Restored, restore};
 use strongroom_crypto::{Keys, Unlock};
-use strongroom_domain::Schema;
+use strongroom_domain::{Code, Schema};
 
 use super::verify::open;
 use super::{Opening, failed, init, unlock};
@@ -52,6 +52,10 @@ fn text(restored: &Restored, unlock: &Unlock) -> String {
 impl Restore {
     pub(super) async fn run(self, config: &Config, output: &Output) -> Result<(), Failure> {
         let store = open_store_to_fill(&config.store).await?;
+        // Before a key's file is made, which would open nothing. One that a restore has begun to fill has no keys yet.
+        if init::initialised(&store).await? {
+            return Err(failed(Code::StoreNotEmpty.into()));
+        }
         let file = open(&self.file).await?;
         let (keys, unlock) = self.keys(config, &file, store.schema())?;
         let restored = restore(&store, &SystemClock::start(), &SystemEntropy, file, &keys, &unlock).await;

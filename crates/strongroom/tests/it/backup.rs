@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use strongroom_domain::Kind;
 use strongroom_testkit::{Database, scale};
 
-use crate::harness::{Api, On, Store, command};
+use crate::harness::{Api, On, Store, command, run};
 use crate::operator::Installation;
 use crate::sql::{Row, Sql, dump, restore_dump};
 
@@ -362,6 +362,38 @@ async fn the_recovery_key_restores_onto_another_root_key(on: On) {
     );
 }
 
+/// A key that opens nothing lies nowhere: the store is looked at first.
+async fn a_refused_restore_makes_no_root_key(on: On) {
+    let first = Installation::initialised(on);
+    let file = backup(&first, "first.backup");
+    let recovery = first.file("recovery");
+    let restore = [
+        "operator",
+        "restore",
+        text(&file),
+        "--recovery-key-file",
+        text(&recovery),
+    ];
+    std::fs::remove_file(first.file("key")).unwrap();
+    let (code, _, stderr) = first.run(&restore);
+    assert!(code == 5 && stderr.contains("not empty"), "{code} {stderr}");
+    assert!(!first.file("key").exists());
+
+    let empty = Installation::new(on);
+    let mut environment = empty.environment();
+    environment.retain(|(name, _)| *name != "STRONGROOM_ROOT_KEY_FILE");
+    environment.push(("STRONGROOM_RECOVERY_KEY_FILE", text(&recovery).to_owned()));
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let (code, _, stderr) = run(&restore, &environment, b"");
+    assert!(
+        code == 2 && stderr.contains("does not open a new installation"),
+        "{code} {stderr}"
+    );
+}
+
 /// A thousand secrets more, so that things take a while.
 async fn fill_up(root: &Api) {
     for batch in 0..10 {
@@ -486,6 +518,7 @@ on_both_stores!(
     a_damaged_backup_is_refused,
     verify_tells_what_was_altered,
     the_recovery_key_restores_onto_another_root_key,
+    a_refused_restore_makes_no_root_key,
     an_interrupted_backup_is_no_backup,
     an_interrupted_restore_never_serves,
 );
