@@ -340,11 +340,20 @@ pub(crate) fn boot_row(keys: &Keys, boot: i64, node: &str, now: Time) -> Result<
     })
 }
 
+/// Whether we wrote it.
+pub(crate) fn is_boot_row(keys: &Keys, row: &BootRow) -> bool {
+    boot_row(keys, row.boot, &row.node, row.started_at).is_ok_and(|expected| expected.mac == row.mac)
+}
+
 /// Takes the next boot number.
 async fn register(store: &Arc<dyn Store>, clock: &NodeClock, keys: &Keys, node: &str) -> Result<i64> {
     loop {
         let now = clock.now();
-        let boot = store.last_boot(now).await.map_err(store_failed)?.value + 1;
+        let last = store.last_boot(now).await.map_err(store_failed)?.value;
+        if !(0..BatchId::MAX_BOOT).contains(&last) {
+            return Err(tampered("the number of a start"));
+        }
+        let boot = last + 1;
         let row = boot_row(keys, boot, node, now)?;
         match store.upkeep(now, Upkeep::Boot(row)).await.map_err(store_failed)? {
             UpkeepDone::Taken => {}

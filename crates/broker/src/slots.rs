@@ -48,7 +48,7 @@ impl std::fmt::Debug for SlotAdded {
 }
 
 /// More would only be forgotten about.
-const MAX_SLOTS: usize = 16;
+pub(crate) const MAX_SLOTS: usize = 16;
 
 fn view(slot: &Checked<SlotBody>) -> SlotView {
     SlotView {

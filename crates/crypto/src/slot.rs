@@ -158,8 +158,8 @@ pub(crate) struct Stretch {
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
 /// A slot is believed only after it opened: until then its costs are anybody's.
-const MAX_MEMORY_KIB: u32 = 1024 * 1024;
-const MAX_PASSES: u32 = 16;
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 8;
 
 impl Stretch {
     fn new(salt: [u8; 32]) -> Self {

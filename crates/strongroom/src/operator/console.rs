@@ -2,6 +2,7 @@
 //! process for as long as the verb. Both are asked by the control socket, so that a verb is written once.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use strongroom_api::client::Client;
@@ -48,6 +49,15 @@ pub(crate) async fn running(config: &Config) -> Result<Option<Client>, Failure> 
     let StoreChoice::Sqlite(directory) = &config.store else {
         return Ok(None);
     };
+    // Whoever can write there could listen in the server's place.
+    let mode = std::fs::metadata(directory).map_or(0, |found| found.mode());
+    if mode & 0o022 != 0 {
+        let name = directory.display();
+        return Err(
+            Failure::usage(format!("Others can write to the data directory {name}."))
+                .help(format!("Run 'chmod go-w {name}', and see who did.")),
+        );
+    }
     match UnixStream::connect(control::path(directory)).await {
         Ok(_) => Ok(Some(at(directory)?)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),

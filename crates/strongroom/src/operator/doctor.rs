@@ -2,6 +2,7 @@
 
 mod disk;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::console::running;
 use super::init;
 use crate::client::failure::{CHECK_FAILED, Failure};
 use crate::client::output::{Output, table};
-use crate::config::{Config, StoreChoice};
+use crate::config::{Config, SecretSource, StoreChoice, UnlockSource};
 use crate::system::SystemClock;
 use crate::wiring::open_store;
 
@@ -106,6 +107,7 @@ impl Doctor {
             Some(client) => of_running(config, &client, &mut findings).await,
             None => of_store(config, &mut findings).await,
         }
+        key_file(config, &mut findings);
         output.show(&findings, || findings.text())?;
         let failed = findings.findings.iter().any(|finding| finding.state == State::Failed);
         Ok(ExitCode::from(if failed { CHECK_FAILED } else { 0 }))
@@ -211,6 +213,24 @@ async fn key(config: &Config, store: &Arc<dyn Store>, now: Time, findings: &mut 
             error.detail,
             "Compare 'root_key_file' and the database that are configured; another key opens with '--recovery-key-file FILE'.",
         ),
+    }
+}
+
+fn key_file(config: &Config, findings: &mut Findings) {
+    let Some(UnlockSource {
+        from: SecretSource::File(path),
+        ..
+    }) = &config.unlock
+    else {
+        return;
+    };
+    if std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0) {
+        let path = path.display();
+        findings.warn(
+            "key file",
+            format!("Others can read {path}."),
+            format!("Run 'chmod 600 {path}', unless the platform that mounts it keeps them away."),
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, On, Server, Store, own_port, run};
+use crate::sql::Sql;
 
 /// A `server` installation, as an operator makes one: its key and its files lie outside of the data directory.
 pub(crate) struct Installation {
@@ -286,6 +287,7 @@ on_both_stores!(
     a_root_key_is_rotated_without_a_stop,
     a_lost_root_token_is_replaced_and_that_is_on_record,
     control_routes_leave_entries,
+    a_forged_start_is_told,
 );
 
 /// The file says who may, and beside it the kernel says who asks.
@@ -386,4 +388,42 @@ async fn control_routes_leave_entries(on: On) {
         );
     }
     server.terminate();
+}
+
+/// A file that somebody put where the token is to be is not taken for ours: who put it there would know the token.
+#[test]
+fn a_planted_token_is_not_taken() {
+    use std::os::unix::fs::PermissionsExt;
+    let installation = Installation::new(On::Sqlite);
+    let planted = installation.file("planted");
+    std::fs::write(&planted, format!("srs_{}", "A".repeat(43))).unwrap();
+    let link = installation.file("link");
+    std::os::unix::fs::symlink(&planted, &link).unwrap();
+    for (path, mode) in [(&planted, 0o644), (&link, 0o600)] {
+        std::fs::set_permissions(&planted, PermissionsExt::from_mode(mode)).unwrap();
+        let (code, _, stderr) = installation.run(&["operator", "init", "--token-file", path.to_str().unwrap()]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("cannot be taken"), "{stderr}");
+    }
+    // Ours, as a crash before the first commit leaves it.
+    installation.done(&["operator", "init", "--token-file", planted.to_str().unwrap()]);
+}
+
+/// A forged start of a node stops the next one with a reason, and not by arithmetic.
+async fn a_forged_start_is_told(on: On) {
+    let installation = Installation::initialised(on);
+    let table = if on == On::Postgres { "strongroom.boot" } else { "boot" };
+    let mac = if on == On::Postgres {
+        "decode(repeat('00', 32), 'hex')"
+    } else {
+        "zeroblob(32)"
+    };
+    let forged = format!(
+        "INSERT INTO {table} (boot, node, started_at, mac) VALUES ({}, 'x', 0, {mac})",
+        i64::MAX - 5
+    );
+    Sql::of(&installation.store, None).run(&[forged]).await;
+    let (code, _, stderr) = installation.run(&["server"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("the number of a start"), "{stderr}");
 }
