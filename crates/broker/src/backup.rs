@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use self::header::Header;
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
+use crate::keys::check_keys;
 use crate::record::{Effect, Served};
 use crate::request::Request;
 use crate::rows::{store_failed, touch};
@@ -74,7 +75,7 @@ pub struct Stamp {
 
 impl Broker {
     /// Hands on a backup's bytes. They are a whole backup only if this succeeds; once they are kept, say so by
-    /// [`Broker::backup_done`].
+    /// [`Broker::backup_kept`].
     pub async fn backup(&self, request: &Request, out: mpsc::Sender<Vec<u8>>) -> Result<Counts> {
         let id = self.new_id();
         let place = self.0.backing_up.try_acquire();
@@ -85,7 +86,7 @@ impl Broker {
             if !free {
                 return Err(Error::new(
                     Code::Conflict,
-                    "This node is making a backup already. Wait until that one is done.",
+                    "This node is making a backup already. Wait until it has ended.",
                 ));
             }
             Ok(Served::fresh(()))
@@ -110,29 +111,29 @@ impl Broker {
     }
 
     /// Puts on record that a backup is kept where it should be.
-    pub async fn backup_done(&self, request: &Request, done: &Stamp) -> Result<()> {
+    pub async fn backup_kept(&self, request: &Request, kept: &Stamp) -> Result<()> {
         let asked = Asked {
-            action: Action::BackupDone,
-            path: done.id.to_string(),
+            action: Action::BackupKept,
+            path: kept.id.to_string(),
             locks: vec![self.key(Kind::Backup, LAST)],
             id: self.change_id(request),
-            fingerprint: Canon::new("backup.done").bytes(&done.id.0).done().into(),
+            fingerprint: Canon::new(Action::BackupKept.name()).bytes(&kept.id.0).done().into(),
             needs: vec![vec![Access::Backup]],
         };
         self.change(request, asked, |attempt| async move {
             attempt.authorise(Access::Backup)?;
             let old = self.load::<Stamp>(Kind::Backup, LAST).await?.value;
             // Of two at once, on two nodes, the older may be kept last.
-            let last = old.as_ref().map(|old| &old.body).filter(|last| last.at > done.at);
-            let last = last.unwrap_or(done);
+            let last = old.as_ref().map(|old| &old.body).filter(|last| last.at > kept.at);
+            let last = last.unwrap_or(kept);
             let (record, write) = self.upsert(old.as_ref().map(|old| &old.record), Kind::Backup, LAST, last)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![write],
-                touches: vec![touch(record.key(), Action::BackupDone, None)],
+                touches: vec![touch(record.key(), Action::BackupKept, None)],
                 effects: vec![Effect {
                     digest: Some(record.digest()),
-                    ..Effect::new(Action::BackupDone, done.id.to_string())
+                    ..Effect::new(Action::BackupKept, kept.id.to_string())
                 }],
                 answer: (),
             }))
@@ -204,14 +205,8 @@ impl Writer<'_> {
             records.iter().cloned().partition(|record| record.kind == Kind::KeyRing);
         slots.sort_by(|a, b| a.name.cmp(&b.name));
         let ring = rings.into_iter().find(|ring| ring.key() == self.broker.ring_key());
-        let ring = ring.ok_or_else(|| Error::integrity("The key ring is gone."))?;
-        let broken = |error| crate::rows::broken(Kind::KeyRing, error);
-        let known = self.broker.0.ring.keys.load_full();
-        let keys = known.reopen(&ring).map_err(broken)?;
-        for record in slots.iter().chain([&ring]) {
-            keys.check_record(record)
-                .map_err(|error| crate::rows::broken(record.kind, error))?;
-        }
+        let (ring, keys) = self.broker.open_ring(ring)?;
+        check_keys(&keys, &slots)?;
         let header = Header::new(self.id, snapshot, &slots, &ring);
         let (bytes, digest) = header.to_bytes()?;
         self.begun = Some(Begun {

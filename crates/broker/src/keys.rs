@@ -19,6 +19,15 @@ struct Epoch {
     epoch: i64,
 }
 
+/// Of a ring and the slots that open it: each is as the ring's own keys vouch for.
+pub(crate) fn check_keys<'a>(keys: &Keys, records: impl IntoIterator<Item = &'a Record>) -> Result<()> {
+    let check = |record: &Record| {
+        let held = keys.check_record(record);
+        held.map_err(|error| crate::rows::broken(record.kind, error))
+    };
+    records.into_iter().try_for_each(check)
+}
+
 impl Broker {
     pub(crate) fn ring_key(&self) -> Key {
         self.key(Kind::KeyRing, RING)
@@ -35,22 +44,27 @@ impl Broker {
     }
 
     pub(crate) async fn reload_ring(&self) -> Result<()> {
-        let now = self.0.clock.now();
-        let found = self
-            .ask(
-                self.0
-                    .store
-                    .find_by_id(now, self.0.namespace, Kind::KeyRing, self.0.ring.id),
-            )
-            .await?;
-        let record = found.value.filter(|record| record.key() == self.ring_key());
-        let record = record.ok_or_else(|| Error::integrity("The key ring is gone."))?;
-        let broken = |error| crate::rows::broken(Kind::KeyRing, error);
-        let keys = self.0.ring.keys.load();
-        let newer = keys.reopen(&record).map_err(broken)?;
-        newer.check_record(&record).map_err(broken)?;
+        let (_, newer) = self.stored_ring().await?;
         self.0.ring.keys.store(newer.into());
         Ok(())
+    }
+
+    async fn stored_ring(&self) -> Result<(Record, Keys)> {
+        let (now, namespace) = (self.0.clock.now(), self.0.namespace);
+        let found = self.0.store.find_by_id(now, namespace, Kind::KeyRing, self.0.ring.id);
+        self.open_ring(self.ask(found).await?.value)
+    }
+
+    /// The ring as it was read, and the keys in it.
+    pub(crate) fn open_ring(&self, found: Option<Record>) -> Result<(Record, Keys)> {
+        let ring = found.filter(|ring| ring.key() == self.ring_key());
+        let ring = ring.ok_or_else(|| Error::integrity("The key ring is gone."))?;
+        let known = self.0.ring.keys.load();
+        let keys = known
+            .reopen(&ring)
+            .map_err(|error| crate::rows::broken(Kind::KeyRing, error))?;
+        check_keys(&keys, [&ring])?;
+        Ok((ring, keys))
     }
 
     /// Makes a new data epoch, under which everything is sealed from then on. Gives its id.
@@ -81,16 +95,7 @@ impl Broker {
         let epoch = self
             .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::DataKey)?;
-                let (namespace, ring) = (self.0.namespace, self.0.ring.id);
-                let found = self
-                    .ask(self.0.store.find_by_id(attempt.now, namespace, Kind::KeyRing, ring))
-                    .await?;
-                let old = found.value.filter(|record| record.key() == self.ring_key());
-                let old = old.ok_or_else(|| Error::integrity("The key ring is gone."))?;
-                let broken = |error| crate::rows::broken(Kind::KeyRing, error);
-                let keys = self.0.ring.keys.load();
-                keys.check_record(&old).map_err(broken)?;
-                let keys = keys.reopen(&old).map_err(broken)?;
+                let (old, keys) = self.stored_ring().await?;
                 let newer = edit(&keys, attempt.now).map_err(Error::internal)?;
                 let rev = old.rev.next();
                 let body = newer
@@ -107,7 +112,7 @@ impl Broker {
                     }],
                     writes: vec![Write::Replace(expected, Row::Record(record))],
                     answer: Epoch {
-                        epoch: newer.data_epoch(namespace).map_err(Error::internal)?,
+                        epoch: newer.data_epoch(self.0.namespace).map_err(Error::internal)?,
                     },
                 }))
             })

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::initialise::{RING, ROOT};
+use crate::keys::check_keys;
 use crate::lanes::{Lanes, Workshop};
 use crate::locks::Locks;
 use crate::passwords::Passwords;
@@ -218,10 +219,6 @@ async fn unlock_store(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Res
             ),
         ),
     })?;
-    for record in slots.value.iter().chain([&ring]) {
-        keys.check_record(record)
-            .map_err(|error| tampered("a key slot or the ring").because(error))?;
-    }
     let namespace = find_root(store, &keys, now).await?;
     Ok(Unlocked {
         slots,
@@ -299,14 +296,17 @@ pub(crate) enum RingError {
     Broken(Error),
 }
 
-/// What is written with these keys is written in `format`.
+/// The keys, once they vouch for slots and ring. What is written with them is written in `format`.
 pub(crate) fn open_ring(unlock: &Unlock, slots: &[Record], ring: &Record, format: i16) -> Result<Keys, RingError> {
     let broken = |what| RingError::Broken(tampered(what));
     let mut failure = CryptoError::WrongKey;
     for slot in slots {
         let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| broken("a key slot is malformed"))?;
         match Keys::open(unlock, &body, slot.id, ring, format) {
-            Ok(keys) => return Ok(keys),
+            Ok(keys) => {
+                check_keys(&keys, slots.iter().chain([ring])).map_err(RingError::Broken)?;
+                return Ok(keys);
+            }
             Err(CryptoError::WrongKey) => {}
             Err(error) => failure = error,
         }

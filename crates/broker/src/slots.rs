@@ -8,7 +8,6 @@ use strongroom_crypto::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBo
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Error, Kind, Name, Result, Row, SlotMethod, Time, Write};
 use zeroize::Zeroizing;
 
@@ -104,7 +103,7 @@ impl Broker {
     pub async fn add_slot(&self, request: &Request, new: NewSlot) -> Result<SlotAdded> {
         let (name, unlock, key) = self.unlock_of(new)?;
         let name = &name;
-        let access = Access::Slot(name, Capability::Sudo);
+        let access = Access::Slot(name);
         let asked = Asked {
             action: Action::SlotAdd,
             path: name.to_string(),
@@ -194,7 +193,7 @@ impl Broker {
             kind: Kind::KeySlot,
             name: name.as_str(),
             action: Action::SlotRemove,
-            access: Access::Slot(name, Capability::Sudo),
+            access: Access::Slot(name),
         };
         let asked = Asked {
             action: noun.action,

@@ -26,7 +26,7 @@ pub enum Access<'a> {
     Principal(&'a str, Capability),
     DataKey,
     /// What opens the installation, by name.
-    Slot(&'a Name, Capability),
+    Slot(&'a Name),
     Slots,
     /// A root token for whoever holds the installation's key.
     Recovery,
@@ -54,7 +54,7 @@ impl Access<'_> {
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
-            Self::Slot(name, _) => format!("sys/keys/slots/{name}"),
+            Self::Slot(name) => format!("sys/keys/slots/{name}"),
             Self::Slots => "sys/keys/slots/".into(),
             Self::Recovery => "sys/recovery".into(),
             Self::Backup => "sys/backup".into(),
@@ -69,8 +69,7 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
-            | Self::Principal(_, capability)
-            | Self::Slot(_, capability) => *capability,
+            | Self::Principal(_, capability) => *capability,
             Self::Folder(_)
             | Self::Policies
             | Self::Roles
@@ -80,7 +79,7 @@ impl Access<'_> {
             | Self::Slots => Capability::List,
             Self::Audit | Self::Reports => Capability::Read,
             Self::DataKey => Capability::Rotate,
-            Self::Recovery | Self::Backup => Capability::Sudo,
+            Self::Slot(_) | Self::Recovery | Self::Backup => Capability::Sudo,
         }
     }
 

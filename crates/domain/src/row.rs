@@ -54,7 +54,7 @@ kinds! {
     Operator = 11, "operator";
     /// Policies under one name, which operators name.
     Group = 12, "group";
-    /// When the last backup was finished.
+    /// Of what moment the newest backup is that was kept.
     Backup = 13, "backup";
 }
 

@@ -210,21 +210,21 @@ async fn a_backup_is_on_record_before_and_behind_it() {
     assert!(place.broker.backup(&place.request(), out).await.is_err());
     place.clock.now.fetch_add(1_000_000, Ordering::Relaxed);
     let (bytes, _) = backup_of(&place).await;
-    let done = open(&bytes).await.unwrap().stamp();
-    place.broker.backup_done(&place.request(), &done).await.unwrap();
-    assert_eq!(place.broker.last_backup(), Some(done.at));
+    let kept = open(&bytes).await.unwrap().stamp();
+    place.broker.backup_kept(&place.request(), &kept).await.unwrap();
+    assert_eq!(place.broker.last_backup(), Some(kept.at));
     assert_eq!(
         recorded(&place, Action::Backup).await,
         2,
         "one that nobody took is on record too"
     );
-    assert_eq!(recorded(&place, Action::BackupDone).await, 1);
+    assert_eq!(recorded(&place, Action::BackupKept).await, 1);
     let on_the_same = Place::on(place.store.clone(), place.clock.clone(), &root_key())
         .await
         .unwrap();
     assert_eq!(
         on_the_same.broker.last_backup(),
-        Some(done.at),
+        Some(kept.at),
         "a new node knows it from its start"
     );
 }
@@ -238,10 +238,10 @@ async fn the_last_backup_is_the_newest() {
     let (newer, _) = backup_of(&place).await;
     let (older, newer) = (open(&older).await.unwrap().stamp(), open(&newer).await.unwrap().stamp());
     for stamp in [&newer, &older] {
-        place.broker.backup_done(&place.request(), stamp).await.unwrap();
+        place.broker.backup_kept(&place.request(), stamp).await.unwrap();
         assert_eq!(place.broker.last_backup(), Some(newer.at));
     }
-    assert_eq!(recorded(&place, Action::BackupDone).await, 2);
+    assert_eq!(recorded(&place, Action::BackupKept).await, 2);
     let beside = Place::on(place.store.clone(), place.clock.clone(), &root_key()).await;
     assert_eq!(beside.unwrap().broker.last_backup(), Some(newer.at));
     place.broker.0.node.backup_was_read(Some(older.at));

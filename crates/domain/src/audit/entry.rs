@@ -85,7 +85,7 @@ numbered! {
         SlotAdd = 74, "key.slot_add";
         SlotRemove = 75, "key.slot_remove";
         Backup = 76, "operator.backup";
-        BackupDone = 77, "operator.backup_done";
+        BackupKept = 77, "operator.backup_kept";
         RestoreBackup = 78, "operator.restore";
         RecoverAdmin = 80, "operator.recover_admin";
     }

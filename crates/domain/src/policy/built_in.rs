@@ -1,6 +1,6 @@
 //! The policies that every installation has from the start. No row holds them, so nothing can alter or remove them.
 
-use super::Capability::{Create, Delete, List, Read, Rotate, Update};
+use super::Capability::{Delete, List, Read, Rotate};
 use super::{Capability, Layout, Policy, ROOTS, Rule};
 use crate::{Name, Time};
 
@@ -22,7 +22,7 @@ const GRANTED: Grants = &[
 const AUDITOR: Grants = &[
     ("secret/*", &[List]),
     ("sys/audit", &[Read]),
-    ("sys/keys/*", &[Read, List]),
+    ("sys/keys/*", &[List]),
     ("sys/reports", &[Read]),
 ];
 
@@ -31,7 +31,7 @@ const OPERATOR: Grants = &[
     ("secret/*", &[List]),
     ("sys/audit", &[Read]),
     ("sys/clients/*", &[Delete]),
-    ("sys/keys/*", &[Create, Read, Update, Delete, List, Rotate]),
+    ("sys/keys/*", &[List, Rotate]),
     ("sys/reports", &[Read]),
 ];
 
@@ -127,6 +127,8 @@ mod tests {
                     Access::Audit,
                     Access::Reports,
                     Access::DataKey,
+                    Access::Slots,
+                    Access::Slot(&name),
                 ] {
                     let path = access.path();
                     let decide = |policies: &PolicySet| policies.decide(&access.needs(&path)) == Decision::Allow;
@@ -174,9 +176,12 @@ mod tests {
             Access::Folder(&top),
             Access::Operators,
             Access::Groups,
+            Access::Slots,
         ] {
             assert!(may("auditor", access) && may("operator", access));
         }
+        let slot = Access::Slot(&name);
+        assert!(may("admin", slot) && !may("operator", slot) && !may("auditor", slot));
         assert!(may("operator", Access::DataKey) && !may("auditor", Access::DataKey));
     }
 }

@@ -82,6 +82,6 @@ pub(crate) async fn backup_kept(State(app): State<App>, Call(request): Call, Jso
         at: kept.at,
         revision: Revision(kept.revision),
     };
-    app.broker.backup_done(&request, &stamp).await?;
+    app.broker.backup_kept(&request, &stamp).await?;
     no_content()
 }
