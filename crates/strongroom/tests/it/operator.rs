@@ -380,7 +380,7 @@ async fn control_routes_leave_entries(on: On) {
         checks,
         "{actions:?}"
     );
-    for wanted in ["operator.backup", "operator.backup_done", "operator.recover_admin"] {
+    for wanted in ["operator.backup", "operator.backup_kept", "operator.recover_admin"] {
         assert_eq!(
             actions.iter().filter(|action| **action == wanted).count(),
             1,
