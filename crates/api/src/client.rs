@@ -81,11 +81,15 @@ impl Client {
         self.sends
     }
 
-    /// A page outside of the API, as text, whatever its status: `/metrics`, `/ready`.
-    pub async fn page(&self, path: &str) -> Result<String> {
+    /// What a scrape shows.
+    pub async fn metrics(&self) -> Result<String> {
         let none: Option<&()> = None;
-        let (_, body) = self.send(Method::GET, path, &(), none).await?;
-        Ok(String::from_utf8_lossy(body.as_ref()).into_owned())
+        let (status, body) = self.send(Method::GET, "/metrics", &(), none).await?;
+        if status.is_success() {
+            Ok(String::from_utf8_lossy(body.as_ref()).into_owned())
+        } else {
+            Err(refusal(status, body.as_ref()))
+        }
     }
 
     /// One request. `path` is what follows `/api/v1/`, already encoded; an answer without a body reads as `()`.

@@ -2,13 +2,20 @@
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use strongroom_domain::{ObjectId, Time};
+use strongroom_domain::{ObjectId, SlotMethod, Time};
 
-/// How large the store is, and since when it has grown.
+/// What may open the installation: asked for before anybody relies on it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckKey {
+    pub method: SlotMethod,
+    #[serde(with = "crate::exposed")]
+    pub key: SecretString,
+}
+
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct Extent {
-    pub bytes: i64,
-    pub since: Option<Time>,
+pub struct KeyChecked {
+    pub opens: bool,
 }
 
 /// A root token that lives for a quarter of an hour.

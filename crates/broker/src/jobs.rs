@@ -59,6 +59,9 @@ async fn upkeep(inner: Weak<Inner>) {
         let broker = Broker(strong.clone());
         broker.flush().await;
         broker.learn_last_backup().await;
+        if let Err(error) = broker.measure().await {
+            tracing::warn!(?error, "how large the store is could not be seen");
+        }
         if let Err(error) = broker.purge_due().await {
             tracing::warn!(?error, "purging was put off");
         }

@@ -77,7 +77,7 @@ pub use whoami::WhoAmI;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
 use strongroom_domain::{NamespaceId, ObjectId};
 use strongroom_ports::{Entropy, Store};
@@ -106,6 +106,7 @@ struct Inner {
     lanes: Lanes,
     locks: Locks,
     uses: Uses,
+    extent: ArcSwapOption<Extent>,
     passwords: Passwords,
     /// One backup at a time.
     backing_up: Semaphore,
@@ -119,6 +120,8 @@ struct Inner {
 struct Ring {
     keys: Arc<ArcSwap<Keys>>,
     id: ObjectId,
+    /// The slot that this node was opened by.
+    slot: Option<ObjectId>,
 }
 
 impl std::fmt::Debug for Broker {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use strongroom_crypto::{CryptoError, Issuer, Keys, SlotBody, Unlock};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use strongroom_crypto::{CryptoError, Issuer, Keys, SlotBody, SlotPlace, Unlock};
 use strongroom_domain::audit::{BatchId, Lane};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Code, Error, Kind, NamespaceId, Record, Result, Time};
+use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, SlotMethod, Time};
 use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
 use tokio::sync::Semaphore;
 
@@ -76,6 +76,7 @@ impl Broker {
             keys,
             namespace,
         } = unlock_store(&store, now, unlock).await?;
+        let opened_by = slot_of(unlock, &slots.value, &keys)?;
         let clock = Arc::new(NodeClock::new(clock));
         clock.observe(now, slots.db_now);
         // Before anything is recorded: a partition made under an insert refuses it.
@@ -103,11 +104,16 @@ impl Broker {
             start: entropy.bytes(),
             requests: AtomicU64::new(1),
             entropy,
-            ring: Ring { keys, id: ring.id },
+            ring: Ring {
+                keys,
+                id: ring.id,
+                slot: opened_by,
+            },
             namespace,
             node,
             locks: Locks::default(),
             uses: Uses::default(),
+            extent: ArcSwapOption::empty(),
             passwords: Passwords::default(),
             backing_up: Semaphore::new(1),
             stats,
@@ -145,8 +151,15 @@ impl Broker {
         self.0.ring.keys.load().data_epochs(self.0.namespace).len()
     }
 
-    pub async fn extent(&self) -> Result<Extent> {
-        extent(&self.0.store, self.0.clock.now()).await
+    /// As this node saw it last; it looks now and then.
+    pub fn extent(&self) -> Option<Extent> {
+        self.0.extent.load().as_deref().copied()
+    }
+
+    pub(crate) async fn measure(&self) -> Result<()> {
+        let extent = extent(&self.0.store, self.0.clock.now()).await?;
+        self.0.extent.store(Some(Arc::new(extent)));
+        Ok(())
     }
 
     /// A request's id: this start's random half and a count. Unique, and no secret.
@@ -215,10 +228,24 @@ async fn unlock_store(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Res
     })
 }
 
+fn slot_of(unlock: &Unlock, slots: &[Record], keys: &Keys) -> Result<Option<ObjectId>> {
+    for slot in slots {
+        let body: SlotBody = serde_json::from_slice(&slot.body).map_err(|_| tampered("a key slot is malformed"))?;
+        let place = SlotPlace {
+            namespace: slot.namespace,
+            row: slot.id,
+        };
+        if body.method() == unlock.method() && keys.opened_by(unlock, &body, place) {
+            return Ok(Some(slot.id));
+        }
+    }
+    Ok(None)
+}
+
 /// What can be told of an installation without starting a node on it.
 #[derive(Debug)]
 pub struct Looked {
-    pub slots: usize,
+    pub slots: Vec<SlotMethod>,
     /// The database's time when it was asked.
     pub db_now: Time,
 }
@@ -226,8 +253,17 @@ pub struct Looked {
 /// Opens an installation's keys, and changes nothing.
 pub async fn look(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Result<Looked> {
     let unlocked = unlock_store(store, now, unlock).await?;
+    let body = |slot: &Record| serde_json::from_slice::<SlotBody>(&slot.body);
+    let methods = unlocked
+        .slots
+        .value
+        .iter()
+        .map(|slot| body(slot).map(|body| body.method()));
+    let methods = methods
+        .collect::<Result<_, _>>()
+        .map_err(|_| tampered("a key slot is malformed"))?;
     Ok(Looked {
-        slots: unlocked.slots.value.len(),
+        slots: methods,
         db_now: unlocked.slots.db_now,
     })
 }
@@ -305,11 +341,20 @@ pub(crate) fn boot_row(keys: &Keys, boot: i64, node: &str, now: Time) -> Result<
     })
 }
 
+/// Whether we wrote it.
+pub(crate) fn is_boot_row(keys: &Keys, row: &BootRow) -> bool {
+    boot_row(keys, row.boot, &row.node, row.started_at).is_ok_and(|expected| expected.mac == row.mac)
+}
+
 /// Takes the next boot number.
 async fn register(store: &Arc<dyn Store>, clock: &NodeClock, keys: &Keys, node: &str) -> Result<i64> {
     loop {
         let now = clock.now();
-        let boot = store.last_boot(now).await.map_err(store_failed)?.value + 1;
+        let last = store.last_boot(now).await.map_err(store_failed)?.value;
+        if !(0..BatchId::MAX_BOOT).contains(&last) {
+            return Err(tampered("the number of a start"));
+        }
+        let boot = last + 1;
         let row = boot_row(keys, boot, node, now)?;
         match store.upkeep(now, Upkeep::Boot(row)).await.map_err(store_failed)? {
             UpkeepDone::Taken => {}

@@ -6,6 +6,11 @@ use secrecy::SecretString;
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
 
+/// What the principals of our own work are called: `system:` and one of these.
+pub(crate) const SYSTEM: &str = "system:";
+pub(crate) const JOBS: [&str; 3] = [OPERATOR, "purge", "reseal"];
+const OPERATOR: &str = "operator";
+
 #[derive(Debug, Clone)]
 pub struct Request {
     pub id: RequestId,
@@ -36,7 +41,7 @@ impl Request {
     /// recorded as `system:operator`.
     pub fn of_operator(self) -> Self {
         Self {
-            job: Some("operator"),
+            job: Some(OPERATOR),
             ..self
         }
     }

@@ -9,8 +9,9 @@ use strongroom_domain::{Error, Kind, PrincipalId, Result, Time};
 use strongroom_ports::AuditFilter;
 
 use crate::Broker;
+use crate::authenticate::job_principal;
 use crate::record::Served;
-use crate::request::Request;
+use crate::request::{JOBS, Request, SYSTEM};
 
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
@@ -84,6 +85,9 @@ impl Broker {
         if let Some(id) = PrincipalId::parse(text) {
             return Ok(id);
         }
+        if let Some(job) = text.strip_prefix(SYSTEM) {
+            return job_principal(job);
+        }
         let client = self.load::<Client>(Kind::Client, text).await?.value;
         let operator = self.load::<Operator>(Kind::Operator, text).await?.value;
         match (client, operator) {
@@ -109,6 +113,11 @@ impl Broker {
             let checked = self.check::<Principal>(record).ok()?;
             Some((PrincipalId::parse(&checked.record.name)?, checked.body.name?))
         };
-        Ok(found.into_iter().filter_map(name).collect())
+        let jobs = JOBS
+            .iter()
+            .map(|job| Ok((job_principal(job)?, format!("{SYSTEM}{job}"))));
+        let mut names: HashMap<_, _> = jobs.collect::<Result<_>>()?;
+        names.extend(found.into_iter().filter_map(name));
+        Ok(names)
     }
 }

@@ -47,7 +47,7 @@ impl std::fmt::Debug for SlotAdded {
 }
 
 /// More would only be forgotten about.
-const MAX_SLOTS: usize = 16;
+pub(crate) const MAX_SLOTS: usize = 16;
 
 fn view(slot: &Checked<SlotBody>) -> SlotView {
     SlotView {
@@ -64,6 +64,30 @@ impl Broker {
         self.serve(request, Action::SlotRead, "", |attempt| async move {
             attempt.authorise(access)?;
             Ok(Served::fresh(self.load_slots().await?.iter().map(view).collect()))
+        })
+        .await
+    }
+
+    /// Whether this key opens a slot: asked for before a node is stopped that still runs.
+    pub async fn opens(&self, request: &Request, method: SlotMethod, key: &SecretString) -> Result<bool> {
+        let unlock = Unlock::parse(method, key.expose_secret());
+        let unlock = Arc::new(unlock.map_err(|error| Error::invalid(format!("'key' cannot be used: {error}.")))?);
+        let unlock = &unlock;
+        self.serve(request, Action::SlotRead, "", |attempt| async move {
+            attempt.authorise(Access::Slots)?;
+            let slots = self.load_slots().await?;
+            let place = |slot: &Checked<SlotBody>| SlotPlace {
+                namespace: slot.record.namespace,
+                row: slot.record.id,
+            };
+            let (keys, unlock) = (self.0.ring.keys.load_full(), unlock.clone());
+            // A passphrase is slow to stretch.
+            let tried = tokio::task::spawn_blocking(move || {
+                slots
+                    .iter()
+                    .any(|slot| keys.opened_by(&unlock, &slot.body, place(slot)))
+            });
+            Ok(Served::fresh(tried.await.map_err(Error::internal)?))
         })
         .await
     }
@@ -192,6 +216,15 @@ impl Broker {
                     "This is the last key slot: without it nothing opens this installation. Add another first.",
                 ));
             };
+            if Some(gone.record.id) == self.0.ring.slot {
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!(
+                        "This node was opened by the slot '{name}' and could not start again: restart it with another key \
+                         first, or ask a node that another key has opened."
+                    ),
+                ));
+            }
             // The one that stays is written anew as it is: were it removed meanwhile, on another node, it would not compare.
             let kept = self.next_record(&stays.record, &stays.body)?;
             Ok(Decided::Write(Decision {

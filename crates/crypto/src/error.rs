@@ -4,11 +4,11 @@ use thiserror::Error;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CryptoError {
-    #[error("the root key is not 32 bytes in hexadecimal")]
+    #[error("the root key is not 64 hexadecimal digits")]
     MalformedRootKey,
     #[error("the recovery key is not 'SRR' and 14 groups of four, or one of them is miswritten")]
     MalformedRecoveryKey,
-    #[error("the passphrase is too short")]
+    #[error("the passphrase has fewer than 16 characters")]
     ShortPassphrase,
     #[error("the key does not open this installation's key slot")]
     WrongKey,

@@ -4,6 +4,7 @@
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::{Kind, NamespaceId, ObjectId, Payload, Record, RowRev, Time, Version, upgrade};
+use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::seal::{self, Place, Sealed};
@@ -206,6 +207,12 @@ impl Keys {
             row: slot_row,
         };
         Self::open_ring(format, slot.unwrap(unlock, place)?, ring)
+    }
+
+    /// Whether this opens the slot, and the slot this ring.
+    pub fn opened_by(&self, unlock: &Unlock, slot: &SlotBody, place: SlotPlace) -> bool {
+        let opened = slot.unwrap(unlock, place);
+        opened.is_ok_and(|key| bool::from(key.ct_eq(self.ring_key.as_slice())))
     }
 
     /// A newer generation of this ring, which is sealed under the same key.

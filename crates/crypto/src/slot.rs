@@ -127,6 +127,15 @@ pub enum Unlock {
 }
 
 impl Unlock {
+    /// From what people keep: a file's text, or what they type.
+    pub fn parse(method: SlotMethod, text: &str) -> Result<Self, CryptoError> {
+        match method {
+            SlotMethod::File => RootKey::parse(text).map(Self::RootKey),
+            SlotMethod::Recovery => RecoveryKey::parse(text).map(Self::Recovery),
+            SlotMethod::Passphrase => Passphrase::parse(text).map(Self::Passphrase),
+        }
+    }
+
     /// Of the slots that it opens.
     pub fn method(&self) -> SlotMethod {
         match self {
@@ -149,8 +158,8 @@ pub(crate) struct Stretch {
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
 /// A slot is believed only after it opened: until then its costs are anybody's.
-const MAX_MEMORY_KIB: u32 = 1024 * 1024;
-const MAX_PASSES: u32 = 16;
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 8;
 
 impl Stretch {
     fn new(salt: [u8; 32]) -> Self {

@@ -62,7 +62,8 @@ pub(crate) async fn edge(
         Err(_) => Failure(Error::from(Code::DeadlineExceeded)).into_response(),
     };
     if let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() {
-        if response.status().is_server_error() {
+        // Refused for being too many: a line each would be a flood of its own. They are counted.
+        if response.status().is_server_error() && failure.0.code != Code::Overloaded {
             tracing::warn!(request_id = %id, route = metrics.route, error = ?failure.0, "a request failed");
         }
         let allow = response.headers_mut().remove(header::ALLOW);

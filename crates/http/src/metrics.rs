@@ -12,6 +12,7 @@ use prometheus::{
     TextEncoder,
 };
 use strongroom_broker::Broker;
+use strongroom_domain::Time;
 use strongroom_domain::audit::Lane;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
@@ -313,22 +314,40 @@ impl BrokerMetrics {
     }
 
     fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let seconds = |time: Option<Time>| time.map_or(0, Time::seconds);
+        let extent = self.0.extent();
         let mut all = Vec::new();
-        let revision = IntGauge::new("strongroom_revision", "The newest revision this node has seen.")?;
-        revision.set(self.0.revision());
-        all.extend(revision.collect());
-        let backup = IntGauge::new(
-            "strongroom_backup_last_success_timestamp_seconds",
-            "When the last backup that was kept was taken, by 'operator backup'; 0: never.",
-        )?;
-        backup.set(self.0.last_backup().map_or(0, strongroom_domain::Time::seconds));
-        all.extend(backup.collect());
-        let epochs = IntGauge::new(
-            "strongroom_data_keys",
-            "Data keys in the ring; above one, older ones are not destroyed yet.",
-        )?;
-        epochs.set(i64::try_from(self.0.data_keys()).unwrap_or(i64::MAX));
-        all.extend(epochs.collect());
+        for (name, help, value) in [
+            (
+                "strongroom_revision",
+                "The newest revision this node has seen.",
+                self.0.revision(),
+            ),
+            (
+                "strongroom_backup_last_success_timestamp_seconds",
+                "When the last backup that was kept was taken, by 'operator backup'; 0: never.",
+                seconds(self.0.last_backup()),
+            ),
+            (
+                "strongroom_data_keys",
+                "Data keys in the ring; above one, older ones are not destroyed yet.",
+                i64::try_from(self.0.data_keys()).unwrap_or(i64::MAX),
+            ),
+            (
+                "strongroom_store_bytes",
+                "How large the store is, seen every ten minutes; 0: not seen yet.",
+                extent.map_or(0, |extent| extent.bytes),
+            ),
+            (
+                "strongroom_log_start_timestamp_seconds",
+                "When the oldest batch of the audit log was written: the store's size over its age is the pace at which it grows.",
+                seconds(extent.and_then(|extent| extent.since)),
+            ),
+        ] {
+            let gauge = IntGauge::new(name, help)?;
+            gauge.set(value);
+            all.extend(gauge.collect());
+        }
         Ok(all)
     }
 }

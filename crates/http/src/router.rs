@@ -82,8 +82,13 @@ pub fn every_route() -> Vec<Route> {
 }
 
 pub fn router(app: App) -> Router {
+    let metrics = app.serve_metrics;
+    routes(app, metrics)
+}
+
+fn routes(app: App, metrics: bool) -> Router {
     let mut by_path: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();
-    let served = |operation: &Operation| app.serve_metrics || operation.path != METRICS;
+    let served = |operation: &Operation| metrics || operation.path != METRICS;
     for operation in operations().into_iter().filter(served) {
         let methods = by_path.remove(operation.path).unwrap_or_default();
         by_path.insert(operation.path, methods.merge(operation.handler));
@@ -104,12 +109,12 @@ pub fn router(app: App) -> Router {
 /// What the control socket serves: everything, and what is for this machine's operator alone.
 pub fn control_router(app: App) -> Router {
     let own = Router::new()
-        .route("/api/v1/control/extent", get(native::control::extent))
+        .route("/api/v1/control/check-key", post(native::control::check_key))
         .route("/api/v1/control/recover-admin", post(native::control::recover_admin))
         .route("/api/v1/control/backup", post(native::control::backup))
         .route("/api/v1/control/backup/kept", post(native::control::backup_kept))
         .with_state(app.clone());
-    router(app).merge(own)
+    routes(app, true).merge(own)
 }
 
 /// Metrics and health alone, for a listener of their own.

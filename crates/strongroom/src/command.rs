@@ -6,6 +6,7 @@
     reason = "this is the program's own voice"
 )]
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -141,8 +142,9 @@ impl Command {
                 Err(failure) => Err(failure),
             },
             Top::Completion { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), NAME, &mut std::io::stdout());
-                Ok(())
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), NAME, &mut script);
+                print_bytes(&script)
             }
             Top::Man { directory } => clap_mangen::generate_to(Self::command(), &directory).map_err(|error| {
                 format!("The man pages cannot be written to {}: {error}.", directory.display()).into()
@@ -297,6 +299,14 @@ fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
     };
     println!("The configuration is valid: {store}, listening on {}.", config.listen);
     Ok(())
+}
+
+/// Who reads may stop before the end.
+fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    match std::io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string().into()),
+        _ => Ok(()),
+    }
 }
 
 async fn print_reference(page: Page) -> Result<(), Failure> {

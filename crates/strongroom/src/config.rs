@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use strongroom_broker::Settings;
-use strongroom_crypto::{Issuer, MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, Unlock};
+use strongroom_crypto::{Issuer, Unlock};
 use strongroom_domain::SlotMethod;
 use strongroom_http::Limits;
 
@@ -57,32 +57,36 @@ impl UnlockSource {
         }
     }
 
-    /// The error says what to do, and nothing of the key.
-    pub fn read(&self) -> Result<Unlock, String> {
+    /// What it is, as it is kept.
+    pub fn text(&self) -> Result<SecretString, String> {
         match &self.from {
-            SecretSource::Value(value) => self.parse(value.expose_secret()),
+            SecretSource::Value(value) => Ok(value.clone()),
             SecretSource::File(path) => {
+                let method = self.method;
                 let text = files::read_secret(path).map_err(|error| {
-                    let method = self.method;
-                    format!("The {method} file {} cannot be read: {error}.", path.display())
+                    format!(
+                        "The {method} file {} cannot be read: {error}.{}",
+                        path.display(),
+                        made_by(method)
+                    )
                 })?;
-                self.parse(&text)
+                Ok(text.as_str().into())
             }
         }
     }
 
-    fn parse(&self, text: &str) -> Result<Unlock, String> {
-        match self.method {
-            SlotMethod::File => RootKey::parse(text)
-                .map(Unlock::RootKey)
-                .map_err(|_| "The root key is not 64 hexadecimal digits.".into()),
-            SlotMethod::Recovery => RecoveryKey::parse(text).map(Unlock::Recovery).map_err(|_| {
-                "The recovery key is not 'SRR' and 14 groups of four, or one of them is miswritten.".into()
-            }),
-            SlotMethod::Passphrase => Passphrase::parse(text)
-                .map(Unlock::Passphrase)
-                .map_err(|_| format!("The passphrase has fewer than {MIN_PASSPHRASE} characters.")),
-        }
+    /// The error says what to do, and nothing of the key.
+    pub fn read(&self) -> Result<Unlock, String> {
+        let text = self.text()?;
+        Unlock::parse(self.method, text.expose_secret()).map_err(|error| format!("It cannot be opened: {error}."))
+    }
+}
+
+/// What a first start lacks most often.
+fn made_by(method: SlotMethod) -> &'static str {
+    match method {
+        SlotMethod::File => " 'strongroom operator init' makes it, once.",
+        SlotMethod::Recovery | SlotMethod::Passphrase => "",
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 /// Larger files are no secret of ours.
@@ -31,13 +33,35 @@ pub(crate) fn check_new(path: &Path) -> Result<()> {
 
 /// Reads a secret's text without the white space around it.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<String>> {
+    read_all(File::open(path)?)
+}
+
+fn read_all(file: File) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
+    file.take(MAX_BYTES).read_to_string(&mut text)?;
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "the file is empty"));
     }
     Ok(Zeroizing::new(trimmed.to_owned()))
+}
+
+/// Reads a secret that we wrote earlier: somebody else's file in that place is refused, whatever it holds.
+pub(crate) fn read_own(path: &Path) -> Result<Zeroizing<String>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    let for_others = found.mode() & 0o077;
+    let ours = found.is_file() && found.uid() == geteuid().as_raw() && for_others == 0;
+    if !ours {
+        return Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "it is not a file of ours that others cannot touch",
+        ));
+    }
+    read_all(file)
 }
 
 /// A directory that only we can enter.

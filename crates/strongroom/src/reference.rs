@@ -1,6 +1,7 @@
 //! `strongroom reference …`: the pages that are made from the program's own tables, as Markdown, and the API's
 //! description as JSON. `cargo xtask docs` writes them into `docs/`, and a test compares.
 
+mod actions;
 mod cli;
 mod configuration;
 mod errors;
@@ -13,6 +14,7 @@ pub(crate) enum Page {
     Configuration,
     Cli,
     Errors,
+    Actions,
     Metrics,
     Openapi,
 }
@@ -23,6 +25,7 @@ pub(crate) async fn page(page: Page, command: clap::Command) -> Result<String, S
         Page::Configuration => configuration::page(),
         Page::Cli => cli::page(command),
         Page::Errors => errors::page(),
+        Page::Actions => actions::page(),
         Page::Metrics => metrics::page().await?,
         Page::Openapi => strongroom_http::api_text(),
     };

@@ -110,15 +110,17 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
         tasks.push(tokio::spawn(serving));
     }
     if let StoreChoice::Sqlite(directory) = &config.store {
-        let control = Control::bind(directory)?;
-        let router = control_router(app.clone());
-        tasks.push(tokio::spawn(serve(
-            control,
-            app.clone(),
-            router,
-            config.limits.clone(),
-            stop.clone(),
-        )));
+        match Control::bind(directory) {
+            Ok(control) => tasks.push(tokio::spawn(serve(
+                control,
+                app.clone(),
+                control_router(app.clone()),
+                config.limits.clone(),
+                stop.clone(),
+            ))),
+            // Nobody is served by it: a directory of too long a name must not keep a server from its work.
+            Err(says) => tracing::warn!("{says} 'strongroom operator' will not reach this server."),
+        }
     }
     tasks.push(tokio::spawn(serve(
         listener,

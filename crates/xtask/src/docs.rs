@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("configuration", "CONFIGURATION.md"),
     ("cli", "CLI.md"),
     ("errors", "ERRORS.md"),
+    ("actions", "ACTIONS.md"),
     ("metrics", "METRICS.md"),
     ("openapi", "openapi.json"),
 ];

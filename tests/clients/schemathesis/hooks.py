@@ -49,6 +49,21 @@ def make(name):
     return {part: named(wanted.get(part, {}), known) for part in ("path", "headers", "body")}
 
 
+def filled(given, values):
+    """What was generated, with what is there of `values` in its place. A copy: the generator keeps its own."""
+    if not isinstance(given, dict):
+        return given
+    return {name: values.get(name, value) for name, value in given.items()}
+
+
+def segments(text):
+    """The generator encodes each `/`: this makes segments of them, and up to four of what has none."""
+    text = urllib.parse.unquote(text, errors="replace")
+    width = -(-len(text) // (1 + len(text) % 4))
+    cut = text.split("/") if "/" in text else [text[at : at + width] for at in range(0, len(text), width or 1)]
+    return "/".join(urllib.parse.quote(segment, safe="") for segment in cut)
+
+
 def object_for(operation):
     by_id = TABLES["operations"].get(operation.definition.raw.get("operationId"))
     starts = [start for start in TABLES["paths"] if operation.path.startswith(start)]
@@ -73,34 +88,19 @@ def before_load_schema(context, raw_schema):
 
 
 @schemathesis.hook
-def map_path_parameters(context, path_parameters):
-    """A path has segments: what was generated is cut into up to four of them."""
-    for name in ("path", "prefix"):
-        text = (path_parameters or {}).get(name)
-        if isinstance(text, str) and text:
-            text = urllib.parse.unquote(text, errors="replace")
-            width = -(-len(text) // (1 + len(text) % 4))
-            pieces = [text[at : at + width] for at in range(0, len(text), width)]
-            path_parameters[name] = "/".join(urllib.parse.quote(piece, safe="") for piece in pieces)
-    return path_parameters
-
-
-@schemathesis.hook
 def before_call(context, case, kwargs):
     asked[case.operation.label] += 1
+    given = case.path_parameters or {}
+    whole = {name: segments(given[name]) for name in ("path", "prefix") if isinstance(given.get(name), str)}
+    case.path_parameters = filled(case.path_parameters, whole)
     if asked[case.operation.label] % 2 == 0 or case.method.upper() != case.operation.method.upper():
         return
     made = make(object_for(case.operation))
-    for name, value in made["path"].items():
-        if name in (case.path_parameters or {}):
-            case.path_parameters[name] = value
+    case.path_parameters = filled(case.path_parameters, made["path"])
+    case.body = filled(case.body, made["body"])
     # A check may have sent it with another token on purpose.
     if case.headers.get("Authorization") == ROOT:
         case.headers.update(made["headers"])
-    if isinstance(case.body, dict):
-        for name, value in made["body"].items():
-            if name in case.body:
-                case.body[name] = value
 
 
 @schemathesis.hook

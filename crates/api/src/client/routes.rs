@@ -304,8 +304,8 @@ impl Client {
 
 /// What the control socket alone serves.
 impl Client {
-    pub async fn extent(&self) -> Result<control::Extent> {
-        self.call(Method::GET, "control/extent", &(), NONE).await
+    pub async fn check_key(&self, body: &control::CheckKey) -> Result<control::KeyChecked> {
+        self.call(Method::POST, "control/check-key", &(), Some(body)).await
     }
 
     pub async fn recover_admin(&self) -> Result<control::Recovered> {

@@ -9,6 +9,7 @@ use strongroom_ports::Snapshot;
 
 use super::{Stamp, damaged};
 use crate::open::{RingError, open_ring};
+use crate::slots::MAX_SLOTS;
 
 /// The first line of every backup. Another format has another number.
 const MAGIC: &[u8] = b"strongroom backup 1\n";
@@ -85,6 +86,9 @@ impl Header {
             .strip_suffix(b"\n")
             .ok_or_else(|| damaged("It is cut off in its header."))?;
         let header: Self = serde_json::from_slice(line).map_err(|_| malformed())?;
+        if header.slots.len() > MAX_SLOTS {
+            return Err(malformed());
+        }
         let schema = Schema {
             oldest_program: header.oldest_program,
             ..Schema::OWN

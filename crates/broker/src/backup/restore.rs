@@ -15,7 +15,7 @@ use super::{BackupFile, Counts};
 use crate::authenticate::job_principal;
 use crate::chain::Chain;
 use crate::lanes::Noted;
-use crate::open::boot_row;
+use crate::open::{boot_row, is_boot_row};
 use crate::rows::store_failed;
 
 /// A restored installation goes on far above where the lost one can have come to: no revision and no start of a node has
@@ -90,7 +90,11 @@ pub async fn restore(
                 rows.retain(|row| row.kind != Kind::Token);
                 restored.tokens += (before - rows.len()) as u64;
             }
-            Part::Boots(rows) => boot = rows.iter().map(|row| row.boot).fold(boot, i64::max),
+            // One that is forged must not say where the new installation goes on.
+            Part::Boots(rows) => {
+                rows.retain(|row| is_boot_row(unlocked, row));
+                boot = rows.iter().map(|row| row.boot).fold(boot, i64::max);
+            }
             _ => {}
         }
         restored.counts.add(part);

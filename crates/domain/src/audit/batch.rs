@@ -35,6 +35,8 @@ pub struct BatchId(pub i64);
 
 impl BatchId {
     const NUMBER_BITS: u32 = 37;
+    /// Starts that an id has room for.
+    pub const MAX_BOOT: i64 = (1 << 24) - 1;
 
     pub fn new(boot: i64, lane: Lane, number: i64) -> Self {
         Self((boot << (Self::NUMBER_BITS + 2)) | ((lane as i64) << Self::NUMBER_BITS) | number)

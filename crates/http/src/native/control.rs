@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
-use strongroom_api::control::{BackupKept, Extent, Recovered};
+use strongroom_api::control::{BackupKept, CheckKey, KeyChecked, Recovered};
 use strongroom_broker::{Counts, Stamp};
 use strongroom_domain::{Error, Result, Revision};
 use tokio::sync::mpsc;
@@ -20,11 +20,9 @@ use crate::call::Call;
 /// Parts of a backup that wait for whoever takes it.
 const AHEAD: usize = 2;
 
-pub(crate) async fn extent(State(app): State<App>) -> Answer {
-    let extent = app.broker.extent().await?;
-    ok(&Extent {
-        bytes: extent.bytes,
-        since: extent.since,
+pub(crate) async fn check_key(State(app): State<App>, Call(request): Call, Json(body): Json<CheckKey>) -> Answer {
+    ok(&KeyChecked {
+        opens: app.broker.opens(&request, body.method, &body.key).await?,
     })
 }
 

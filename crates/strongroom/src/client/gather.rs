@@ -159,7 +159,7 @@ async fn read_all(session: &Session, paths: &[String]) -> Result<Vec<Result<Secr
 
 /// Deleted on purpose, or without a value yet. A secret that may not be read is another matter: that one is missing.
 fn is_gone(code: &str) -> bool {
-    [Code::NotFound, Code::Deleted, Code::Destroyed]
+    [Code::NotFound, Code::Deleted, Code::Destroyed, Code::PendingDeletion]
         .iter()
         .any(|gone| gone.name() == code)
 }

@@ -153,6 +153,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Run(run) => return run.run(common).await,
         Verb::Health(health) => return health.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Login(login) => return login.run(common).await.map(|()| ExitCode::SUCCESS),
+        Verb::Logout if common.show_curl => return Err(Failure::usage("'logout' sends nothing.")),
         Verb::Logout => return login::logout(common).map(|()| ExitCode::SUCCESS),
         verb => verb,
     };

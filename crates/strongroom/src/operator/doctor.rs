@@ -2,6 +2,7 @@
 
 mod disk;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use strongroom_api::client::Client;
-use strongroom_api::control;
-use strongroom_broker::{Extent, extent, look};
-use strongroom_domain::Time;
+use strongroom_api::control::{CheckKey, KeyChecked};
+use strongroom_broker::{extent, look};
+use strongroom_domain::{SlotMethod, Time};
 use strongroom_ports::{Clock as _, Store};
 
 use super::Opening;
@@ -19,7 +20,7 @@ use super::console::running;
 use super::init;
 use crate::client::failure::{CHECK_FAILED, Failure};
 use crate::client::output::{Output, table};
-use crate::config::{Config, StoreChoice};
+use crate::config::{Config, SecretSource, StoreChoice, UnlockSource};
 use crate::system::SystemClock;
 use crate::wiring::open_store;
 
@@ -96,6 +97,9 @@ impl Findings {
 /// A clock that is further off than this decides expiry wrongly.
 const MAX_SKEW: Duration = Duration::from_secs(1);
 
+const LOST_KEY: &str = "Name the root key with 'root_key_file'; if it is lost, let another one in: 'strongroom operator slots add' \
+                        with '--recovery-key-file FILE', or while a server still runs without any key.";
+
 impl Doctor {
     pub(super) async fn run(self, config: &Config, output: &Output) -> Result<ExitCode, Failure> {
         let mut findings = Findings::default();
@@ -103,6 +107,7 @@ impl Doctor {
             Some(client) => of_running(config, &client, &mut findings).await,
             None => of_store(config, &mut findings).await,
         }
+        key_file(config, &mut findings);
         output.show(&findings, || findings.text())?;
         let failed = findings.findings.iter().any(|finding| finding.state == State::Failed);
         Ok(ExitCode::from(if failed { CHECK_FAILED } else { 0 }))
@@ -122,15 +127,41 @@ async fn of_running(config: &Config, client: &Client, findings: &mut Findings) {
         Err(error) => findings.fail("ready", error.to_string(), "Restart the server; see its log."),
     }
     match client.slots().await {
-        Ok(slots) => key_slots(slots.items.len(), findings),
+        Ok(slots) => key_slots(slots.items.iter().map(|slot| slot.method), findings),
         Err(error) => findings.fail("key slots", error.to_string(), "See the server's log."),
     }
-    if let Ok(text) = client.page("/metrics").await {
-        metrics(&text, config.settings.audit_queue, findings);
+    running_key(config, client, findings).await;
+    match client.metrics().await {
+        Ok(text) => {
+            metrics(&text, config.settings.audit_queue, findings);
+            let extent =
+                value(&text, "strongroom_store_bytes").zip(value(&text, "strongroom_log_start_timestamp_seconds"));
+            let (bytes, since) = extent.unwrap_or_default();
+            disk::check(config, bytes, (since > 0.0).then(|| time(since)), findings);
+        }
+        Err(error) => findings.fail("audit queue", error.to_string(), "See the server's log."),
     }
-    match client.extent().await {
-        Ok(extent) => disk::check(config, extent, findings),
-        Err(error) => findings.fail("disk", error.to_string(), "See the server's log."),
+}
+
+/// A server goes on without its key, until it is to start again.
+async fn running_key(config: &Config, client: &Client, findings: &mut Findings) {
+    let (method, key) = match super::unlock_source(config).map(|source| (source.method, source.text())) {
+        Ok((method, Ok(key))) => (method, key),
+        Ok((_, Err(says))) => return findings.fail("key", says, LOST_KEY),
+        Err(_) => {
+            return findings.warn(
+                "key",
+                "None is named: whether the server could start again is not known.",
+                "Name the root key with 'root_key_file'.",
+            );
+        }
+    };
+    match client.check_key(&CheckKey { method, key }).await {
+        Ok(KeyChecked { opens: true }) => findings.ok("key", format!("The {method} opens the installation.")),
+        Ok(KeyChecked { opens: false }) => {
+            findings.fail("key", format!("The {method} does not open the installation."), LOST_KEY);
+        }
+        Err(error) => findings.fail("key", error.to_string(), LOST_KEY),
     }
 }
 
@@ -149,7 +180,8 @@ async fn of_store(config: &Config, findings: &mut Findings) {
     let now = SystemClock::start().now();
     key(config, &store, now, findings).await;
     match extent(&store, now).await {
-        Ok(Extent { bytes, since }) => disk::check(config, control::Extent { bytes, since }, findings),
+        #[expect(clippy::cast_precision_loss, reason = "told to the nearest mebibyte")]
+        Ok(extent) => disk::check(config, extent.bytes as f64, extent.since, findings),
         Err(error) => findings.fail("disk", error.detail, "Check the database and its log."),
     }
     if let StoreChoice::Postgres(_) = &config.store {
@@ -165,15 +197,10 @@ async fn key(config: &Config, store: &Arc<dyn Store>, now: Time, findings: &mut 
             "Run 'strongroom operator init'.",
         );
     }
-    let unlock = match super::unlock(config) {
-        Ok(unlock) => unlock,
-        Err(says) => {
-            return findings.fail(
-                "key",
-                says,
-                "Name the root key with 'root_key_file'; if it is lost, open with '--recovery-key-file FILE'.",
-            );
-        }
+    let unlock = match super::unlock_source(config).map(|source| source.read()) {
+        Ok(Ok(unlock)) => unlock,
+        Ok(Err(says)) => return findings.fail("key", says, LOST_KEY),
+        Err(_) => return findings.fail("key", "No key is named.", LOST_KEY),
     };
     match look(store, now, &unlock).await {
         Ok(looked) => {
@@ -189,15 +216,38 @@ async fn key(config: &Config, store: &Arc<dyn Store>, now: Time, findings: &mut 
     }
 }
 
-fn key_slots(slots: usize, findings: &mut Findings) {
-    if slots > 1 {
-        findings.ok("key slots", format!("{slots} keys open the installation."));
-    } else {
+fn key_file(config: &Config, findings: &mut Findings) {
+    let Some(UnlockSource {
+        from: SecretSource::File(path),
+        ..
+    }) = &config.unlock
+    else {
+        return;
+    };
+    if std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0) {
+        let path = path.display();
         findings.warn(
+            "key file",
+            format!("Others can read {path}."),
+            format!("Run 'chmod 600 {path}', unless the platform that mounts it keeps them away."),
+        );
+    }
+}
+
+fn key_slots(slots: impl IntoIterator<Item = SlotMethod>, findings: &mut Findings) {
+    let slots: Vec<SlotMethod> = slots.into_iter().collect();
+    match slots.as_slice() {
+        [SlotMethod::Recovery] => findings.warn(
+            "key slots",
+            "The recovery key alone opens the installation: no server can start by its root key.",
+            "Run 'strongroom operator slots add root --method file --key-file FILE', with '--recovery-key-file FILE'.",
+        ),
+        [_] => findings.warn(
             "key slots",
             "One key opens the installation: if it is lost, so is everything.",
             "Run 'strongroom operator slots add safe --method recovery', and lock away what it shows.",
-        );
+        ),
+        slots => findings.ok("key slots", format!("{} keys open the installation.", slots.len())),
     }
 }
 
@@ -220,21 +270,30 @@ fn clock(now: Time, db_now: Time, findings: &mut Findings) {
 async fn nodes(config: &Config, findings: &mut Findings) {
     let listen = config.metrics_listen.unwrap_or(config.listen);
     let text = match Client::new(&format!("http://{listen}"), None) {
-        Ok(client) => client.page("/metrics").await,
+        Ok(client) => client.metrics().await,
         Err(error) => Err(error),
     };
     match text {
         Ok(text) => {
-            findings.ok("server", format!("A server answers on {listen}."));
+            findings.ok(
+                "server",
+                format!("A server answers on {listen}; what follows is told by it."),
+            );
             metrics(&text, config.settings.audit_queue, findings);
         }
-        Err(_) => findings.ok("server", format!("None answers on {listen}.")),
+        Err(_) => findings.ok("server", format!("None of ours answers on {listen}.")),
     }
 }
 
 /// What a running server's metrics tell.
 fn metrics(text: &str, bound: usize, findings: &mut Findings) {
-    let fullest = values(text, "strongroom_audit_queue{").fold(0.0, f64::max);
+    let Some(fullest) = values(text, "strongroom_audit_queue{").reduce(f64::max) else {
+        return findings.fail(
+            "audit queue",
+            "The metrics say nothing of it.",
+            "Is another program on that address?",
+        );
+    };
     let says = format!("At most {fullest} requests wait in a lane, of {bound}.");
     #[expect(clippy::cast_precision_loss, reason = "a bound of a million is exact")]
     if fullest * 2.0 > bound as f64 {
@@ -246,11 +305,9 @@ fn metrics(text: &str, bound: usize, findings: &mut Findings) {
     } else {
         findings.ok("audit queue", says);
     }
-    let newest = values(text, "strongroom_backup_last_success_timestamp_seconds ").fold(0.0, f64::max);
-    #[expect(clippy::cast_possible_truncation, reason = "a time in microseconds")]
+    let newest = value(text, "strongroom_backup_last_success_timestamp_seconds").unwrap_or_default();
     if newest > 0.0 {
-        let at = Time((newest * 1e6) as i64);
-        findings.ok("backup", format!("The last one is of {at}."));
+        findings.ok("backup", format!("The last one is of {}.", time(newest)));
     } else {
         findings.warn(
             "backup",
@@ -263,4 +320,13 @@ fn metrics(text: &str, bound: usize, findings: &mut Findings) {
 fn values<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = f64> + 'a {
     let lines = text.lines().filter(move |line| line.starts_with(start));
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
+}
+
+fn value(text: &str, name: &str) -> Option<f64> {
+    values(text, name).next()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
+fn time(seconds: f64) -> Time {
+    Time((seconds * 1e6) as i64)
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "this is the program's own voice")]
 
-use std::io::{IsTerminal as _, stdout};
+use std::io::{ErrorKind, IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Init {
             return Ok(());
         }
         if self.token_file.is_none() && !stdout().is_terminal() {
-            return Err(Failure::unexpected(
+            return Err(Failure::usage(
                 "The root token is shown on a terminal or written with --token-file; this is neither.",
             ));
         }
@@ -52,14 +52,9 @@ impl Init {
             ));
         }
         match initialise_once(&store, &unlocks, self.token_file.as_deref()).await? {
-            Done::Before => {
-                if let Some(key) = recovery {
-                    key.discard();
-                }
-                warn("the installation was initialised before; nothing was changed");
-            }
+            Done::Before => warn("the installation was initialised by another; files that this made open nothing"),
             Done::Written => {
-                eprintln!("Initialised. The root token is in its file; revoke it when others can administer.");
+                eprintln!("Initialised. The root token is in its file: lock it away once others can administer.");
                 show_recovery(recovery)?;
             }
             Done::Show(token) => {
@@ -100,7 +95,7 @@ fn show_recovery(recovery: Option<Kept>) -> Result<(), Failure> {
             eprintln!("once; write it down and lock it away:");
             line(key.expose_secret().as_bytes())?;
         }
-        Some(Kept::Written { .. }) => eprintln!("The recovery key is in its file: lock it away, off this machine."),
+        Some(Kept::Written(_)) => eprintln!("The recovery key is in its file: lock it away, off this machine."),
     }
     Ok(())
 }
@@ -139,11 +134,7 @@ pub(crate) async fn initialised(store: &Arc<dyn Store>) -> Result<bool, String> 
 /// nobody can open.
 enum Kept {
     Shown(SecretString),
-    Written {
-        text: SecretString,
-        path: PathBuf,
-        now: bool,
-    },
+    Written(SecretString),
 }
 
 impl Kept {
@@ -152,34 +143,22 @@ impl Kept {
             return Ok(Self::Shown(fresh));
         };
         let failed = |done: &str, error| format!("The {what} file {} cannot be {done}: {error}.", path.display());
-        let now = !path.exists();
-        let text = if now {
-            files::write_new(path, fresh.expose_secret()).map_err(|error| failed("made", error))?;
-            fresh
+        match files::write_new(path, fresh.expose_secret()) {
+            Ok(()) => return Ok(Self::Written(fresh)),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed("made", error)),
+            Err(_) => {}
+        }
+        let text = files::read_own(path).map_err(|error| failed("taken", error))?;
+        if ours(&text) {
+            Ok(Self::Written(text.as_str().into()))
         } else {
-            let text = files::read_secret(path).map_err(|error| failed("read", error))?;
-            if !ours(&text) {
-                return Err(format!("{} holds no {what} of ours; name a new file.", path.display()));
-            }
-            text.as_str().into()
-        };
-        Ok(Self::Written {
-            text,
-            path: path.to_owned(),
-            now,
-        })
+            Err(format!("{} holds no {what} of ours; name a new file.", path.display()))
+        }
     }
 
     fn text(&self) -> &str {
-        let (Self::Shown(text) | Self::Written { text, .. }) = self;
+        let (Self::Shown(text) | Self::Written(text)) = self;
         text.expose_secret()
-    }
-
-    /// It opens nothing after all.
-    fn discard(self) {
-        if let Self::Written { path, now: true, .. } = self {
-            let _ = std::fs::remove_file(path);
-        }
     }
 }
 
@@ -208,12 +187,10 @@ pub(crate) async fn initialise_once(
     match initialise(store, &SystemClock::start(), &SystemEntropy, unlocks, &text).await {
         Ok(Initialised::Now) => Ok(match token {
             Kept::Shown(text) => Done::Show(text),
-            Kept::Written { .. } => Done::Written,
+            Kept::Written(_) => Done::Written,
         }),
-        Ok(Initialised::Before) => {
-            token.discard();
-            Ok(Done::Before)
-        }
+        // Files stay: of two at once with the same names, the one that won has taken them for its own.
+        Ok(Initialised::Before) => Ok(Done::Before),
         Err(error) => Err(error.detail),
     }
 }

@@ -81,23 +81,27 @@ impl Opening {
 }
 
 /// What opens the installation. Nothing named, in a directory that `dev` made: the key that lies there.
-fn unlock(config: &Config) -> Result<Unlock, String> {
+fn unlock_source(config: &Config) -> Result<UnlockSource, Failure> {
     if let (None, StoreChoice::Sqlite(directory)) = (&config.unlock, &config.store) {
         let key = dev::paths(directory).root_key;
         if key.exists() {
-            return UnlockSource::root_key(key).read();
+            return Ok(UnlockSource::root_key(key));
         }
     }
-    config.unlock()?.read()
+    config.unlock().cloned().map_err(Failure::usage)
+}
+
+fn unlock(config: &Config) -> Result<Unlock, Failure> {
+    Ok(unlock_source(config)?.read()?)
 }
 
 /// What the broker says of a backup, outside of any request.
 fn failed(error: Error) -> Failure {
     let exit = match error.code {
-        Code::BackupDamaged => CHECK_FAILED,
+        Code::BackupDamaged | Code::IntegrityFailed => CHECK_FAILED,
         Code::StoreNotEmpty | Code::Conflict => CONFLICT,
-        Code::StoreUnavailable | Code::Internal => SERVER,
-        _ => USAGE,
+        Code::InvalidRequest | Code::BackupNotOpened => USAGE,
+        _ => SERVER,
     };
     Failure::from(error).exiting(exit)
 }

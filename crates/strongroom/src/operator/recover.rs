@@ -1,10 +1,12 @@
 //! `operator recover-admin`
 
 use std::io::{IsTerminal as _, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use strongroom_domain::Time;
 
 use super::Opening;
 use super::console::Console;
@@ -20,6 +22,12 @@ pub(crate) struct RecoverAdmin {
     token_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) opening: Opening,
+}
+
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    token_file: &'a Path,
+    expires_at: Time,
 }
 
 impl RecoverAdmin {
@@ -41,11 +49,18 @@ impl RecoverAdmin {
             Some(path) => {
                 files::write_new(path, recovered.token.expose_secret())
                     .map_err(|error| Failure::local("The token file cannot be made", &error))?;
-                output.done(&format!(
-                    "A root token is in {}. It ends at {}: make an operator, or a policy, a role and a client, with it.",
-                    path.display(),
-                    recovered.expires_at
-                ))
+                let told = Told {
+                    token_file: path,
+                    expires_at: recovered.expires_at,
+                };
+                output.show(&told, || {
+                    format!(
+                        "A root token is in {}. It ends at {}: make an operator with it ('strongroom operators put NAME --policy \
+                         admin').",
+                        path.display(),
+                        recovered.expires_at
+                    )
+                })
             }
         }
     }

@@ -43,7 +43,8 @@ fn text(restored: &Restored, unlock: &Unlock) -> String {
         );
     }
     text.push_str(
-        "What was revoked since the backup is granted again: look through policies, roles and clients.\n\
+        "What was revoked since the backup is granted again: look through policies, roles, clients, operators with their \
+         passwords and groups, and key slots.\n\
          Next: strongroom operator recover-admin, which issues a root token for 15 minutes; then start the server.",
     );
     text

@@ -17,28 +17,44 @@ A refusal with 503 has the header `Retry-After`. What the HTTP library refuses b
 request line, headers that are too long) has an empty body and status 400, 414 or 431. A head that does not arrive in
 time ends the connection.
 
+Codes without a status are the command line's alone: `strongroom operator restore` and `operator backup verify` end
+with them, and no route answers so.
+
 ";
+
+/// What only `strongroom operator` says, of a backup's file and of the store that it goes into.
+const COMMAND_LINE: &[Code] = &[Code::BackupDamaged, Code::BackupNotOpened, Code::StoreNotEmpty];
 
 pub(super) fn page() -> String {
     let mut codes = Code::ALL.to_vec();
-    codes.sort_by_key(|code| (status(*code).as_u16(), code.number()));
+    codes.sort_by_key(|code| {
+        let status = answered(*code);
+        (status.is_none(), status, code.number())
+    });
     let mut text = begin("Errors", "the table of codes in `crates/domain/src/error.rs`");
     text.push_str(INTRODUCTION);
     head(&mut text, &["status", "code", "cause"]);
     for one in &codes {
         let link = format!("[`{0}`](#{0})", one.name());
-        row(&mut text, &[&status(*one).as_u16().to_string(), &link, one.title()]);
+        let status = answered(*one).map_or("none".to_owned(), |status| status.to_string());
+        row(&mut text, &[&status, &link, one.title()]);
     }
     for one in &codes {
-        let (name, status, number) = (one.name(), status(*one).as_u16(), one.number());
+        let (name, number) = (one.name(), one.number());
+        let place = answered(*one).map_or("The command line alone".to_owned(), |status| format!("Status {status}"));
         let _ = write!(
             text,
-            "\n## {name}\n\nStatus {status}, number {number}.\n\n- **Cause**: {}.\n- **What to do**: {}\n",
+            "\n## {name}\n\n{place}, number {number}.\n\n- **Cause**: {}.\n- **What to do**: {}\n",
             one.title(),
             literal(one.help())
         );
     }
     text
+}
+
+/// The status of an answer with this code, where there is one.
+fn answered(code: Code) -> Option<u16> {
+    (!COMMAND_LINE.contains(&code)).then(|| status(code).as_u16())
 }
 
 /// A help text, with what it says to send marked as such.

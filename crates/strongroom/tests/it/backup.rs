@@ -190,7 +190,7 @@ async fn a_backup_under_writers_is_of_one_moment(on: On) {
             tokio::spawn(async move {
                 let mut written = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    let path = format!("secrets/busy/{writer}/{}", written % 5);
+                    let path = format!("secrets/busy/{writer}/{}", written / 5);
                     let (status, answer) = root.put(&path, json!({ "value": format!("{written}") })).await;
                     assert_eq!(status, 201, "{answer}");
                     if writer == 0 && written % 20 == 0 {

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, On, Server, Store, own_port, run};
+use crate::sql::Sql;
 
 /// A `server` installation, as an operator makes one: its key and its files lie outside of the data directory.
 pub(crate) struct Installation {
     pub(crate) store: Store,
     /// Of the server that started last: each has a port, and so a log, of its own.
     port: Cell<u16>,
+    metrics: Option<String>,
 }
 
 impl Installation {
@@ -27,6 +29,7 @@ impl Installation {
         Self {
             store,
             port: Cell::new(own_port()),
+            metrics: None,
         }
     }
 
@@ -65,11 +68,13 @@ impl Installation {
             None => ("STRONGROOM_DATA_DIR", data),
         };
         let key = self.file("key").to_str().unwrap().to_owned();
-        vec![
+        let mut all = vec![
             store,
             ("STRONGROOM_ROOT_KEY_FILE", key),
             ("STRONGROOM_LISTEN", format!("127.0.0.1:{}", self.port.get())),
-        ]
+        ];
+        all.extend(self.metrics.clone().map(|listen| ("STRONGROOM_METRICS_LISTEN", listen)));
+        all
     }
 
     /// Exit code, standard output, standard error.
@@ -149,6 +154,11 @@ async fn a_lost_root_key_is_replaced_with_the_recovery_key(on: On) {
     let server = installation.serve();
     assert_eq!(read(&installation.root(&server), "a/b").await, "kept");
     assert_eq!(installation.slots(), ["file", "new", "recovery"]);
+    let (_, page) = installation
+        .root(&server)
+        .get("audit?principal=system:operator&limit=1")
+        .await;
+    assert_eq!(page["items"][0]["principal_name"], "system:operator", "{page}");
     installation.done(&["operator", "slots", "remove", "file"]);
     assert!(server.terminate().success());
     // Miswritten, it is told from a key of something else.
@@ -194,20 +204,21 @@ async fn slots_come_and_go_while_a_node_serves(on: On) {
     ];
     assert_eq!(installation.run(&again).0, 5);
     assert!(!installation.file("again").exists());
-    for name in ["recovery", "safe", "file"] {
+    for name in ["recovery", "safe"] {
         installation.done(&["operator", "slots", "remove", name]);
     }
-    let (code, _, stderr) = installation.run(&["operator", "slots", "remove", "words"]);
-    // The root key opens nothing any more: only a node that runs can still be asked.
-    assert_eq!(code, if on == On::Sqlite { 5 } else { 2 }, "{stderr}");
-    assert!(on == On::Postgres || stderr.contains("last key slot"), "{stderr}");
+    // By which it was opened: it could not start again.
+    let (code, _, stderr) = installation.run(&["operator", "slots", "remove", "file"]);
+    assert_eq!(code, 5, "{stderr}");
+    assert!(stderr.contains("opened by the slot 'file'"), "{stderr}");
     assert_eq!(read(&root, "a/b").await, "kept");
     assert!(server.terminate().success());
+    let words = installation.file("words");
+    let with_words = ["--passphrase-file", words.to_str().unwrap()];
+    installation.done(&[&["operator", "slots", "remove", "file"][..], &with_words].concat());
     let (code, _, stderr) = installation.run(&["server"]);
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("root key does not open"), "{stderr}");
-    let words = installation.file("words");
-    let with_words = ["--passphrase-file", words.to_str().unwrap()];
     let (code, _, stderr) = installation.run(&[&["operator", "slots", "remove", "words"][..], &with_words].concat());
     assert_eq!(code, 5, "{stderr}");
     installation.add("file-3", "file", &with_words);
@@ -275,6 +286,8 @@ on_both_stores!(
     slots_come_and_go_while_a_node_serves,
     a_root_key_is_rotated_without_a_stop,
     a_lost_root_token_is_replaced_and_that_is_on_record,
+    control_routes_leave_entries,
+    a_forged_start_is_told,
 );
 
 /// The file says who may, and beside it the kernel says who asks.
@@ -310,4 +323,107 @@ fn the_control_socket_is_for_our_user_alone() {
     assert!(socket.exists());
     installation.done(&["operator", "slots", "list"]);
     assert!(installation.serve().terminate().success());
+}
+
+/// A server in a directory of too long a name for a socket serves, and says what it lacks.
+#[test]
+fn a_long_directory_keeps_no_server_from_its_work() {
+    let store = Store::fresh(On::Sqlite);
+    let folder = store.dir.path().join("long".repeat(30));
+    std::fs::create_dir(&folder).unwrap();
+    let data = folder.join("data");
+    let (port, data) = (own_port(), data.to_str().unwrap());
+    let listen = format!("127.0.0.1:{port}");
+    let server = Server::start(
+        &["dev", "--data-dir", data, "--listen", &listen],
+        &[],
+        port,
+        store.dir.path(),
+    );
+    assert!(server.log_text().contains("will not reach this server"));
+    let set = format!("data_dir={data}");
+    let (code, _, stderr) = run(&["operator", "slots", "list", "--set", &set], &[], b"");
+    assert_eq!(code, 2);
+    assert!(stderr.contains("Another Strongroom process uses"), "{stderr}");
+    assert!(server.terminate().success());
+    let (code, _, stderr) = run(&["operator", "slots", "list", "--set", &set], &[], b"");
+    assert_eq!(code, 0, "{stderr}");
+}
+
+/// What only the control socket serves leaves entries as every other route does, and nobody else is served it.
+async fn control_routes_leave_entries(on: On) {
+    let installation = Installation::initialised(on);
+    let server = installation.serve();
+    let root = installation.root(&server);
+    for path in ["check-key", "recover-admin", "backup", "backup/kept"] {
+        let (status, answer) = root.post(&format!("control/{path}"), json!({})).await;
+        assert_eq!(status, 404, "{path}: {answer}");
+    }
+    installation.done(&["operator", "doctor"]);
+    installation.done(&["operator", "backup", installation.file("backup").to_str().unwrap()]);
+    installation.done(&[
+        "operator",
+        "recover-admin",
+        "--token-file",
+        installation.file("t").to_str().unwrap(),
+    ]);
+    let (_, page) = root.get("audit?principal=system:operator").await;
+    let actions: Vec<&str> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    let checks = if on == On::Sqlite { 2 } else { 0 };
+    assert_eq!(
+        actions.iter().filter(|action| **action == "key.slot_read").count(),
+        checks,
+        "{actions:?}"
+    );
+    for wanted in ["operator.backup", "operator.backup_kept", "operator.recover_admin"] {
+        assert_eq!(
+            actions.iter().filter(|action| **action == wanted).count(),
+            1,
+            "{actions:?}"
+        );
+    }
+    server.terminate();
+}
+
+/// A file that somebody put where the token is to be is not taken for ours: who put it there would know the token.
+#[test]
+fn a_planted_token_is_not_taken() {
+    use std::os::unix::fs::PermissionsExt;
+    let installation = Installation::new(On::Sqlite);
+    let planted = installation.file("planted");
+    std::fs::write(&planted, format!("srs_{}", "A".repeat(43))).unwrap();
+    let link = installation.file("link");
+    std::os::unix::fs::symlink(&planted, &link).unwrap();
+    for (path, mode) in [(&planted, 0o644), (&link, 0o600)] {
+        std::fs::set_permissions(&planted, PermissionsExt::from_mode(mode)).unwrap();
+        let (code, _, stderr) = installation.run(&["operator", "init", "--token-file", path.to_str().unwrap()]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("cannot be taken"), "{stderr}");
+    }
+    // Ours, as a crash before the first commit leaves it.
+    installation.done(&["operator", "init", "--token-file", planted.to_str().unwrap()]);
+}
+
+/// A forged start of a node stops the next one with a reason, and not by arithmetic.
+async fn a_forged_start_is_told(on: On) {
+    let installation = Installation::initialised(on);
+    let table = if on == On::Postgres { "strongroom.boot" } else { "boot" };
+    let mac = if on == On::Postgres {
+        "decode(repeat('00', 32), 'hex')"
+    } else {
+        "zeroblob(32)"
+    };
+    let forged = format!(
+        "INSERT INTO {table} (boot, node, started_at, mac) VALUES ({}, 'x', 0, {mac})",
+        i64::MAX - 5
+    );
+    Sql::of(&installation.store, None).run(&[forged]).await;
+    let (code, _, stderr) = installation.run(&["server"]);
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("the number of a start"), "{stderr}");
 }

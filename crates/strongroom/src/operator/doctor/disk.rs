@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use strongroom_api::control::Extent;
+use strongroom_domain::Time;
 use strongroom_ports::Clock as _;
 
 use super::Findings;
@@ -17,11 +17,10 @@ const DAY: f64 = 86_400.0;
 const CHECK: &str = "disk";
 
 /// The log grows with every access: its pace is the whole store's size over the time since its first entry.
-pub(super) fn check(config: &Config, extent: Extent, findings: &mut Findings) {
+/// `size` in bytes, `since`: when the log began.
+pub(super) fn check(config: &Config, size: f64, since: Option<Time>, findings: &mut Findings) {
     let now = SystemClock::start().now();
-    let age = extent.since.map(|since| now.since(since).as_secs_f64() / DAY);
-    #[expect(clippy::cast_precision_loss, reason = "told to the nearest mebibyte")]
-    let size = extent.bytes as f64;
+    let age = since.map(|since| now.since(since).as_secs_f64() / DAY);
     // A day is the least that says anything of a pace.
     let growth = age.filter(|age| *age >= 1.0).map(|age| size / age);
     match &config.store {

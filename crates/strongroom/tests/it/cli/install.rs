@@ -107,9 +107,11 @@ async fn one_init_wins(on: On) {
             .map(|file| scope.spawn(|| site.run(&["operator", "init", "--token-file", file])));
         inits.map(|init| init.join().unwrap())
     });
-    let tokens: Vec<String> = files
-        .iter()
-        .filter_map(|file| std::fs::read_to_string(file).ok())
+    // The other's file, if it made one, opens nothing.
+    let winners = files.iter().zip(&outcomes);
+    let tokens: Vec<String> = winners
+        .filter(|(_, (.., stderr))| stderr.contains("Initialised."))
+        .map(|(file, _)| std::fs::read_to_string(file).unwrap())
         .collect();
     assert_eq!(tokens.len(), 1, "one winner: {outcomes:?}");
     assert!(outcomes.iter().any(|(code, ..)| *code == 0), "{outcomes:?}");

@@ -1,9 +1,11 @@
 //! Each fault that `operator doctor` is for, with the server stopped, and what it says to run.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::Installation;
-use crate::harness::{On, Store, run};
+use crate::harness::{On, Store, own_port, run};
 use crate::sql::Sql;
 
 /// Exit code, and what is said of one check: its state, and the text and the next step in one.
@@ -87,7 +89,23 @@ async fn each_fault_has_its_next_command(on: On) {
         &["strongroom operator backup FILE"],
     );
     installation.done(&["operator", "backup", installation.file("backup").to_str().unwrap()]);
+    // A node learns of it within a second, where another process has taken it.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while asked(&installation, "backup", &[]).1 != "ok" && Instant::now() < deadline {}
     says(&installation, "backup", 0, "ok", &["The last one is of 20"]);
+    says(&installation, "disk", 0, "ok", &[]);
+    // The server goes on without its key, and could not start again.
+    let key = installation.text("key");
+    says(&installation, "key", 0, "ok", &["root key opens"]);
+    std::fs::write(installation.file("key"), "ab".repeat(32)).unwrap();
+    says(
+        &installation,
+        "key",
+        6,
+        "failed",
+        &["does not open", "--recovery-key-file"],
+    );
+    std::fs::write(installation.file("key"), key).unwrap();
     server.terminate();
 
     let later = "UPDATE strongroom.meta SET value = '9' WHERE key = 'oldest_program'";
@@ -149,4 +167,16 @@ fn a_directory_of_dev_is_known() {
             .unwrap()
             .contains("The root key opens the installation.")
     );
+}
+
+/// A listener of its own for metrics takes them from nobody who may look.
+#[test]
+fn metrics_elsewhere_are_found() {
+    for on in [On::Sqlite, On::Postgres] {
+        let mut installation = Installation::initialised(on);
+        installation.metrics = Some(format!("127.0.0.1:{}", own_port()));
+        let server = installation.serve();
+        says(&installation, "audit queue", 0, "ok", &["of 8192"]);
+        server.terminate();
+    }
 }
