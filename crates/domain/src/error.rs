@@ -54,7 +54,7 @@ codes! {
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";
     PendingDeletion = 23, "pending_deletion", "The secret is pending deletion", "POST /api/v1/metadata/{path} with {\"action\":\"restore\"} brings it back until its time is over.";
     CasMismatch = 30, "cas_mismatch", "The current version is another one", "Read the secret again, and send the number of its current version as 'cas' (0 when it has none).";
-    Conflict = 31, "conflict", "The request conflicts with what is stored", "Read the object again and repeat the request.";
+    Conflict = 31, "conflict", "The request conflicts with what is stored", "The detail says with what. Look at it again before you repeat the request.";
     ChangeIdReused = 32, "change_id_reused", "This change id was used for another request", "Use a fresh id for each change; repeat an id only with the same request.";
     LimitReached = 33, "limit_reached", "A limit is reached", "Remove what is no longer needed, as the detail says.";
     AuditUnavailable = 40, "audit_unavailable", "The audit record could not be made durable", "Nothing was shown or changed. Try again; see /ready for the cause.";
