@@ -301,6 +301,10 @@ fn with_writer(canon: Canon, format: i16, writer: Option<i64>) -> Canon {
 
 /// A row whose format has none may stop before it.
 #[cfg(feature = "next-schema")]
+#[expect(
+    clippy::option_option,
+    reason = "none: the bytes end; some none: the column is empty"
+)]
 fn read_writer(columns: &mut Columns<'_>) -> Option<Option<i64>> {
     if columns.is_done() {
         Some(None)
