@@ -284,7 +284,7 @@ for file in "$work"/secrets/*; do
 done
 
 strongroom migrate migrate up >"$work/log/migrate-again" 2>&1
-strongroom init operator init --token-file /run/secrets/root-token >"$work/log/init-again" 2>&1
+strongroom init operator init --given-token-file /run/secrets/root-token >"$work/log/init-again" 2>&1
 same 'a second migrate and init change nothing' "$(cli get payments/prod/api-key)" "$value"
 
 kill "${pids[node-a]}"
@@ -303,7 +303,7 @@ printf '%s\n' "$work/secrets/root-key /run/secrets/root-key" "$work/secrets/root
 printf '%s\n' "STRONGROOM_DATA_DIR=$data" STRONGROOM_ROOT_KEY_FILE=/run/secrets/root-key \
     STRONGROOM_TOKEN_FILE=/run/secrets/root-token >"$work/services/alone/environment"
 strongroom alone migrate up >"$work/log/alone-migrate" 2>&1
-strongroom alone operator init --token-file /run/secrets/root-token >"$work/log/alone-init" 2>&1
+strongroom alone operator init --given-token-file /run/secrets/root-token >"$work/log/alone-init" 2>&1
 start alone "$ours" "$user" "$entry" server
 healthy alone "$ours" "$user" "${health[@]}"
 printf %s "$value" | strongroom alone put payments/prod/api-key - >"$work/log/cli"

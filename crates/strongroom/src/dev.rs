@@ -44,7 +44,8 @@ pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) 
     } else {
         Unlock::RootKey(init::make_root_key(&paths.root_key)?)
     };
-    init::initialise_once(&store, std::slice::from_ref(&unlock), Some(&paths.root_token)).await?;
+    let token = init::TokenPlace::File(&paths.root_token);
+    init::initialise_once(&store, std::slice::from_ref(&unlock), token).await?;
     start(config, open_broker(config, store, &unlock).await?).await
 }
 

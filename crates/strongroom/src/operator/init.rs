@@ -25,6 +25,9 @@ pub(crate) struct Init {
     /// Where to write the root token; without it, it is shown on the terminal.
     #[arg(long)]
     token_file: Option<PathBuf>,
+    /// A file with a token that was made elsewhere; it holds from now on.
+    #[arg(long = "given-token-file", value_name = "FILE", conflicts_with = "token_file")]
+    given_token: Option<PathBuf>,
     /// Where to write the recovery key; without it, it is shown on the terminal.
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
@@ -39,11 +42,16 @@ impl Init {
             warn("the installation was initialised before; nothing was changed");
             return Ok(());
         }
-        if self.token_file.is_none() && !stdout().is_terminal() {
-            return Err(Failure::usage(
-                "The root token is shown on a terminal or written with --token-file; this is neither.",
-            ));
-        }
+        let token = match (&self.given_token, &self.token_file) {
+            (Some(file), _) => TokenPlace::Given(file),
+            (None, Some(file)) => TokenPlace::File(file),
+            (None, None) if stdout().is_terminal() => TokenPlace::Terminal,
+            (None, None) => {
+                return Err(Failure::usage(
+                    "The root token is shown on a terminal or written with --token-file; this is neither.",
+                ));
+            }
+        };
         let mut unlocks = vec![first_unlock(config.unlock()?)?];
         let recovery = self.recovery_key()?;
         if let Some(key) = &recovery {
@@ -51,7 +59,7 @@ impl Init {
                 RecoveryKey::parse(key.text()).map_err(|error| error.to_string())?,
             ));
         }
-        match initialise_once(&store, &unlocks, self.token_file.as_deref()).await? {
+        match initialise_once(&store, &unlocks, token).await? {
             Done::Before => warn("the installation was initialised by another; files that this made open nothing"),
             Done::Written => {
                 eprintln!("Initialised. The root token is in its file: lock it away once others can administer.");
@@ -156,10 +164,29 @@ impl Kept {
         }
     }
 
+    fn given(path: &Path, ours: impl Fn(&str) -> bool) -> Result<Self, String> {
+        let text = files::read_secret(path);
+        let text = text.map_err(|error| format!("The token file {} cannot be read: {error}.", path.display()))?;
+        if ours(&text) {
+            Ok(Self::Written(text.as_str().into()))
+        } else {
+            Err(format!("{} holds no token of ours.", path.display()))
+        }
+    }
+
     fn text(&self) -> &str {
         let (Self::Shown(text) | Self::Written(text)) = self;
         text.expose_secret()
     }
+}
+
+/// Where the root token goes, or comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum TokenPlace<'a> {
+    Terminal,
+    File(&'a Path),
+    /// Made elsewhere: that it is there is its owner's word.
+    Given(&'a Path),
 }
 
 pub(crate) enum Done {
@@ -174,7 +201,7 @@ pub(crate) enum Done {
 pub(crate) async fn initialise_once(
     store: &Arc<dyn Store>,
     unlocks: &[Unlock],
-    token_file: Option<&Path>,
+    place: TokenPlace<'_>,
 ) -> Result<Done, String> {
     if initialised(store).await? {
         return Ok(Done::Before);
@@ -182,7 +209,11 @@ pub(crate) async fn initialise_once(
     let fresh = new_root_token(&SystemEntropy);
     let length = fresh.expose_secret().len();
     let ours = |text: &str| text.len() == length && text.starts_with("srs_");
-    let token = Kept::new(token_file, fresh, "token", ours)?;
+    let token = match place {
+        TokenPlace::Terminal => Kept::Shown(fresh),
+        TokenPlace::File(path) => Kept::new(Some(path), fresh, "token", ours)?,
+        TokenPlace::Given(path) => Kept::given(path, ours)?,
+    };
     let text = SecretString::from(token.text());
     match initialise(store, &SystemClock::start(), &SystemEntropy, unlocks, &text).await {
         Ok(Initialised::Now) => Ok(match token {

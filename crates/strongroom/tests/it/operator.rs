@@ -405,6 +405,11 @@ fn a_planted_token_is_not_taken() {
         assert_eq!(code, 2, "{stderr}");
         assert!(stderr.contains("cannot be taken"), "{stderr}");
     }
+    // Whoever says that it was given takes it at their word.
+    let given = Installation::new(On::Sqlite);
+    std::fs::set_permissions(&planted, PermissionsExt::from_mode(0o644)).unwrap();
+    given.done(&["operator", "init", "--given-token-file", planted.to_str().unwrap()]);
+    std::fs::set_permissions(&planted, PermissionsExt::from_mode(0o600)).unwrap();
     // Ours, as a crash before the first commit leaves it.
     installation.done(&["operator", "init", "--token-file", planted.to_str().unwrap()]);
 }
