@@ -13,7 +13,7 @@ use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, 
 
 use crate::Broker;
 use crate::grants::oldest;
-use crate::request::Request;
+use crate::request::{Request, SYSTEM};
 use crate::rows::Checked;
 use crate::session::{Grants, Proven, Session, Whose};
 use crate::stats::count;
@@ -26,7 +26,7 @@ fn refused() -> Error {
 }
 
 fn job_name(job: &str) -> String {
-    format!("system:{job}")
+    format!("{SYSTEM}{job}")
 }
 
 /// A background job is a principal too, `system:<job>`: its id is made of its name.

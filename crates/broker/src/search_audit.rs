@@ -85,7 +85,7 @@ impl Broker {
         if let Some(id) = PrincipalId::parse(text) {
             return Ok(id);
         }
-        if let Some(job) = text.strip_prefix(SYSTEM) {
+        if let Some(job) = JOBS.iter().find(|job| text.strip_prefix(SYSTEM) == Some(**job)) {
             return job_principal(job);
         }
         let client = self.load::<Client>(Kind::Client, text).await?.value;

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
-use crate::policies::Noun;
 use crate::record::{Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
@@ -189,25 +188,20 @@ impl Broker {
 
     /// Takes a slot away. Nodes go on serving; what opened it starts none any more. The last one stays.
     pub async fn remove_slot(&self, request: &Request, name: &Name) -> Result<()> {
-        let noun = Noun {
-            kind: Kind::KeySlot,
-            name: name.as_str(),
-            action: Action::SlotRemove,
-            access: Access::Slot(name),
-        };
+        let (action, access) = (Action::SlotRemove, Access::Slot(name));
         let asked = Asked {
-            action: noun.action,
+            action,
             path: name.to_string(),
             // One at a time, so that two removals cannot each leave the other's slot.
             locks: vec![self.ring_key()],
             id: self.change_id(request),
-            fingerprint: Canon::new(noun.action.name()).text(noun.name).done().into(),
-            needs: vec![vec![noun.access]],
+            fingerprint: Canon::new(action.name()).text(name.as_str()).done().into(),
+            needs: vec![vec![access]],
         };
         self.change(request, asked, |attempt| async move {
-            attempt.authorise(noun.access)?;
+            attempt.authorise(access)?;
             let mut slots = self.load_slots().await?;
-            let at = slots.iter().position(|slot| slot.record.name == noun.name);
+            let at = slots.iter().position(|slot| slot.record.name == name.as_str());
             let at = at.ok_or_else(|| Error::new(Code::NotFound, "There is no such key slot."))?;
             let gone = slots.swap_remove(at);
             let Some(stays) = slots.first() else {
@@ -233,8 +227,8 @@ impl Broker {
                     remove(&gone.record),
                     Write::Replace(stays.record.rev, Row::Record(kept)),
                 ],
-                touches: vec![touch(gone.record.key(), noun.action, None)],
-                effects: vec![Effect::new(noun.action, noun.name)],
+                touches: vec![touch(gone.record.key(), action, None)],
+                effects: vec![Effect::new(action, name.as_str())],
                 answer: (),
             }))
         })
