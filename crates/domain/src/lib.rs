@@ -10,6 +10,7 @@ pub mod grant;
 pub mod ids;
 pub mod merge;
 pub mod metadata;
+pub mod method;
 pub mod names;
 pub mod path;
 pub mod payload;
