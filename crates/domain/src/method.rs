@@ -6,11 +6,11 @@ mod bounds;
 mod config;
 mod preset;
 
-pub use admit::{Denied, Facts};
+pub use admit::{Denied, Facts, claim};
 pub use bounds::{Accepted, Bounds, Scalar, ServiceAccount};
 pub use config::{
-    Algorithm, CertMethod, JwtMethod, KeySource, KubernetesMethod, MethodConfig, MethodType, OidcMethod, Preset, Review,
-    SpiffeMethod,
+    Algorithm, CertMethod, JwtMethod, KeySource, KubernetesMethod, MethodConfig, MethodType, OidcMethod, Preset,
+    Review, SpiffeMethod,
 };
 
 use serde::{Deserialize, Serialize};

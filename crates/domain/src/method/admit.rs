@@ -62,7 +62,9 @@ impl Bounds {
             return Err(Denied::Claim);
         }
         if let Some(accounts) = &self.service_accounts
-            && !facts.service_account.is_some_and(|account| accounts.iter().any(|bound| is_bound(bound, account)))
+            && !facts
+                .service_account
+                .is_some_and(|account| accounts.iter().any(|bound| is_bound(bound, account)))
         {
             return Err(Denied::ServiceAccount);
         }
@@ -97,7 +99,10 @@ pub fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value
     if !name.starts_with('/') {
         return claims.get(name);
     }
-    let mut steps = name.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let mut steps = name
+        .split('/')
+        .skip(1)
+        .map(|step| step.replace("~1", "/").replace("~0", "~"));
     let first = claims.get(&steps.next()?)?;
     steps.try_fold(first, |value, step| value.as_object()?.get(&step))
 }

@@ -126,7 +126,9 @@ impl Bounds {
         for (field, list) in lists {
             let Some(list) = list else { continue };
             if list.len() > MAX_ITEMS || list.iter().any(|text| text.is_empty() || text.len() > MAX_TEXT) {
-                return Err(Error::invalid(format!("'bounds.{field}' has at most 64 items, of 1 to 1,024 bytes.")));
+                return Err(Error::invalid(format!(
+                    "'bounds.{field}' has at most 64 items, of 1 to 1,024 bytes."
+                )));
             }
         }
         let fits = |value: &Scalar| !matches!(value, Scalar::Text(text) if text.len() > MAX_TEXT);
@@ -165,7 +167,11 @@ impl Bounds {
         let table = [
             ("audiences", self.audiences.is_some(), token),
             ("claims", !self.claims.is_empty(), token),
-            ("service_accounts", self.service_accounts.is_some(), matches!(method, MethodConfig::Kubernetes(_))),
+            (
+                "service_accounts",
+                self.service_accounts.is_some(),
+                matches!(method, MethodConfig::Kubernetes(_)),
+            ),
             ("spiffe_ids", self.spiffe_ids.is_some(), spiffe),
             ("dns_names", self.dns_names.is_some(), cert),
             ("common_names", self.common_names.is_some(), cert),

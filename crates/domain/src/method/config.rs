@@ -338,8 +338,14 @@ impl OidcMethod {
         check_text("client_id", &self.client_id)?;
         check_pem("ca_pem", self.ca_pem.as_deref())?;
         check_list("scopes", &self.scopes)?;
-        if self.scopes.iter().any(|scope| scope.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\')) {
-            return Err(Error::invalid("'scopes' has one scope an item, without spaces and quotes."));
+        if self
+            .scopes
+            .iter()
+            .any(|scope| scope.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\'))
+        {
+            return Err(Error::invalid(
+                "'scopes' has one scope an item, without spaces and quotes.",
+            ));
         }
         if self.groups.len() > MAX_LIST || self.groups.keys().any(|group| group.len() > MAX_TEXT) {
             return Err(Error::invalid("'groups' has at most 64 groups, of 1,024 bytes each."));
@@ -372,7 +378,9 @@ impl SpiffeMethod {
     fn check(&self) -> Result<()> {
         let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
         if !(1..=255).contains(&self.trust_domain.len()) || !self.trust_domain.bytes().all(fits) {
-            return Err(Error::invalid("'trust_domain' is a name like 'example.org', without 'spiffe://'."));
+            return Err(Error::invalid(
+                "'trust_domain' is a name like 'example.org', without 'spiffe://'.",
+            ));
         }
         check_audiences(&self.audiences)?;
         self.keys.check(false)
@@ -421,7 +429,9 @@ fn check_list(field: &str, list: &[String]) -> Result<()> {
 
 fn check_audiences(audiences: &[String]) -> Result<()> {
     if audiences.is_empty() {
-        return Err(Error::invalid("'audiences' names whom a token must be for, like this installation's address."));
+        return Err(Error::invalid(
+            "'audiences' names whom a token must be for, like this installation's address.",
+        ));
     }
     check_list("audiences", audiences)
 }
@@ -430,13 +440,17 @@ fn check_lifetime(lifetime: Option<u32>) -> Result<()> {
     if lifetime.is_none_or(|lifetime| (60..=MAX_TOKEN_LIFETIME).contains(&lifetime)) {
         Ok(())
     } else {
-        Err(Error::invalid(format!("'max_token_lifetime' is 60 to {MAX_TOKEN_LIFETIME} seconds.")))
+        Err(Error::invalid(format!(
+            "'max_token_lifetime' is 60 to {MAX_TOKEN_LIFETIME} seconds."
+        )))
     }
 }
 
 fn check_algorithms(algorithms: Option<&[Algorithm]>) -> Result<()> {
     if algorithms.is_some_and(|algorithms| algorithms.is_empty() || algorithms.len() > Algorithm::ALL.len()) {
-        return Err(Error::invalid("'algorithms' names each algorithm once, and at least one."));
+        return Err(Error::invalid(
+            "'algorithms' names each algorithm once, and at least one.",
+        ));
     }
     Ok(())
 }

@@ -29,7 +29,13 @@ impl Preset {
     pub(super) fn check(self, bounds: &Bounds) -> Result<()> {
         let known = self.known();
         let one_of = |names: &[&str]| names.iter().any(|name| bounds.claims.contains_key(*name));
-        let listed = |names: &[&str]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+        let listed = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| format!("'{name}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         if !one_of(known.ids) {
             return Err(Error::invalid(format!(
                 "'bounds.claims' binds one of {}: names can be given to somebody else.",

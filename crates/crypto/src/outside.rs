@@ -1,0 +1,8 @@
+//! Tokens that others issued, and the keys that they published. Nothing here asks anybody anything: keys are arguments, as
+//! time is.
+
+mod keys;
+mod token;
+
+pub use keys::{KeySet, KeyUse};
+pub use token::{Expected, OutsideClaims, Presented, TokenFault, Verified};
