@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use strongroom_domain::Network;
+use strongroom_domain::network::plain;
 use strongroom_ports::FetchError;
 
 use crate::address::{Leads, leads};
@@ -11,7 +12,7 @@ use crate::address::{Leads, leads};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowed {
     hosts: Vec<String>,
-    networks: Vec<IpNet>,
+    networks: Vec<Network>,
 }
 
 impl Allowed {
@@ -19,9 +20,7 @@ impl Allowed {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut allowed = Self::default();
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-            if let Ok(address) = entry.parse::<IpAddr>() {
-                allowed.networks.push(address.to_canonical().into());
-            } else if let Ok(network) = entry.parse::<IpNet>() {
+            if let Ok(network) = Network::parse(entry) {
                 allowed.networks.push(network);
             } else if is_host(entry) {
                 allowed.hosts.push(entry.to_ascii_lowercase());
@@ -36,14 +35,14 @@ impl Allowed {
 
     /// Whether any of it is this machine itself.
     pub fn names_home(&self) -> bool {
-        let home = |network: &IpNet| leads(network.network()) == Leads::Home || leads(network.addr()) == Leads::Home;
+        let home = |network: &Network| leads(network.address()) == Leads::Home;
         self.networks.iter().any(home) || self.hosts.iter().any(|host| is_home(host))
     }
 
     /// Whether this address, which the host's name stands for, may be called. `home`: this machine may be, where it is
     /// named too.
     pub(crate) fn check(&self, host: &str, address: IpAddr, home: bool) -> Result<(), FetchError> {
-        let address = address.to_canonical();
+        let address = plain(address);
         let network = || self.networks.iter().any(|network| network.contains(&address));
         let named = || self.hosts.iter().any(|name| name == host.trim_end_matches('.'));
         let may = match leads(address) {
