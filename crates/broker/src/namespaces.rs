@@ -58,7 +58,7 @@ struct Made {
     expires_at: Time,
 }
 
-fn view(found: Checked<NamespaceBody>) -> Result<NamespaceView> {
+fn view(found: &Checked<NamespaceBody>) -> Result<NamespaceView> {
     Ok(NamespaceView {
         name: NamespaceName::parse(&found.record.name)?,
         id: found.body.id,
@@ -81,16 +81,15 @@ impl Broker {
             access: Access::Namespaces,
         };
         let (found, next) = self.list_objects::<NamespaceBody>(request, noun, after, limit).await?;
-        Ok((found.into_iter().map(view).collect::<Result<_>>()?, next))
+        Ok((found.iter().map(view).collect::<Result<_>>()?, next))
     }
 
     pub async fn read_namespace(&self, request: &Request, name: &NamespaceName) -> Result<NamespaceView> {
         let access = Access::Namespace(name.as_str(), Capability::Read);
         self.serve(request, Action::NamespaceRead, name.as_str(), |attempt| async move {
             attempt.authorise(access)?;
-            Ok(Served::fresh(view(
-                self.load_namespace(name).await?.ok_or_else(no_namespace)?,
-            )?))
+            let found = self.load_namespace(name).await?.ok_or_else(no_namespace)?;
+            Ok(Served::fresh(view(&found)?))
         })
         .await
     }
@@ -108,7 +107,7 @@ impl Broker {
                 attempt.authorise(access)?;
                 if let Some(there) = self.load_namespace(name).await? {
                     return match there.body.deleted_at {
-                        None => Ok(Decided::Nothing(view(there)?)),
+                        None => Ok(Decided::Nothing(view(&there)?)),
                         Some(_) => Err(Error::new(
                             Code::Conflict,
                             "A namespace of this name is being deleted. Try again later.",
@@ -136,7 +135,7 @@ impl Broker {
                         digest: Some(record.digest()),
                         ..Effect::new(action, name.as_str())
                     }],
-                    answer: view(Checked::new(record.clone(), body))?,
+                    answer: view(&Checked::new(record.clone(), body))?,
                     writes: vec![Write::Insert(Row::Record(record)), replace],
                 }))
             })
