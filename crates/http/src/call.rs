@@ -110,6 +110,18 @@ impl<S: Send + Sync, const AT: usize> FromRequestParts<S> for Named<AT> {
     }
 }
 
+/// A namespace's name behind the noun.
+pub(crate) struct NamedNamespace(pub(crate) NamespaceName);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedNamespace {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let name = tail(parts).split('/').next().unwrap_or_default();
+        Ok(Self(NamespaceName::parse(name)?))
+    }
+}
+
 /// Ids in the URL, one behind each noun: `clients/{id}`, `clients/{id}/secrets/{secret_id}`.
 pub(crate) struct Ids<const N: usize>(pub(crate) [String; N]);
 
