@@ -41,6 +41,50 @@ pub struct PasswordLogin {
     pub password: SecretString,
 }
 
+/// What a login method of that type takes.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MethodLogin {
+    Token(TokenLogin),
+    Code(CodeLogin),
+}
+
+/// Of `jwt`, `kubernetes` and `spiffe-jwt`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenLogin {
+    pub role: String,
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub jwt: SecretString,
+}
+
+/// Of `oidc`: what the browser brought back.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CodeLogin {
+    pub state: String,
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub code: SecretString,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartLogin {
+    /// `http://127.0.0.1:PORT/PATH`: where the browser comes back to, on the same machine.
+    pub redirect_uri: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LoginStarted {
+    /// Where to send the browser.
+    pub authorization_url: String,
+    pub state: String,
+    /// Seconds until the state is good no more.
+    pub expires_in: u64,
+}
+
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
@@ -70,7 +114,10 @@ pub struct WhoAmI {
     /// A workload's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Name>,
-    /// An operator's.
+    /// Whose word was taken; absent: its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Name>,
+    /// A person's.
     pub groups: Vec<Name>,
     /// Its own, its role's and its groups' together.
     pub policies: Vec<Name>,

@@ -17,6 +17,7 @@ mod groups;
 mod history;
 mod initialise;
 mod introspect;
+mod issuers;
 mod jobs;
 mod keys;
 mod labels;
@@ -25,9 +26,11 @@ mod list;
 mod locks;
 mod login;
 mod metadata;
+mod methods;
 mod namespaces;
 mod open;
 mod operators;
+mod outside;
 mod passwords;
 mod patch;
 #[cfg(test)]
@@ -65,9 +68,11 @@ pub use introspect::Introspected;
 pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
+pub use methods::MethodView;
 pub use namespaces::{NamespaceView, SetupToken};
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
 pub use operators::OperatorView;
+pub use outside::{Proof, Started};
 pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};
@@ -89,13 +94,14 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
 use strongroom_domain::{NamespaceId, ObjectId};
-use strongroom_ports::{Entropy, Store};
+use strongroom_ports::{Entropy, Fetch, Store};
 use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
@@ -117,6 +123,8 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     passwords: Passwords,
+    fetch: Arc<dyn Fetch>,
+    outside: Outside,
     /// One backup at a time.
     backing_up: Semaphore,
     stats: Arc<Stats>,

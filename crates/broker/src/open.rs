@@ -11,7 +11,7 @@ use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, SlotMethod, Time};
-use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
+use strongroom_ports::{At, BootRow, Clock, Entropy, Fetch, Store, Upkeep, UpkeepDone};
 use tokio::sync::Semaphore;
 
 use crate::cache::Node;
@@ -20,6 +20,7 @@ use crate::initialise::{RING, ROOT};
 use crate::keys::check_keys;
 use crate::lanes::{Lanes, Workshop};
 use crate::locks::Locks;
+use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::rows::store_failed;
 use crate::stats::Stats;
@@ -66,6 +67,7 @@ impl Broker {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        fetch: Arc<dyn Fetch>,
         unlock: &Unlock,
         settings: Settings,
     ) -> Result<Opened> {
@@ -115,6 +117,8 @@ impl Broker {
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),
             passwords: Passwords::default(),
+            fetch,
+            outside: Outside::default(),
             backing_up: Semaphore::new(1),
             stats,
             settings,

@@ -43,7 +43,7 @@ impl Allowed {
     /// named too.
     pub(crate) fn check(&self, host: &str, address: IpAddr, home: bool) -> Result<(), FetchError> {
         let address = plain(address);
-        let network = || self.networks.iter().any(|network| network.contains(&address));
+        let network = || self.networks.iter().any(|network| network.contains(address));
         let named = || self.hosts.iter().any(|name| name == host.trim_end_matches('.'));
         let may = match leads(address) {
             Leads::Public => true,

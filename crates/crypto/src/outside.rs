@@ -2,6 +2,7 @@
 //! time is.
 
 mod keys;
+mod passing;
 mod token;
 
 pub use keys::{KeySet, KeyUse};

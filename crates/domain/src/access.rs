@@ -21,6 +21,8 @@ pub enum Access<'a> {
     Operators,
     Group(&'a Name, Capability),
     Groups,
+    Method(&'a Name, Capability),
+    Methods,
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -57,6 +59,8 @@ impl Access<'_> {
             Self::Operators => "sys/operators/".into(),
             Self::Group(name, _) => format!("sys/groups/{name}"),
             Self::Groups => "sys/groups/".into(),
+            Self::Method(name, _) => format!("sys/methods/{name}"),
+            Self::Methods => "sys/methods/".into(),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
@@ -81,6 +85,7 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
+            | Self::Method(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -91,6 +96,7 @@ impl Access<'_> {
             | Self::Clients
             | Self::Operators
             | Self::Groups
+            | Self::Methods
             | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Reports => Capability::Read,

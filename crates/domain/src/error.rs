@@ -46,9 +46,9 @@ codes! {
     InvalidPolicy = 3, "invalid_policy", "The policy is not valid", "Correct the rule that the detail names.";
     PayloadTooLarge = 4, "payload_too_large", "The value is too large", "Store a smaller value, or raise limits.payload_bytes (at most 1 MiB).";
     Unauthenticated = 10, "unauthenticated", "No valid token", "Send 'Authorization: Bearer TOKEN' with a token that has not expired or been revoked.";
-    LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password.";
+    LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password; of another method, the token, its role, and the server's log.";
     PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path.";
-    BuiltIn = 13, "built_in", "The policy is built in", "Write a policy of another name, and name that one in roles, groups and operators.";
+    BuiltIn = 13, "built_in", "It is built in", "What is built in cannot be written or deleted; write one of another name, and name that one.";
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";
@@ -61,6 +61,7 @@ codes! {
     StoreUnavailable = 41, "store_unavailable", "The database cannot be reached", "Try again; see /ready for the cause.";
     OutcomeUnknown = 42, "outcome_unknown", "The change may or may not have been made", "Repeat the request with the id in the detail as its change id: it is applied at most once.";
     Unsettled = 43, "unsettled", "What the answer rests on kept changing", "Try again.";
+    IssuerUnavailable = 47, "issuer_unavailable", "Who vouches for the caller cannot be asked", "Try again; the server's log says which login method it is and why.";
     Overloaded = 44, "overloaded", "The server is busy", "Try again after the time in Retry-After.";
     IntegrityFailed = 50, "integrity_failed", "A stored row fails its integrity check", "The database was altered or damaged. Do not trust it; follow the runbook for a tampered database.";
     Internal = 51, "internal", "An internal error", "Report it with the request id.";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::method::Bounds;
 use crate::{Digest, Name, NamespaceId, Network, ObjectId, PrincipalId, Time};
 
 /// Access tokens live this long unless a role says otherwise, and never longer than the maximum.
@@ -50,6 +51,9 @@ pub struct Role {
     pub policies: Vec<Name>,
     /// Seconds.
     pub access_token_ttl: u32,
+    /// None: for clients alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     #[serde(default)]
     pub generation: Generation,
     pub created_at: Time,
@@ -191,6 +195,9 @@ pub struct Token {
     /// Of a person's login, whose policies are what the operator and its groups have now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<OperatorLogin>,
+    /// Of a person's login by a method of others, whose policies are what its groups have now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<VouchedLogin>,
     /// The hashes of the tokens it ends with, the nearest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
@@ -219,6 +226,7 @@ impl Token {
             root: false,
             policies: Vec::new(),
             login: None,
+            vouched: None,
             parents: Vec::new(),
             created_at: now,
             expires_at: None,
@@ -235,6 +243,16 @@ pub struct OperatorLogin {
     pub operator: ObjectId,
     /// Names the password that it was had for.
     pub credential: ObjectId,
+}
+
+/// What a method of others vouched for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VouchedLogin {
+    pub method: Name,
+    /// The method's when it was made.
+    pub generation: Generation,
+    /// Of ours, as the method made them of theirs.
+    pub groups: Vec<Name>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

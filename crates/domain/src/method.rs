@@ -9,26 +9,26 @@ mod preset;
 pub use admit::{Denied, Facts, claim};
 pub use bounds::{Accepted, Bounds, Scalar, ServiceAccount};
 pub use config::{
-    Algorithm, CertMethod, JwtMethod, KeySource, KubernetesMethod, MethodConfig, MethodType, OidcMethod, Preset,
-    Review, SpiffeMethod,
+    Algorithm, CertMethod, JwtMethod, KeySource, KubernetesMethod, MethodConfig, MethodType, NoConfig, OidcMethod,
+    Preset, Review, SpiffeMethod,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Name, Time};
+use crate::grant::Generation;
+use crate::{Name, ObjectId, Time};
 
 /// The methods that every installation has from the start. No row holds them.
 pub const BUILT_IN: [&str; 2] = ["client", "password"];
 
-/// Whether a method of this name is built in.
-pub fn is_built_in(name: &Name) -> bool {
-    BUILT_IN.contains(&name.as_str())
-}
-
 /// The body of a method's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Method {
+    /// Never another's: who logged in by it is known by this, and its secret opens with it.
+    pub id: ObjectId,
     pub config: MethodConfig,
+    #[serde(default)]
+    pub generation: Generation,
     /// The secret that the method shows to the other side, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<MethodSecret>,
@@ -43,8 +43,27 @@ pub struct MethodSecret {
     pub sealed: String,
 }
 
-/// A login's state that was used: its record's name is what it is found by, and it is kept until the state expires.
+impl Method {
+    /// One that is built in, as it is before anything is written of it.
+    pub fn built_in(name: &Name) -> Option<Self> {
+        let config = match name.as_str() {
+            "client" => MethodConfig::Client(NoConfig {}),
+            "password" => MethodConfig::Password(NoConfig {}),
+            _ => return None,
+        };
+        Some(Self {
+            id: ObjectId([0; 16]),
+            config,
+            generation: Generation::default(),
+            secret: None,
+            created_at: Time(0),
+            updated_at: Time(0),
+        })
+    }
+}
+
+/// A login's state that was used. Its record's name is what it is found by; it is kept for longer than the state holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedState {
-    pub method: Digest,
+    pub used_at: Time,
 }

@@ -56,8 +56,12 @@ kinds! {
     Group = 12, "group";
     /// Of what moment the newest backup is that was kept.
     Backup = 13, "backup";
+    /// How somebody logs in whom others vouch for.
+    Method = 14, "method";
     /// An access token that was revoked before it expired; its name is the token's `jti`.
     Revocation = 16, "revocation";
+    /// A login's state that was used, so that it is not used again.
+    UsedState = 17, "used_state";
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.

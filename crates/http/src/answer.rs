@@ -35,6 +35,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::OutcomeUnknown
         | Code::Unsettled
         | Code::Overloaded
+        | Code::IssuerUnavailable
         | Code::DeadlineExceeded
         | Code::Uninitialised => StatusCode::SERVICE_UNAVAILABLE,
     }

@@ -63,7 +63,9 @@ pub(crate) async fn edge(
     };
     if let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() {
         // Refused for being too many: a line each would be a flood of its own. They are counted.
-        if response.status().is_server_error() && failure.0.code != Code::Overloaded {
+        // That an issuer cannot be had is told already, with its method.
+        let counted = matches!(failure.0.code, Code::Overloaded | Code::IssuerUnavailable);
+        if response.status().is_server_error() && !counted {
             tracing::warn!(request_id = %id, route = metrics.route, error = ?failure.0, "a request failed");
         }
         let allow = response.headers_mut().remove(header::ALLOW);

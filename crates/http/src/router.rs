@@ -38,6 +38,8 @@ fn native() -> Vec<Operation> {
         routes::list::reports(),
         routes::grants::policies(),
         routes::grants::roles(),
+        routes::methods::methods(),
+        routes::methods::logins(),
         routes::clients::clients(),
         routes::clients::logins(),
         routes::operators::operators(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use strongroom_broker::Settings;
+use strongroom_connectors::Allowed;
 use strongroom_crypto::{Issuer, Unlock};
 use strongroom_domain::SlotMethod;
 use strongroom_http::Limits;
@@ -32,6 +33,8 @@ pub struct Config {
     pub unlock: Option<UnlockSource>,
     pub settings: Settings,
     pub limits: Limits,
+    /// What may be called that is not public.
+    pub outbound: Allowed,
     pub request_deadline: Duration,
     pub log: String,
 }
@@ -97,6 +100,9 @@ const OPENING: [(&str, SlotMethod); 3] = [
     ("passphrase", SlotMethod::Passphrase),
 ];
 
+/// No setting: nobody can say so.
+const FORBID_HOME: &str = "(forbid home)";
+
 /// Values by setting's name; `NAME_file` for secrets in files.
 #[derive(Debug, Default)]
 pub struct Sources(BTreeMap<String, SecretString>);
@@ -112,6 +118,11 @@ impl Sources {
             self.0.remove(name);
             self.0.remove(&format!("{name}_file"));
         }
+    }
+
+    /// What serves others does not call itself, whatever it is told.
+    pub fn forbid_home(&mut self) {
+        self.set(FORBID_HOME, "true");
     }
 
     /// For a verb that opens none of the stores that are configured.
@@ -262,6 +273,18 @@ impl Reader<'_> {
         }
     }
 
+    fn outbound(&mut self) -> Allowed {
+        let allowed = Allowed::parse(&self.text("outbound.allow").unwrap_or_default()).unwrap_or_else(|mistake| {
+            self.mistakes.push(format!("'outbound.allow': {mistake}"));
+            Allowed::default()
+        });
+        if allowed.names_home() && self.sources.get(FORBID_HOME).is_some() {
+            self.mistakes
+                .push("'outbound.allow' names this machine itself, which is for 'dev' alone.".into());
+        }
+        allowed
+    }
+
     fn unlock(&mut self, store: &StoreChoice) -> Option<UnlockSource> {
         let mut given = Vec::new();
         for (name, method) in OPENING {
@@ -343,6 +366,7 @@ impl Config {
             listen,
             metrics_listen: reader.parsed("metrics_listen", "an address like 127.0.0.1:9200"),
             request_deadline: reader.seconds("limits.request_seconds", 1..=60),
+            outbound: reader.outbound(),
             log: reader.text("log").unwrap_or_default(),
             store,
             unlock,

@@ -8,7 +8,7 @@ use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, groups, health, keys, labels, list, metadata, namespaces,
+    Page, PageQuery, audit, auth, clients, control, groups, health, keys, labels, list, metadata, methods, namespaces,
     operators, policies, principals, roles, secrets, tokens, versions,
 };
 
@@ -148,6 +148,16 @@ impl Client {
         self.call(Method::POST, "auth/password/login", &(), Some(body)).await
     }
 
+    pub async fn start_login(&self, method: &Name, body: &auth::StartLogin) -> Result<auth::LoginStarted> {
+        self.call(Method::POST, &format!("auth/{method}/start"), &(), Some(body))
+            .await
+    }
+
+    pub async fn login_by(&self, method: &Name, body: &auth::MethodLogin) -> Result<auth::AccessToken> {
+        self.call(Method::POST, &format!("auth/{method}/login"), &(), Some(body))
+            .await
+    }
+
     pub async fn change_password(&self, body: &auth::ChangePassword) -> Result<()> {
         let IgnoredAny = self.call(Method::PUT, "auth/password", &(), Some(body)).await?;
         Ok(())
@@ -278,6 +288,24 @@ impl Client {
 
     pub async fn delete_role(&self, name: &Name) -> Result<()> {
         let IgnoredAny = self.call(Method::DELETE, &format!("roles/{name}"), &(), NONE).await?;
+        Ok(())
+    }
+
+    pub async fn methods(&self, query: &PageQuery) -> Result<Page<methods::Method>> {
+        self.call(Method::GET, "methods", query, NONE).await
+    }
+
+    pub async fn method(&self, name: &Name) -> Result<methods::Method> {
+        self.call(Method::GET, &format!("methods/{name}"), &(), NONE).await
+    }
+
+    pub async fn write_method(&self, name: &Name, body: &methods::WriteMethod) -> Result<methods::Method> {
+        self.call(Method::PUT, &format!("methods/{name}"), &(), Some(body))
+            .await
+    }
+
+    pub async fn delete_method(&self, name: &Name) -> Result<()> {
+        let IgnoredAny = self.call(Method::DELETE, &format!("methods/{name}"), &(), NONE).await?;
         Ok(())
     }
 

@@ -20,7 +20,7 @@ const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 const MAX_EXPONENT: usize = 8;
 
 /// What the keys of a set are published for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyUse {
     /// `sig`, or not said.
     Signatures,

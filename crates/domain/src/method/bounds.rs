@@ -109,10 +109,14 @@ impl Bounds {
             MethodConfig::SpiffeJwt(_) if self.spiffe_ids.is_none() => Err(Error::invalid(
                 "'bounds.spiffe_ids' is missing: every workload of the trust domain would do.",
             )),
-            MethodConfig::Oidc(_) => Err(Error::invalid(
-                "An 'oidc' method is for people: they have groups, and no role.",
-            )),
-            MethodConfig::Kubernetes(_) | MethodConfig::Cert(_) | MethodConfig::SpiffeJwt(_) => Ok(()),
+            MethodConfig::Oidc(_) | MethodConfig::Password(_) => Err(Error::invalid(format!(
+                "A method of type '{}' is for people: they have groups, and no role.",
+                method.of()
+            ))),
+            MethodConfig::Client(_)
+            | MethodConfig::Kubernetes(_)
+            | MethodConfig::Cert(_)
+            | MethodConfig::SpiffeJwt(_) => Ok(()),
         }
     }
 

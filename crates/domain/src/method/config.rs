@@ -106,12 +106,21 @@ impl fmt::Display for MethodType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum MethodConfig {
+    /// Built in: a client's id and secret.
+    Client(NoConfig),
+    /// Built in: an operator's username and password.
+    Password(NoConfig),
     Jwt(JwtMethod),
     Oidc(OidcMethod),
     Kubernetes(KubernetesMethod),
     Cert(CertMethod),
     SpiffeJwt(SpiffeMethod),
 }
+
+/// There is nothing to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoConfig {}
 
 /// Where the keys of an issuer are. None named: where its discovery document says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -272,6 +281,8 @@ impl KeySource {
 impl MethodConfig {
     pub fn of(&self) -> MethodType {
         match self {
+            Self::Client(_) => MethodType::Client,
+            Self::Password(_) => MethodType::Password,
             Self::Jwt(_) => MethodType::Jwt,
             Self::Oidc(_) => MethodType::Oidc,
             Self::Kubernetes(_) => MethodType::Kubernetes,
@@ -280,18 +291,33 @@ impl MethodConfig {
         }
     }
 
+    /// Who says what it believes; none: nobody by name.
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::Jwt(method) => Some(method.issuer()),
+            Self::Oidc(method) => Some(&method.issuer),
+            Self::Kubernetes(method) => Some(&method.issuer),
+            Self::SpiffeJwt(method) => Some(&method.trust_domain),
+            Self::Client(_) | Self::Password(_) | Self::Cert(_) => None,
+        }
+    }
+
     /// Whether it can show a secret of its own to the other side.
     pub fn takes_secret(&self) -> bool {
         match self {
             Self::Oidc(_) => true,
             Self::Kubernetes(method) => method.review.is_some(),
-            Self::Jwt(_) | Self::Cert(_) | Self::SpiffeJwt(_) => false,
+            Self::Client(_) | Self::Password(_) | Self::Jwt(_) | Self::Cert(_) | Self::SpiffeJwt(_) => false,
         }
     }
 
     /// The form alone: nothing is asked of the other side.
     pub fn check(&self) -> Result<()> {
         match self {
+            Self::Client(_) | Self::Password(_) => Err(Error::invalid(format!(
+                "There is one method of type '{}', and it is built in.",
+                self.of()
+            ))),
             Self::Jwt(method) => method.check(),
             Self::Oidc(method) => method.check(),
             Self::Kubernetes(method) => method.check(),

@@ -13,6 +13,7 @@ type Grants = &'static [(&'static str, &'static [Capability])];
 const GRANTED: Grants = &[
     ("sys/clients/*", &[Read, List]),
     ("sys/groups/*", &[Read, List]),
+    ("sys/methods/*", &[Read, List]),
     ("sys/operators/*", &[Read, List]),
     ("sys/policies/*", &[Read, List]),
     ("sys/roles/*", &[Read, List]),
@@ -126,6 +127,7 @@ mod tests {
                     Access::Client("c", capability),
                     Access::Operator(&name, capability),
                     Access::Group(&name, capability),
+                    Access::Method(&name, capability),
                     Access::Principal("p", capability),
                     Access::Audit,
                     Access::Reports,
@@ -162,6 +164,7 @@ mod tests {
                 Access::Role(&name, capability),
                 Access::Operator(&name, capability),
                 Access::Group(&name, capability),
+                Access::Method(&name, capability),
             ] {
                 assert!(may("admin", access));
                 assert!(!may("reader", access));

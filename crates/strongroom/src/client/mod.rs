@@ -28,6 +28,7 @@ mod list;
 mod login;
 mod login_file;
 mod metadata;
+mod method;
 mod namespaces;
 mod operators;
 pub(crate) mod output;
@@ -111,6 +112,9 @@ pub enum Verb {
     /// Roles: what a login yields
     #[command(subcommand, alias = "roles")]
     Role(role::Role),
+    /// Login methods: whom the server believes about others
+    #[command(subcommand, alias = "methods")]
+    Method(method::Method),
     /// Clients: workloads that log in with an id and a secret
     #[command(subcommand, alias = "clients")]
     Client(clients::Clients),
@@ -198,6 +202,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Export(export) => export.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
+        Verb::Method(method) => method.run(&session).await,
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Operators(operators) => operators.run(&session).await,
         Verb::Groups(groups) => groups.run(&session).await,

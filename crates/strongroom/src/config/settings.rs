@@ -81,6 +81,12 @@ pub const SETTINGS: &[Setting] = &[
         "Requests that may wait for an audit batch, each lane: 16 to 1,000,000.",
     ),
     setting(
+        "outbound.allow",
+        Some(""),
+        "Hosts, addresses and networks, separated by commas, that may be called although they are not public: issuers of \
+         tokens, clusters. This machine itself in 'dev' alone.",
+    ),
+    setting(
         "cache.secret_bytes",
         Some("67108864"),
         "Bound of the cache of sealed secrets, in bytes.",

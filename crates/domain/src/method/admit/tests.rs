@@ -327,7 +327,9 @@ fn a_method_says_what_is_wrong_with_it() {
         check(with(jwt, "isuer", json!("x"))).is_err(),
         "an unknown field could be meant to restrict"
     );
-    assert!(check(json!({ "type": "client" })).is_err(), "built in");
+    assert!(
+        check(json!({ "type": "client" })).unwrap().is_err() && check(json!({ "type": "client", "a": 1 })).is_err()
+    );
     assert!(
         check(json!({ "type": "spiffe-jwt", "trust_domain": "spiffe://a", "audiences": ["o"], "keys": {} }))
             .unwrap()
