@@ -28,6 +28,8 @@ mod guides;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod issuer;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod ledger;
@@ -35,6 +37,8 @@ mod ledger;
 mod lifecycle;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod methods;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
