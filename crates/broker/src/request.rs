@@ -1,5 +1,6 @@
 //! What every verb is told of its request.
 
+use std::fmt;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -11,6 +12,20 @@ pub(crate) const SYSTEM: &str = "system:";
 pub(crate) const JOBS: [&str; 3] = [OPERATOR, "purge", "reseal"];
 const OPERATOR: &str = "operator";
 
+/// What a client showed in its TLS handshake, as DER: its own certificate, then those that lead from it to a CA of the
+/// edge's. The handshake proved that the client has the key and that the chain held at that moment; whom it stands for,
+/// and whether it still holds, is a login method's to decide.
+pub struct ClientCertificate {
+    pub own: Vec<u8>,
+    pub intermediates: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientCertificate({} behind it)", self.intermediates.len())
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Request {
     pub id: RequestId,
@@ -19,6 +34,8 @@ pub struct Request {
     pub source: Arc<str>,
     /// The bearer token, if one was sent.
     pub token: Option<SecretString>,
+    /// What its connection's client showed, where the edge speaks TLS and asks for it.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The client's change id, which makes a change that has no version id idempotent.
     pub change_id: Option<String>,
     /// Work of our own, or of the machine's operator, which needs no token. No request from outside can say so.
@@ -32,6 +49,7 @@ impl Request {
             dialect,
             source,
             token: None,
+            certificate: None,
             change_id: None,
             job: None,
         }

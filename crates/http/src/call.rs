@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use strongroom_broker::Request;
+use strongroom_broker::{ClientCertificate, Request};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Error, Name, ObjectId, Prefix, SecretPath};
@@ -21,6 +21,7 @@ pub(crate) struct Origin {
     pub(crate) source: Arc<str>,
     /// It came by the control socket: its sender may read our key and our store.
     pub(crate) operator: bool,
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// The broker's view of a request.
@@ -57,6 +58,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
             request = request.of_operator();
         }
         request.token = bearer(&parts.headers);
+        request.certificate.clone_from(&origin.certificate);
         request.change_id = change_id;
         Ok(Self(request))
     }
