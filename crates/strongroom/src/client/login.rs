@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use strongroom_api::auth::PasswordLogin;
-use strongroom_api::client::Client;
 
 use super::failure::Failure;
 use super::output::{Output, warn};
@@ -26,11 +25,11 @@ pub struct Login {
 
 impl Login {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let client = Client::new(&common.addr, None)?;
+        let client = session::connect(common, None)?;
         if common.show_curl {
             let (username, password) = (self.username.unwrap_or_default(), "".into());
             let login = PasswordLogin { username, password };
-            return Ok(client.unsending().login_password(&login).await.map(drop)?);
+            return Ok(client.login_password(&login).await.map(drop)?);
         }
         // Before the login: a token without a place would be lost.
         let file = session::login_file()?.ok_or_else(|| {

@@ -45,6 +45,7 @@ mod undelete;
 mod whoami;
 mod yaml;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use output::Format;
@@ -69,6 +70,27 @@ pub struct Common {
         global = true
     )]
     pub addr: String,
+    /// The CAs by which an HTTPS server is believed, in PEM, instead of those that this machine trusts
+    #[arg(long, env = "STRONGROOM_CACERT", value_name = "FILE", global = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_CERT_FILE",
+        value_name = "FILE",
+        requires = "client_key",
+        global = true
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        requires = "client_cert",
+        global = true
+    )]
+    pub client_key: Option<PathBuf>,
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
@@ -136,7 +158,7 @@ pub async fn run(verb: Verb, common: Common) -> ExitCode {
         failure.report();
         return failure.exit_code();
     };
-    let commands = [Some(curl::command(request)), following];
+    let commands = [Some(curl::command(&common, request)), following];
     let commands: Vec<String> = commands.into_iter().flatten().collect();
     match output::line(commands.join("\n").as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{SecretSlice, SecretString};
 use strongroom_api::auth::ClientLogin;
 use strongroom_api::batch::{BatchWrite, BatchWritten, Item};
-use strongroom_api::client::{self, Client};
+use strongroom_api::client::{self, Client, Tls};
 use strongroom_api::{Page, PageQuery};
 use zeroize::Zeroizing;
 
@@ -17,10 +17,14 @@ use super::{Common, input};
 const TOKEN: &str = "STRONGROOM_TOKEN";
 const CLIENT_ID: &str = "STRONGROOM_CLIENT_ID";
 const CLIENT_SECRET: &str = "STRONGROOM_CLIENT_SECRET";
+const CLIENT_KEY_FILE: &str = "STRONGROOM_CLIENT_KEY_FILE";
 
 /// Whether a variable holds, or leads to, what proves who we are: no child inherits it.
 pub(super) fn is_credential(variable: &str) -> bool {
-    variable == TOKEN || variable.strip_prefix(TOKEN) == Some("_FILE") || variable.starts_with(CLIENT_SECRET)
+    variable == TOKEN
+        || variable.strip_prefix(TOKEN) == Some("_FILE")
+        || variable.starts_with(CLIENT_SECRET)
+        || variable == CLIENT_KEY_FILE
 }
 
 #[derive(Debug)]
@@ -38,18 +42,32 @@ impl Session {
     }
 }
 
+/// The server, as whoever has this token.
+pub(super) fn connect(common: &Common, token: Option<SecretString>) -> Result<Client, Failure> {
+    let mut tls = Tls::default();
+    if let Some(ca) = &common.ca_cert {
+        tls = tls.trusting(&input::file(ca)?)?;
+    }
+    if let (Some(certificate), Some(key)) = (&common.client_cert, &common.client_key) {
+        let key = SecretSlice::from(input::file(key)?.to_vec());
+        tls = tls.showing(&input::file(certificate)?, &key)?;
+    }
+    let client = Client::with(&common.addr, token, &tls)?;
+    Ok(if common.show_curl { client.unsending() } else { client })
+}
+
 async fn client(common: &Common) -> Result<Client, Failure> {
     if common.show_curl {
-        return Ok(Client::new(&common.addr, None)?.unsending());
+        return connect(common, None);
     }
     let token = match variable_or_file(TOKEN)? {
         Some(token) => token,
         None => match client_login()? {
-            Some(login) => Client::new(&common.addr, None)?.login(&login).await?.access_token,
+            Some(login) => connect(common, None)?.login(&login).await?.access_token,
             None => kept(common)?,
         },
     };
-    Ok(Client::new(&common.addr, Some(token))?)
+    connect(common, Some(token))
 }
 
 /// The command that opens a file for its user.
@@ -178,6 +196,7 @@ mod tests {
     fn credentials_are_known_by_name() {
         let secret = ["", "_FILE", "_2"].map(|end| format!("{CLIENT_SECRET}{end}"));
         assert!(secret.iter().all(|name| is_credential(name)));
+        assert!(is_credential("STRONGROOM_CLIENT_KEY_FILE") && !is_credential("STRONGROOM_CLIENT_CERT_FILE"));
         assert!(is_credential("STRONGROOM_TOKEN") && is_credential("STRONGROOM_TOKEN_FILE"));
         assert!(!is_credential("STRONGROOM_TOKENS") && !is_credential(CLIENT_ID) && !is_credential("PATH"));
     }
