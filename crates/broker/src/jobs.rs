@@ -46,7 +46,7 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
                 [],
             );
         }
-        Broker(inner).learn_last_backup().await;
+        Broker::new(inner).learn_last_backup().await;
     }
 }
 
@@ -56,7 +56,7 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = upkeep_once(&strong).await {
             tracing::warn!(?error, "upkeep was put off");
         }
-        let broker = Broker(strong.clone());
+        let broker = Broker::new(strong.clone());
         broker.flush().await;
         broker.learn_last_backup().await;
         if let Err(error) = broker.measure().await {
@@ -65,8 +65,14 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = broker.purge_due().await {
             tracing::warn!(?error, "purging was put off");
         }
-        if let Err(error) = broker.reseal().await {
+        if let Err(error) = broker.reseal_everywhere().await {
             tracing::warn!(?error, "sealing under the newest key was put off");
+        }
+        if let Err(error) = broker.retire_signing_keys().await {
+            tracing::warn!(?error, "forgetting old signing keys was put off");
+        }
+        if let Err(error) = broker.empty_namespaces().await {
+            tracing::warn!(?error, "removing what was in deleted namespaces was put off");
         }
         drop(broker);
         drop(strong);

@@ -16,6 +16,7 @@ mod grants;
 mod groups;
 mod history;
 mod initialise;
+mod introspect;
 mod jobs;
 mod keys;
 mod labels;
@@ -24,6 +25,7 @@ mod list;
 mod locks;
 mod login;
 mod metadata;
+mod namespaces;
 mod open;
 mod operators;
 mod passwords;
@@ -39,12 +41,15 @@ mod recover;
 mod reports;
 mod request;
 mod reseal;
+mod revoke;
 mod roles;
+mod room;
 mod rows;
 mod search_audit;
 mod session;
 mod slots;
 mod stats;
+mod tokens;
 mod uses;
 mod whoami;
 mod worker;
@@ -56,9 +61,11 @@ pub use delete::Deleted;
 pub use groups::GroupView;
 pub use history::History;
 pub use initialise::{Initialised, initialise, new_root_token};
+pub use introspect::Introspected;
 pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
+pub use namespaces::{NamespaceView, SetupToken};
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
 pub use operators::OperatorView;
 pub use patch::PatchSecret;
@@ -68,10 +75,12 @@ pub use read::SecretView as SecretValue;
 pub use recover::RecoveredToken;
 pub use reports::{Report, ReportPage, Reported};
 pub use request::{ClientCertificate, Request};
+pub use revoke::Revoke;
 pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
 pub use stats::{LaneStats, Stats};
+pub use tokens::{CreatedToken, NewToken, TokenRef, TokenView};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
@@ -90,9 +99,9 @@ use crate::locks::Locks;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
-/// The product. Cheap to clone.
+/// The product, within one namespace. Cheap to clone.
 #[derive(Clone)]
-pub struct Broker(Arc<Inner>);
+pub struct Broker(Arc<Inner>, NamespaceId);
 
 struct Inner {
     store: Arc<dyn Store>,
@@ -100,8 +109,8 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     ring: Ring,
-    /// The namespace `root`, the only one so far.
-    namespace: NamespaceId,
+    /// The namespace `root`, which the installation itself belongs to.
+    root: NamespaceId,
     node: Arc<Node>,
     lanes: Lanes,
     locks: Locks,
@@ -122,6 +131,22 @@ struct Ring {
     id: ObjectId,
     /// The slot that this node was opened by.
     slot: Option<ObjectId>,
+}
+
+impl Broker {
+    /// Within the namespace that the installation itself belongs to.
+    fn new(inner: Arc<Inner>) -> Self {
+        let root = inner.root;
+        Self(inner, root)
+    }
+
+    pub(crate) fn within(&self, namespace: NamespaceId) -> Self {
+        Self(self.0.clone(), namespace)
+    }
+
+    pub(crate) fn namespace(&self) -> NamespaceId {
+        self.1
+    }
 }
 
 impl std::fmt::Debug for Broker {

@@ -96,7 +96,7 @@ impl Broker {
             })
             .await?;
         let forget = Upkeep::ForgetUse {
-            namespace: self.0.namespace,
+            namespace: self.namespace(),
             secret: gone,
         };
         if let Err(error) = self.ask(self.0.store.upkeep(self.0.clock.now(), forget)).await {
@@ -111,7 +111,7 @@ impl Broker {
         let due = self.ask(self.0.store.due(now, Kind::Secret, ROUND)).await?.value;
         for record in due {
             // One that fails holds up nobody else.
-            if let Err(error) = self.purge_record(record).await {
+            if let Err(error) = self.within(record.namespace).purge_record(record).await {
                 tracing::warn!(?error, "a secret that is due was not purged this time");
             }
         }

@@ -21,10 +21,17 @@ pub enum Access<'a> {
     Operators,
     Group(&'a Name, Capability),
     Groups,
+    /// A service token by its accessor.
+    Token(&'a str, Capability),
+    Tokens(Capability),
+    /// A namespace of the installation, by name.
+    Namespace(&'a str, Capability),
+    Namespaces,
     Audit,
     Reports,
     Principal(&'a str, Capability),
     DataKey,
+    SigningKey,
     /// What opens the installation, by name.
     Slot(&'a Name),
     Slots,
@@ -50,10 +57,15 @@ impl Access<'_> {
             Self::Operators => "sys/operators/".into(),
             Self::Group(name, _) => format!("sys/groups/{name}"),
             Self::Groups => "sys/groups/".into(),
+            Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
+            Self::Tokens(_) => "sys/tokens/".into(),
+            Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
+            Self::Namespaces => "sys/namespaces/".into(),
             Self::Audit => "sys/audit".into(),
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
+            Self::SigningKey => "sys/keys/signing".into(),
             Self::Slot(name) => format!("sys/keys/slots/{name}"),
             Self::Slots => "sys/keys/slots/".into(),
             Self::Recovery => "sys/recovery".into(),
@@ -69,6 +81,9 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
+            | Self::Token(_, capability)
+            | Self::Tokens(capability)
+            | Self::Namespace(_, capability)
             | Self::Principal(_, capability) => *capability,
             Self::Folder(_)
             | Self::Policies
@@ -76,11 +91,26 @@ impl Access<'_> {
             | Self::Clients
             | Self::Operators
             | Self::Groups
+            | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Reports => Capability::Read,
-            Self::DataKey => Capability::Rotate,
+            Self::DataKey | Self::SigningKey => Capability::Rotate,
             Self::Slot(_) | Self::Recovery | Self::Backup => Capability::Sudo,
         }
+    }
+
+    /// Whether it is about the installation as a whole: nobody of another namespace than its own is granted it.
+    pub fn is_installations(&self) -> bool {
+        matches!(
+            self,
+            Self::Namespace(..)
+                | Self::Namespaces
+                | Self::SigningKey
+                | Self::Slot(_)
+                | Self::Slots
+                | Self::Recovery
+                | Self::Backup
+        )
     }
 
     /// The needs that a decision is asked about, given the native path.

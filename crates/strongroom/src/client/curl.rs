@@ -129,6 +129,7 @@ mod tests {
     fn common(ca: Option<&str>) -> Common {
         Common {
             addr: String::new(),
+            namespace: None,
             ca_cert: ca.map(Into::into),
             client_cert: None,
             client_key: None,

@@ -7,7 +7,6 @@ use strongroom_api::client::{Client, Error};
 use super::Common;
 use super::failure::Failure;
 use super::output::Output;
-use super::session::connect;
 
 /// A check of a container or a proxy waits about as long.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -22,7 +21,7 @@ pub struct Health {
 
 impl Health {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let client = connect(common, None)?;
+        let client = common.client(None)?;
         let asked = tokio::time::timeout(LIMIT, self.ask(&client, Output::new(common.output)));
         let late = |_| Error::Network(format!("No answer from {} in {} s.", common.addr, LIMIT.as_secs()));
         asked.await.map_err(late)?

@@ -28,6 +28,7 @@ mod list;
 mod login;
 mod login_file;
 mod metadata;
+mod namespaces;
 mod operators;
 pub(crate) mod output;
 pub(crate) mod password;
@@ -41,6 +42,7 @@ mod run;
 mod scratch;
 mod search;
 mod session;
+mod tokens;
 mod undelete;
 mod whoami;
 mod yaml;
@@ -51,7 +53,10 @@ use std::process::ExitCode;
 pub use output::Format;
 
 use failure::Failure;
+use secrecy::{SecretSlice, SecretString};
 use session::Session;
+use strongroom_api::client::{Client, Tls};
+use strongroom_domain::NamespaceName;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
 pub const HELP: &str = "The token comes from STRONGROOM_TOKEN or the file STRONGROOM_TOKEN_FILE. Without one, a client logs in with \
@@ -91,6 +96,9 @@ pub struct Common {
         global = true
     )]
     pub client_key: Option<PathBuf>,
+    /// The namespace to work in, for a login; a token has one of its own, and works in no other
+    #[arg(long, env = "STRONGROOM_NAMESPACE", value_name = "NAME", global = true)]
+    pub namespace: Option<String>,
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
@@ -135,16 +143,39 @@ pub enum Verb {
     /// Groups: policies under one name, for operators
     #[command(subcommand, alias = "group")]
     Groups(groups::Groups),
+    /// Service tokens
+    #[command(subcommand, alias = "tokens")]
+    Token(tokens::Tokens),
+    /// Namespaces: tenants with secrets, policies and keys of their own
+    #[command(subcommand, alias = "namespaces")]
+    Namespace(namespaces::Namespaces),
     /// The keys of the installation
     #[command(subcommand)]
     Key(key::Key),
     Audit(audit::Audit),
     Login(login::Login),
-    /// Remove the token that `login` keeps
+    /// End the token that `login` keeps, and remove it
     Logout,
     Password(password::Password),
     #[command(name = "whoami")]
     WhoAmI(whoami::WhoAmI),
+}
+
+impl Common {
+    /// The server, with or without a token to show there; one that sends nothing for `--show-curl`.
+    fn client(&self, token: Option<SecretString>) -> Result<Client, Failure> {
+        let namespace = self.namespace.as_deref().map(NamespaceName::parse).transpose()?;
+        let mut tls = Tls::default();
+        if let Some(ca) = &self.ca_cert {
+            tls = tls.trusting(&input::file(ca)?)?;
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
+            let key = SecretSlice::from(input::file(key)?.to_vec());
+            tls = tls.showing(&input::file(certificate)?, &key)?;
+        }
+        let client = Client::with(&self.addr, token, &tls)?.within(namespace);
+        Ok(if self.show_curl { client.unsending() } else { client })
+    }
 }
 
 /// Does what was asked, tells stderr what went wrong, and says both in the exit code.
@@ -176,7 +207,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Health(health) => return health.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Login(login) => return login.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Logout if common.show_curl => return Err(Failure::usage("'logout' sends nothing.")),
-        Verb::Logout => return login::logout(common).map(|()| ExitCode::SUCCESS),
+        Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
     let session = Session::open(common).await?;
@@ -202,6 +233,8 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Operators(operators) => operators.run(&session).await,
         Verb::Groups(groups) => groups.run(&session).await,
+        Verb::Token(tokens) => tokens.run(&session).await,
+        Verb::Namespace(namespaces) => namespaces.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
         Verb::Password(password) => password.run(&session).await,
