@@ -47,6 +47,7 @@ pub struct PasswordLogin {
 pub enum MethodLogin {
     Token(TokenLogin),
     Code(CodeLogin),
+    Certificate(CertificateLogin),
 }
 
 /// Of `jwt`, `kubernetes` and `spiffe-jwt`.
@@ -57,6 +58,13 @@ pub struct TokenLogin {
     #[serde(with = "crate::exposed")]
     #[schemars(with = "String")]
     pub jwt: SecretString,
+}
+
+/// Of `cert`: the certificate is the connection's.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateLogin {
+    pub role: String,
 }
 
 /// Of `oidc`: what the browser brought back.

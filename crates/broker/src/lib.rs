@@ -79,7 +79,7 @@ pub use put::{PutSecret, Written};
 pub use read::SecretView as SecretValue;
 pub use recover::RecoveredToken;
 pub use reports::{Report, ReportPage, Reported};
-pub use request::Request;
+pub use request::{ClientCertificate, Request};
 pub use revoke::Revoke;
 pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};

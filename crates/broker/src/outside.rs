@@ -1,6 +1,7 @@
 //! Logins of those whom others vouch for. What others say is asked for and verified first, once; then it is decided on
 //! what method and role are now, as often as that takes.
 
+mod certificate;
 mod kubernetes;
 mod oidc;
 mod tokens;
@@ -10,8 +11,7 @@ pub use oidc::Started;
 
 use quick_cache::sync::Cache;
 use secrecy::SecretString;
-use strongroom_crypto::{Generations, TokenFault};
-use strongroom_domain::audit::Action;
+use strongroom_crypto::{CertificateFault, Generations, TokenFault};
 use strongroom_domain::grant::{Generation, Principal, PrincipalKind, VouchedLogin};
 use strongroom_domain::method::{Denied, Facts, MethodConfig, ServiceAccount, UsedState};
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
@@ -50,6 +50,8 @@ impl Default for Outside {
 pub enum Proof {
     /// A token of others, for a role.
     Token { role: String, jwt: SecretString },
+    /// The certificate that the connection's client showed, for a role.
+    Certificate { role: String },
     /// What a person's browser brought back.
     Code { state: String, code: SecretString },
 }
@@ -68,6 +70,8 @@ pub(crate) enum Fault {
     NoRole,
     Denied(Denied),
     Token(TokenFault),
+    NoCertificate,
+    Certificate(CertificateFault),
     /// A token of the cluster that says less, or something else, than a bound one.
     Cluster(&'static str),
     State(&'static str),
@@ -83,6 +87,8 @@ impl Fault {
             Self::NoRole => "no_such_role",
             Self::Denied(denied) => denied.name(),
             Self::Token(fault) => fault.name(),
+            Self::NoCertificate => "no_certificate",
+            Self::Certificate(fault) => fault.name(),
             Self::Cluster(what) | Self::State(what) => what,
             Self::Issuer(_) => "issuer_unavailable",
         }
@@ -111,6 +117,8 @@ struct Vouched {
     claims: serde_json::Map<String, serde_json::Value>,
     service_account: Option<ServiceAccount>,
     spiffe_id: Option<String>,
+    dns_names: Vec<String>,
+    common_name: Option<String>,
     wants: Wants,
     /// Of a login's state: it is used by this.
     state: Option<oidc::StateRecord>,
@@ -139,7 +147,7 @@ type Outcome<T> = Result<Result<T, Fault>>;
 impl Broker {
     /// Logs somebody in by a method of others.
     pub async fn login(&self, request: &Request, method: &str, proof: &Proof) -> Result<LoggedIn> {
-        let claimed = self.claim(method, proof).await?;
+        let claimed = self.claim(request, method, proof).await?;
         let claimed = claimed.map_err(|fault| self.tell(method, &fault));
         self.log_in(request, || self.prove_vouched(&claimed)).await
     }
@@ -161,7 +169,7 @@ impl Broker {
         }
     }
 
-    async fn claim(&self, method: &str, proof: &Proof) -> Outcome<Claimed> {
+    async fn claim(&self, request: &Request, method: &str, proof: &Proof) -> Outcome<Claimed> {
         let Ok(name) = Name::parse(method) else {
             return Ok(Err(Fault::NoMethod));
         };
@@ -171,6 +179,9 @@ impl Broker {
         let vouched = match (&method.body.config, proof) {
             (MethodConfig::Jwt(config), Proof::Token { role, jwt }) => self.vouch_jwt(config, role, jwt).await,
             (MethodConfig::SpiffeJwt(config), Proof::Token { role, jwt }) => self.vouch_svid(config, role, jwt).await,
+            (MethodConfig::Cert(config), Proof::Certificate { role }) => {
+                self.vouch_certificate(config, role, request.certificate.as_deref())
+            }
             (MethodConfig::Kubernetes(config), Proof::Token { role, jwt }) => {
                 let reviewer = self.method_secret(&method.body)?;
                 self.vouch_account(&method, config, reviewer.as_ref(), role, jwt).await
@@ -186,6 +197,17 @@ impl Broker {
 
     async fn prove_vouched(&self, claimed: &Result<Claimed, Code>) -> Result<Proved> {
         let claimed = claimed.as_ref().map_err(|code| Error::from(*code))?;
+        if let Some(state) = &claimed.vouched.state
+            && self
+                .load::<UsedState>(Kind::UsedState, &state.name)
+                .await?
+                .value
+                .is_some()
+        {
+            return Err(Error::from(
+                self.tell(claimed.name.as_str(), &Fault::State("state_used")),
+            ));
+        }
         let (name, vouched) = (&claimed.name, &claimed.vouched);
         // As it was asked by, or it is asked by another.
         let method = self
@@ -345,13 +367,8 @@ impl Vouched {
             claims: Some(&self.claims),
             service_account: self.service_account.as_ref(),
             spiffe_id: self.spiffe_id.as_deref(),
-            ..Facts::default()
+            dns_names: &self.dns_names,
+            common_name: self.common_name.as_deref(),
         }
     }
 }
-
-/// What an entry says of the start of a login.
-pub(crate) const START: Action = Action::LoginStart;
-
-#[cfg(test)]
-mod tests;

@@ -18,7 +18,10 @@ pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, 
 pub use backup::BackupPart;
 pub use error::CryptoError;
 pub use mac::audit_identity;
-pub use outside::{Expected, KeySet, KeyUse, OutsideClaims, Presented, TokenFault, Verified};
+pub use outside::{
+    CertificateFault, CertificateNames, Expected, KeySet, KeyUse, OutsideClaims, Presented, TokenFault, Verified,
+    verify_certificate,
+};
 pub use ring::{Keys, Purpose, Random};
 pub use seal::{Place, Sealed};
 pub use slot::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};

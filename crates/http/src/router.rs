@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get, post};
 use strongroom_domain::{Code, Error};
 
 use crate::answer::Failure;
-use crate::operation::Operation;
+use crate::operation::{Door, Operation};
 use crate::{App, health, native, routes};
 
 const METRICS: &str = "/metrics";
@@ -71,6 +71,7 @@ pub struct Route {
     pub path: &'static str,
     /// From the audit log.
     pub exempt: bool,
+    pub door: Door,
 }
 
 /// Every route, for tests that must miss none.
@@ -80,6 +81,7 @@ pub fn every_route() -> Vec<Route> {
             method: operation.method.to_string(),
             path: operation.path,
             exempt,
+            door: operation.door,
         }
     };
     let native = native().into_iter().map(route(false));

@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom_crypto::{Expected, Presented};
+use strongroom_domain::audit::Action;
 use strongroom_domain::method::{MethodConfig, OidcMethod, UsedState, claim};
 use strongroom_domain::{Code, Error, Kind, Name, ObjectId, Result, Time};
 use strongroom_ports::{Call, CallBody, Fetched};
 use zeroize::Zeroizing;
 
-use super::{Fault, Outcome, START, Vouched, Wants};
+use super::{Fault, Outcome, Vouched, Wants};
 use crate::Broker;
 use crate::issuers::{Discovery, IssuerFault, Source};
 use crate::lanes::Recorded;
@@ -74,7 +75,7 @@ impl Broker {
             .err()
             .map(|fault| Error::from(self.tell(method, fault)));
         // Nobody has proved anything: the entry names nobody.
-        let effect = Effect::new(START, "");
+        let effect = Effect::new(Action::LoginStart, "");
         let recorded = self
             .record_event(request, None, decided_at, effect, refusal.as_ref())
             .await?;

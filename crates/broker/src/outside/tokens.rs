@@ -88,6 +88,8 @@ impl Vouched {
             claims: claims.all.clone(),
             service_account: None,
             spiffe_id: None,
+            dns_names: Vec::new(),
+            common_name: None,
             wants,
             state: None,
         }

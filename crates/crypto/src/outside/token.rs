@@ -59,7 +59,7 @@ impl TokenFault {
 
 /// What only verification makes.
 #[derive(Clone)]
-pub struct Verified<T>(T);
+pub struct Verified<T>(pub(super) T);
 
 impl<T> Deref for Verified<T> {
     type Target = T;

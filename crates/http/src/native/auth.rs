@@ -1,6 +1,6 @@
 use strongroom_api::auth::{
-    AccessToken, ChangePassword, ClientLogin, CodeLogin, LoginStarted, MethodLogin, PasswordLogin, StartLogin,
-    TokenLogin, WhoAmI,
+    AccessToken, CertificateLogin, ChangePassword, ClientLogin, CodeLogin, LoginStarted, MethodLogin, PasswordLogin,
+    StartLogin, TokenLogin, WhoAmI,
 };
 use strongroom_broker::{LoggedIn, Proof};
 
@@ -52,6 +52,7 @@ pub(crate) async fn login(
     let room = broker.room_named(request.namespace.as_ref()).await?;
     let proof = match body {
         MethodLogin::Token(TokenLogin { role, jwt }) => Proof::Token { role, jwt },
+        MethodLogin::Certificate(CertificateLogin { role }) => Proof::Certificate { role },
         MethodLogin::Code(CodeLogin { state, code }) => Proof::Code { state, code },
     };
     ok(&shown(room.login(&request, method.as_str(), &proof).await?))

@@ -1,7 +1,7 @@
 //! Login methods, and the logins of whom others vouch for.
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use strongroom_api::auth::{AccessToken, LoginStarted, MethodLogin, StartLogin};
 use strongroom_api::methods::{Method, WriteMethod};
 use strongroom_api::{Page, PageQuery};
@@ -10,17 +10,23 @@ use super::{ACCESSOR, AT};
 use crate::native;
 use crate::operation::{Operation, delete, get, post, put};
 
-const METHOD: (&str, &str) = ("name", "github");
-const LOGIN: (&str, &str) = ("method", "github");
+const METHOD: (&str, &str) = ("name", "ci");
+const PEOPLE: (&str, &str) = ("name", "company");
+const JWT: &str = "eyJhbGciOiJFZERTQSJ9.e30.c2ln";
 const STATE: &str = "AAAAAAAAAAcB0yQ";
 
 pub(crate) fn methods() -> Vec<Operation> {
-    let config = json!({ "type": "jwt", "preset": "github-actions", "audiences": ["https://strongroom.example"] });
-    let mut method =
-        json!({ "name": "github", "built_in": false, "has_secret": false, "created_at": AT, "updated_at": AT });
-    if let (Some(fields), Some(config)) = (method.as_object_mut(), config.as_object()) {
-        fields.extend(config.clone());
-    }
+    let config = json!({
+        "type": "jwt", "issuer": "https://ci.example", "audiences": ["https://strongroom.example"],
+        "keys": { "jwks": "{\"keys\":[]}" },
+    });
+    let people = json!({ "type": "oidc", "issuer": "https://login.example", "client_id": "strongroom" });
+    let shown = |name: &str, config: &Value| {
+        let about = json!({ "name": name, "built_in": false, "has_secret": false, "created_at": AT, "updated_at": AT });
+        let (about, config) = (about.as_object().cloned(), config.as_object().cloned());
+        Value::Object(about.into_iter().chain(config).flatten().collect())
+    };
+    let method = shown("ci", &config);
     let built_in = json!({ "name": "client", "built_in": true, "has_secret": false, "type": "client" });
     let path = "/api/v1/methods/{name}";
     vec![
@@ -50,7 +56,10 @@ pub(crate) fn methods() -> Vec<Operation> {
             .shows::<Method>(StatusCode::OK, "The method, without its secret.")
             .example("method", StatusCode::OK, &[METHOD])
             .sent(config)
-            .shown(method),
+            .shown(method)
+            .example("people", StatusCode::OK, &[PEOPLE])
+            .shown(shown("company", &people))
+            .sent(people),
         delete(path, "deleteMethod", "Delete a login method", native::methods::delete)
             .describe("The tokens that were had by it end. Needs `delete` on `sys/methods/NAME`.")
             .guarded()
@@ -90,8 +99,8 @@ pub(crate) fn logins() -> Vec<Operation> {
         .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
         .takes::<MethodLogin>()
         .shows::<AccessToken>(StatusCode::OK, "A signed token for a workload, a renewable one for a person.")
-        .example("job", StatusCode::OK, &[LOGIN])
-        .sent(json!({ "role": "deploy", "jwt": "eyJ0.eyJpc3M.c2ln" }))
+        .example("job", StatusCode::OK, &[("method", "ci")])
+        .sent(json!({ "role": "deploy", "jwt": JWT }))
         .shown(json!({
             "access_token": "eyJ0.eyJpc3M.c2ln", "token_type": "Bearer", "expires_in": 300, "accessor": ACCESSOR,
         })),

@@ -42,6 +42,10 @@ impl Failure {
         Self::new(USAGE, detail)
     }
 
+    pub(crate) fn denied(detail: impl Into<String>) -> Self {
+        Self::new(DENIED, detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(NOT_FOUND, detail)
     }
@@ -144,7 +148,7 @@ impl From<Error> for Failure {
         let passing = error.is_passing();
         let failure = match error {
             Error::Problem(problem) => Self::from(*problem),
-            Error::Address(_) | Error::Token => Self::usage(error.to_string()),
+            Error::Address(_) | Error::Token | Error::Certificate(_) => Self::usage(error.to_string()),
             Error::Network(_) => Self::new(SERVER, error.to_string())
                 .help("Is the server running, and is --addr (or STRONGROOM_ADDR) its address?"),
             Error::Unexpected(_) => Self::new(SERVER, error.to_string()),

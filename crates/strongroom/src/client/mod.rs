@@ -2,6 +2,7 @@
 //! key, no broker.
 
 mod audit;
+mod browser;
 mod child;
 mod clients;
 mod compare;
@@ -45,22 +46,26 @@ mod search;
 mod session;
 mod tokens;
 mod undelete;
+mod vouched;
 mod whoami;
 mod yaml;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use output::Format;
 
 use failure::Failure;
+use secrecy::{SecretSlice, SecretString};
 use session::Session;
-use strongroom_api::client::Client;
+use strongroom_api::client::{Client, Tls};
 use strongroom_domain::NamespaceName;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
 pub const HELP: &str = "The token comes from STRONGROOM_TOKEN or the file STRONGROOM_TOKEN_FILE. Without one, a client logs in with \
-    STRONGROOM_CLIENT_ID and STRONGROOM_CLIENT_SECRET, or the file STRONGROOM_CLIENT_SECRET_FILE. Without these, it is the \
-    one that 'login' keeps.";
+    STRONGROOM_CLIENT_ID and STRONGROOM_CLIENT_SECRET, or the file STRONGROOM_CLIENT_SECRET_FILE. Without these, and with \
+    STRONGROOM_ROLE, a job of GitHub Actions or a pod of Kubernetes logs in with what it has (STRONGROOM_METHOD names the \
+    login method). Without all of them, it is the one that 'login' keeps.";
 
 // What every verb takes. No doc comment here and below: clap would show it as the program's own description.
 #[derive(Debug, Clone, clap::Args)]
@@ -74,12 +79,36 @@ pub struct Common {
         global = true
     )]
     pub addr: String,
+    /// The CAs by which an HTTPS server is believed, in PEM, instead of those that this machine trusts
+    #[arg(long, env = "STRONGROOM_CACERT", value_name = "FILE", global = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_CERT_FILE",
+        value_name = "FILE",
+        requires = "client_key",
+        global = true
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        requires = "client_cert",
+        global = true
+    )]
+    pub client_key: Option<PathBuf>,
     /// The namespace to work in, for a login; a token has one of its own, and works in no other
     #[arg(long, env = "STRONGROOM_NAMESPACE", value_name = "NAME", global = true)]
     pub namespace: Option<String>,
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
+    /// Say on stderr by what one is logged in
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// Show requests as curl commands instead of sending them, with $STRONGROOM_TOKEN for the token and no value
     #[arg(long, global = true)]
     pub show_curl: bool,
@@ -143,10 +172,26 @@ pub enum Verb {
 }
 
 impl Common {
-    /// The server, with or without a token to show there.
-    fn client(&self, token: Option<secrecy::SecretString>) -> Result<Client, Failure> {
+    /// How one is logged in, for who asks.
+    fn tell(&self, how: &str) {
+        if self.verbose {
+            output::note(&format!("Logged in {how}."));
+        }
+    }
+
+    /// The server, with or without a token to show there; one that sends nothing for `--show-curl`.
+    fn client(&self, token: Option<SecretString>) -> Result<Client, Failure> {
         let namespace = self.namespace.as_deref().map(NamespaceName::parse).transpose()?;
-        Ok(Client::new(&self.addr, token)?.within(namespace))
+        let mut tls = Tls::default();
+        if let Some(ca) = &self.ca_cert {
+            tls = tls.trusting(&input::file(ca)?)?;
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
+            let key = SecretSlice::from(input::file(key)?.to_vec());
+            tls = tls.showing(&input::file(certificate)?, &key)?;
+        }
+        let client = Client::with(&self.addr, token, &tls)?.within(namespace);
+        Ok(if self.show_curl { client.unsending() } else { client })
     }
 }
 
@@ -161,7 +206,7 @@ pub async fn run(verb: Verb, common: Common) -> ExitCode {
         failure.report();
         return failure.exit_code();
     };
-    let commands = [Some(curl::command(request)), following];
+    let commands = [Some(curl::command(&common, request)), following];
     let commands: Vec<String> = commands.into_iter().flatten().collect();
     match output::line(commands.join("\n").as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
