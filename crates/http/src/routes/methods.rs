@@ -27,7 +27,6 @@ pub(crate) fn methods() -> Vec<Operation> {
         Value::Object(about.into_iter().chain(config).flatten().collect())
     };
     let method = shown("ci", &config);
-    let built_in = json!({ "name": "client", "built_in": true, "has_secret": false, "type": "client" });
     let path = "/api/v1/methods/{name}";
     vec![
         get("/api/v1/methods", "listMethods", "List login methods", native::methods::list)
@@ -36,7 +35,7 @@ pub(crate) fn methods() -> Vec<Operation> {
             .query::<PageQuery>()
             .shows::<Page<Method>>(StatusCode::OK, "A page, by name.")
             .example("all", StatusCode::OK, &[("limit", "100")])
-            .shown(json!({ "items": [built_in] })),
+            .shown(json!({ "items": [method] })),
         get(path, "readMethod", "Read a login method", native::methods::read)
             .describe("Needs `read` on `sys/methods/NAME`.")
             .guarded()

@@ -32,6 +32,9 @@ pub(crate) struct Seen {
     pub(crate) down: AtomicBool,
     /// What a code is exchanged for: what must be sent with it, and the token.
     codes: Mutex<HashMap<String, (Value, String)>>,
+    /// What a job is given that asks for a token, and what it asked with.
+    pub(crate) job: Mutex<String>,
+    pub(crate) asked_by_job: Mutex<String>,
     /// What the cluster answers, with which status; and what it was asked, by whom.
     review: Mutex<(u16, Value)>,
     pub(crate) reviews: Mutex<Vec<(String, Value)>>,
@@ -55,6 +58,7 @@ impl Issuer {
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/jwks", get(jwks))
             .route("/token", post(token))
+            .route("/job", get(job))
             .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
             .with_state(seen.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -116,6 +120,18 @@ async fn discovery(State(seen): Shared) -> (StatusCode, Json<Value>) {
 
 async fn jwks(State(seen): Shared) -> Json<Value> {
     Json(seen.jwks.clone())
+}
+
+async fn job(State(seen): Shared, headers: HeaderMap, uri: axum::http::Uri) -> (StatusCode, Json<Value>) {
+    if headers
+        .get("authorization")
+        .is_none_or(|value| value != "Bearer of-this-job")
+    {
+        return (StatusCode::UNAUTHORIZED, Json(Value::Null));
+    }
+    *seen.asked_by_job.lock().unwrap() = uri.to_string();
+    let token = seen.job.lock().unwrap().clone();
+    (StatusCode::OK, Json(json!({ "value": token })))
 }
 
 async fn token(State(seen): Shared, body: String) -> (StatusCode, Json<Value>) {

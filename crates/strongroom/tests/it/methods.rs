@@ -1,6 +1,8 @@
 //! Logins of those whom others vouch for, and what their tokens rest on.
 
+mod certificates;
 mod cluster;
+mod line;
 mod people;
 
 use std::sync::atomic::Ordering;
@@ -37,7 +39,7 @@ impl Api {
 }
 
 struct Stage {
-    _store: Store,
+    store: Store,
     server: Server,
     root: Api,
     issuer: Issuer,
@@ -56,7 +58,7 @@ async fn stage(on: On) -> Stage {
         .await;
     assert_eq!(root.put("secrets/app/key", json!({ "value": "s3cr3t" })).await.0, 201);
     Stage {
-        _store: store,
+        store,
         server,
         root,
         issuer,

@@ -21,6 +21,8 @@ const ANYBODY: &[&str] = &[
     "GET /.well-known/jwks.json",
     "GET /.well-known/openid-configuration",
     "POST /api/v1/auth/client/login",
+    "POST /api/v1/auth/{method}/login",
+    "POST /api/v1/auth/{method}/start",
     "POST /api/v1/auth/password/login",
 ];
 /// For whoever has a token, about oneself or what one holds.

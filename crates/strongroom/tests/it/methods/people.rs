@@ -8,7 +8,7 @@ use crate::issuer::{Issuer, now, percent};
 
 const BACK: &str = "http://127.0.0.1:8250/callback";
 
-async fn company(stage: &Stage) {
+pub(super) async fn company(stage: &Stage) {
     let Stage { root, issuer, .. } = stage;
     root.written("groups/readers", json!({ "policies": ["app"] })).await;
     let method = json!({
@@ -54,9 +54,9 @@ async fn start(root: &Api) -> Started {
     }
 }
 
-fn id_token(issuer: &Issuer, started: &Started, claims: &Value) -> String {
+pub(super) fn id_token(issuer: &Issuer, nonce: &str, claims: &Value) -> String {
     let mut all = json!({
-        "aud": "strongroom", "sub": "person-1", "nonce": started.nonce, "preferred_username": "ada",
+        "aud": "strongroom", "sub": "person-1", "nonce": nonce, "preferred_username": "ada",
         "groups": ["Engineering", "Sales"],
     });
     for (name, value) in claims.as_object().unwrap() {
@@ -74,7 +74,11 @@ async fn a_browser_brings_a_code(on: On) {
     company(&stage).await;
     let (root, issuer) = (&stage.root, &stage.issuer);
     let started = start(root).await;
-    issuer.code("good", started.fields.clone(), id_token(issuer, &started, &json!({})));
+    issuer.code(
+        "good",
+        started.fields.clone(),
+        id_token(issuer, &started.nonce, &json!({})),
+    );
     let (status, token) = root.login_by("company", login(&started, "good")).await;
     assert_eq!(status, 200, "{token}");
     assert!(token["access_token"].as_str().unwrap().starts_with("srs_") && token["renewable_until"].is_string());
@@ -119,14 +123,18 @@ async fn what_is_not_of_this_login_is_refused(on: On) {
         ("another issuer", json!({ "iss": stranger.url })),
     ] {
         let started = start(root).await;
-        issuer.code("code", started.fields.clone(), id_token(issuer, &started, &claims));
+        issuer.code(
+            "code",
+            started.fields.clone(),
+            id_token(issuer, &started.nonce, &claims),
+        );
         assert_eq!(root.login_by("company", login(&started, "code")).await.0, 401, "{what}");
     }
     let started = start(root).await;
     issuer.code(
         "forged",
         started.fields.clone(),
-        id_token(&stranger, &started, &json!({ "iss": issuer.url })),
+        id_token(&stranger, &started.nonce, &json!({ "iss": issuer.url })),
     );
     assert_eq!(
         root.login_by("company", login(&started, "forged")).await.0,
@@ -135,7 +143,7 @@ async fn what_is_not_of_this_login_is_refused(on: On) {
     );
     // The code of one start does not fit the state of another: its verifier is another one.
     let (one, two) = (start(root).await, start(root).await);
-    issuer.code("one", one.fields.clone(), id_token(issuer, &one, &json!({})));
+    issuer.code("one", one.fields.clone(), id_token(issuer, &one.nonce, &json!({})));
     assert_eq!(root.login_by("company", login(&two, "one")).await.0, 401);
     assert_eq!(root.login_by("company", login(&one, "none")).await.0, 401);
     assert_eq!(
@@ -178,7 +186,11 @@ async fn of_many_uses_of_one_state_one_wins(on: On) {
     let (root, issuer) = (&stage.root, &stage.issuer);
     for round in 0..3 {
         let started = start(root).await;
-        issuer.code("good", started.fields.clone(), id_token(issuer, &started, &json!({})));
+        issuer.code(
+            "good",
+            started.fields.clone(),
+            id_token(issuer, &started.nonce, &json!({})),
+        );
         let all = (0..64).map(|_| root.login_by("company", login(&started, "good")));
         let answers = futures_util::future::join_all(all).await;
         let won = answers.iter().filter(|(status, _)| *status == 200).count();
