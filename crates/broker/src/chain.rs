@@ -23,13 +23,23 @@ impl Chain {
 
     /// Seals entries under the next number. The chain goes on only at [`Chain::advance`].
     pub(crate) fn seal(&self, keys: &Keys, now: Time, notes: impl IntoIterator<Item = Noted>) -> Result<SealedBatch> {
-        let entries = fold(notes, self.next);
+        self.seal_placed(keys, now, notes).map(|(sealed, _)| sealed)
+    }
+
+    /// The same, and the place of each note's entry.
+    pub(crate) fn seal_placed(
+        &self,
+        keys: &Keys,
+        now: Time,
+        notes: impl IntoIterator<Item = Noted>,
+    ) -> Result<(SealedBatch, Vec<i64>)> {
+        let (entries, places) = fold(notes, self.next);
         let leaves: Vec<Digest> = entries
             .iter()
             .map(|stored| merkle::leaf(&stored.entry.canonical()))
             .collect();
         let batch = self.batch(keys, now, merkle::root(&leaves), entries.len())?;
-        Ok(SealedBatch { batch, entries })
+        Ok((SealedBatch { batch, entries }, places))
     }
 
     /// What takes the number's place if its commit never happened.
@@ -60,15 +70,17 @@ impl Chain {
     }
 }
 
-/// Identical failures become one entry with a count, inside this batch only.
-fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> Vec<StoredEntry> {
-    let mut entries: Vec<StoredEntry> = Vec::new();
+/// Identical failures become one entry with a count, inside this batch only. Beside the entries, the place of each note's.
+fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> (Vec<StoredEntry>, Vec<i64>) {
+    let (mut entries, mut places): (Vec<StoredEntry>, Vec<i64>) = (Vec::new(), Vec::new());
     for note in notes {
         if let Some(same) = foldable(&mut entries, &note.entry) {
             same.entry.count += 1;
+            places.push(same.place);
             continue;
         }
         let place = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        places.push(place);
         entries.push(StoredEntry {
             batch,
             place,
@@ -77,7 +89,7 @@ fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> Vec<StoredEnt
             source: Some(note.source),
         });
     }
-    entries
+    (entries, places)
 }
 
 fn foldable<'e>(entries: &'e mut [StoredEntry], entry: &Entry) -> Option<&'e mut StoredEntry> {

@@ -123,6 +123,7 @@ impl Broker {
             };
             let attempt = Attempt {
                 first: attempt == 0,
+                from: session.whence(&request.source),
                 session: session.clone(),
                 decided_at,
                 now: self.0.clock.now(),
@@ -158,8 +159,9 @@ impl Broker {
             let recorded = self
                 .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
                 .await?;
-            if recorded == Recorded::Committed {
-                return answer.map_err(|()| refusal.unwrap_or_else(|| Error::from(Code::Internal)));
+            if let Recorded::Entered(entry) = recorded {
+                let refusal = || refusal.unwrap_or_else(|| Error::from(Code::Internal));
+                return answer.map_err(|()| refusal().entered(entry));
             }
         }
         Err(match last {
@@ -178,10 +180,9 @@ impl Broker {
                 let recorded = self
                     .record_event(request, None, decided_at, effect, Some(&error))
                     .await?;
-                if recorded == Recorded::Committed {
-                    Err(error)
-                } else {
-                    Ok(None)
+                match recorded {
+                    Recorded::Entered(entry) => Err(error.entered(entry)),
+                    _ => Ok(None),
                 }
             }
         }
@@ -217,7 +218,11 @@ impl Broker {
         };
         match self.0.lanes.change(notes, change, decision.fresh, ground).await? {
             Recorded::Committed => Ok(Ok(decision.answer)),
-            again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
+            again @ (Recorded::Entered(_)
+            | Recorded::Moved
+            | Recorded::Conflict
+            | Recorded::Busy
+            | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(
                 Code::OutcomeUnknown,
                 format!(

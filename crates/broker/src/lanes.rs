@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use strongroom_crypto::Keys;
-use strongroom_domain::audit::{Entry, Lane};
+use strongroom_domain::audit::{Entry, EntryId, Lane};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Change, Code, Error, Result, Revision, Time};
 use strongroom_ports::Store;
@@ -58,6 +58,9 @@ impl Ground {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
+    /// The entry is durable, and the answer stands.
+    Entered(EntryId),
+    /// The change is made, with its entries.
     Committed,
     /// The ground moved: decide again.
     Moved,

@@ -72,11 +72,10 @@ impl Broker {
                 }
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
-                    if self
+                    let recorded = self
                         .record_event(request, None, decided_at, effect, Some(&error))
-                        .await?
-                        == Recorded::Committed
-                    {
+                        .await?;
+                    if matches!(recorded, Recorded::Entered(_)) {
                         count(&self.0.stats.logins_refused);
                         return Err(error);
                     }
@@ -93,7 +92,8 @@ impl Broker {
                         objects: rests_on,
                         until: None,
                     };
-                    if self.0.lanes.record(Lane::Events, note, ground).await? == Recorded::Committed {
+                    let recorded = self.0.lanes.record(Lane::Events, note, ground).await?;
+                    if matches!(recorded, Recorded::Entered(_)) {
                         count(&self.0.stats.logins);
                         return Ok(token);
                     }

@@ -1,5 +1,6 @@
 //! A verified token, with everything it rests on.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use strongroom_crypto::audit_identity;
@@ -7,7 +8,7 @@ use strongroom_domain::access::Access;
 use strongroom_domain::grant::PrincipalKind;
 use strongroom_domain::policy::{Decision, PolicySet};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
+use strongroom_domain::{Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
 
 pub(crate) struct Session {
     pub(crate) principal: PrincipalId,
@@ -77,29 +78,34 @@ impl Session {
         }
     }
 
-    /// Decides at `now`; a denial says what was needed and nothing else.
-    pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
+    /// From where a request comes, where that matters to what it may do.
+    pub(crate) fn whence(&self, source: &str) -> Option<IpAddr> {
+        match &self.grants {
+            Grants::Policies(policies) if policies.conditional() => source.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Decides about a request from there; a denial says what was needed and nothing else.
+    pub(crate) fn authorise(&self, access: Access<'_>, from: Option<IpAddr>) -> Result<()> {
         let path = access.path();
         let Grants::Policies(policies) = &self.grants else {
             return Ok(());
         };
-        match policies.decide(&access.needs(&path)) {
-            Decision::Allow => Ok(()),
-            Decision::Deny | Decision::NoGrant => {
-                let capability = access.capability().name();
-                Err(Error::new(
-                    Code::PermissionDenied,
-                    format!("'{capability}' on '{path}' is not granted."),
-                ))
-            }
+        match policies.decide(&access.needs(&path), from) {
+            // Where it matters, a request from nowhere would get around what denies.
+            Decision::Allow if from.is_some() || !policies.conditional() => Ok(()),
+            Decision::Allow | Decision::Deny | Decision::NoGrant => Err(Error::not_granted(access.capability(), &path)),
         }
     }
 
     /// Whether a listing shows this name.
-    pub(crate) fn shows(&self, folder: &str, path: &str) -> bool {
+    pub(crate) fn shows(&self, folder: &str, path: &str, from: Option<IpAddr>) -> bool {
         match &self.grants {
             Grants::Root => true,
-            Grants::Policies(policies) => policies.shows(folder, path),
+            Grants::Policies(policies) => {
+                (from.is_some() || !policies.conditional()) && policies.shows(folder, path, from)
+            }
         }
     }
 

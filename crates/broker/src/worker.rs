@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use strongroom_domain::audit::{Batch, Lane, SealedBatch};
+use strongroom_domain::audit::{Batch, EntryId, Lane, SealedBatch};
 use strongroom_domain::{Change, Code, Fence, Outcome, Revision, Time};
 use strongroom_ports::{StoreError, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -119,11 +119,9 @@ impl Worker {
     async fn record(&mut self, mut jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let (since, mut touched) = self.known(&jobs);
         let now = self.shop.clock.now();
-        let sealed = match self.chain.seal(
-            &self.shop.keys.load(),
-            now,
-            jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.notes)),
-        ) {
+        // Of what changes nothing there is one note a job.
+        let notes = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.notes));
+        let (sealed, places) = match self.chain.seal_placed(&self.shop.keys.load(), now, notes) {
             Ok(sealed) => sealed,
             Err(error) => return self.fail(jobs, &error, Code::Internal),
         };
@@ -133,8 +131,9 @@ impl Worker {
                 self.committed(&sealed);
                 self.learn(now, since, &fence, Vec::new());
                 touched.add(&fence);
-                for job in jobs {
-                    let recorded = self.judge(&job.ground, &touched, fence.db_now);
+                let batch = sealed.batch.id;
+                for (job, place) in jobs.into_iter().zip(places) {
+                    let recorded = self.judge(&job.ground, &touched, fence.db_now, EntryId { batch, place });
                     let _ = job.reply.send(recorded);
                 }
             }
@@ -270,18 +269,18 @@ impl Worker {
             Recorded::Committed => count(&self.shop.stats.changes_applied),
             Recorded::Conflict | Recorded::Busy => count(&self.shop.stats.change_conflicts),
             Recorded::Moved => count(&self.shop.stats.withheld),
-            Recorded::Failed(_) | Recorded::Unknown => {}
+            Recorded::Entered(_) | Recorded::Failed(_) | Recorded::Unknown => {}
         }
         // A requester that went away needs no answer.
         let _ = waiting.reply.send(recorded);
     }
 
-    fn judge(&self, ground: &Ground, touched: &Touched, db_now: Time) -> Recorded {
+    fn judge(&self, ground: &Ground, touched: &Touched, db_now: Time, entry: EntryId) -> Recorded {
         if ground.moved(touched, db_now) {
             count(&self.shop.stats.withheld);
             Recorded::Moved
         } else {
-            Recorded::Committed
+            Recorded::Entered(entry)
         }
     }
 

@@ -1,5 +1,6 @@
 //! What each verb needs: in each layout, a path and a capability. The one table; no dialect has another.
 
+use crate::audit::Action;
 use crate::policy::{Capability, Layout, Need};
 use crate::{Name, Prefix, SecretPath};
 
@@ -22,6 +23,8 @@ pub enum Access<'a> {
     Group(&'a Name, Capability),
     Groups,
     Audit,
+    /// What others may do, and by which rule.
+    Explain,
     Reports,
     Principal(&'a str, Capability),
     DataKey,
@@ -51,6 +54,7 @@ impl Access<'_> {
             Self::Group(name, _) => format!("sys/groups/{name}"),
             Self::Groups => "sys/groups/".into(),
             Self::Audit => "sys/audit".into(),
+            Self::Explain => "sys/explain".into(),
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
@@ -77,10 +81,36 @@ impl Access<'_> {
             | Self::Operators
             | Self::Groups
             | Self::Slots => Capability::List,
-            Self::Audit | Self::Reports => Capability::Read,
+            Self::Audit | Self::Explain | Self::Reports => Capability::Read,
             Self::DataKey => Capability::Rotate,
             Self::Slot(_) | Self::Recovery | Self::Backup => Capability::Sudo,
         }
+    }
+
+    /// The policy path of a denial that was entered with this action and path. None: nobody is denied that by a policy, or the
+    /// entry does not say about what.
+    pub fn path_of(action: Action, entered: &str) -> Option<String> {
+        let (noun, verb) = action.name().split_once('.')?;
+        let root = match (noun, verb) {
+            ("secret", "list") if entered.is_empty() => "secret/",
+            ("secret", "list") => return Some(format!("secret/{entered}/")),
+            // Of several at once, not one by name.
+            ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
+            ("secret" | "metadata" | "label", _) => "secret/",
+            ("policy", _) => "sys/policies/",
+            ("role", _) => "sys/roles/",
+            ("client", _) => "sys/clients/",
+            ("operator", _) => "sys/operators/",
+            ("group", _) => "sys/groups/",
+            ("principal", _) => "sys/principals/",
+            ("report", _) => return Some(Self::Reports.path()),
+            ("audit", _) => return Some(Self::Audit.path()),
+            ("access", _) => return Some(Self::Explain.path()),
+            ("key", "data_rotate") => return Some(Self::DataKey.path()),
+            ("key", "slot_read" | "slot_add" | "slot_remove") => "sys/keys/slots/",
+            _ => return None,
+        };
+        Some(format!("{root}{entered}"))
     }
 
     /// The needs that a decision is asked about, given the native path.

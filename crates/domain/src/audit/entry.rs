@@ -51,6 +51,9 @@ numbered! {
         GroupRead = 11, "group.read";
         Whoami = 12, "auth.whoami";
         SlotRead = 16, "key.slot_read";
+        Explain = 17, "access.explain";
+        WhoCan = 18, "access.who_can";
+        PolicyHistory = 19, "policy.history";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
         SecretUndelete = 22, "secret.undelete";

@@ -1,0 +1,114 @@
+//! Why a request is decided as it is: by the matcher that decides it, so that the two cannot disagree.
+
+use std::net::IpAddr;
+
+use super::decision::counts;
+use super::{Capabilities, Capability, Decision, Layout, Need, Policy, PolicySet, Rule};
+use crate::{Name, Network, Time};
+
+/// What decides a request, and what would allow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    pub decision: Decision,
+    /// None: no rule that counts matches.
+    pub deciding: Option<Deciding>,
+    /// The smallest rule which allows the request once one policy more has it. None: it is allowed already, or what denies it
+    /// must be changed itself.
+    pub would_allow: Option<Rule>,
+}
+
+/// The most specific of the patterns that match, with its rules in all policies as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deciding {
+    pub layout: Layout,
+    pub path: String,
+    pub capabilities: Vec<Capability>,
+    /// Those that have a rule of this path which counts.
+    pub policies: Vec<Name>,
+    /// Where the rules count that count in some networks alone.
+    pub networks: Vec<Network>,
+}
+
+/// Explains the decision about a request from there by these policies.
+pub fn explain(policies: &[(Name, Policy)], needs: &[Need<'_>], from: Option<IpAddr>) -> Explanation {
+    let set = PolicySet::compile(policies.iter().map(|(_, policy)| policy));
+    let decision = set.decide(needs, from);
+    // The need that settled it: where nothing is granted, that is the first as well as any.
+    let settled = needs.iter().find(|need| set.decide_one(need, from) == decision);
+    let deciding = settled.and_then(|need| {
+        let (compiled, said) = set.deciding(need.layout, need.path, from)?;
+        Some(of_pattern(policies, need.layout, &compiled.pattern.text, said, from))
+    });
+    Explanation {
+        would_allow: would_allow(policies, &set, needs, from),
+        decision,
+        deciding,
+    }
+}
+
+fn of_pattern(
+    policies: &[(Name, Policy)],
+    layout: Layout,
+    path: &str,
+    said: Capabilities,
+    from: Option<IpAddr>,
+) -> Deciding {
+    let mut deciding = Deciding {
+        layout,
+        path: path.to_owned(),
+        capabilities: said.list(),
+        policies: Vec::new(),
+        networks: Vec::new(),
+    };
+    for (name, policy) in policies.iter().filter(|(_, policy)| policy.layout == layout) {
+        let rules = policy.rules.iter();
+        let counting: Vec<&Rule> = rules
+            .filter(|rule| rule.path == path && counts(&rule.networks, from))
+            .collect();
+        if !counting.is_empty() {
+            deciding.policies.push(name.clone());
+        }
+        deciding
+            .networks
+            .extend(counting.iter().flat_map(|rule| &rule.networks));
+    }
+    deciding.networks.sort();
+    deciding.networks.dedup();
+    deciding
+}
+
+/// A rule counts alone where it is the most specific, so it repeats what the path's own said before: it takes nothing.
+fn would_allow(policies: &[(Name, Policy)], set: &PolicySet, needs: &[Need<'_>], from: Option<IpAddr>) -> Option<Rule> {
+    if set.decide(needs, from) == Decision::Allow {
+        return None;
+    }
+    let need = needs.iter().find(|need| need.layout == Layout::Native)?;
+    let said = set.deciding(need.layout, need.path, from);
+    let said = said.map_or_else(Vec::new, |(_, said)| said.list());
+    let mut capabilities: Vec<_> = said.into_iter().filter(|said| *said != Capability::Deny).collect();
+    if !capabilities.contains(&need.capability) {
+        capabilities.push(need.capability);
+        capabilities.sort();
+    }
+    let rule = Rule::new(narrowest(need.path), capabilities);
+    let more = Policy {
+        layout: Layout::Native,
+        rules: vec![rule.clone()],
+        created_at: Time(0),
+        updated_at: Time(0),
+    };
+    let with = PolicySet::compile(policies.iter().map(|(_, policy)| policy).chain([&more]));
+    (with.decide(needs, from) == Decision::Allow).then_some(rule)
+}
+
+/// The pattern that matches this path, and as little besides as a pattern can.
+fn narrowest(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment {
+        // A folder: no pattern names it without what is in it.
+        "" => "*",
+        // Wildcards are whole segments: what holds one as a letter can only be meant by one.
+        text if text.contains(['*', '+']) => "+",
+        text => text,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
