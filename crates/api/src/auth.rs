@@ -24,6 +24,12 @@ pub struct AccessToken {
     pub token_type: String,
     /// Seconds.
     pub expires_in: u32,
+    /// What names the token where it is looked up or revoked, and in the log.
+    #[schemars(regex(pattern = crate::schema::OBJECT_ID))]
+    pub accessor: String,
+    /// A person's login: until when it can be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewable_until: Option<Time>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
-use strongroom_crypto::Bearer;
-use strongroom_domain::grant::{Client, Operator, PrincipalKind, Token};
+use strongroom_crypto::Claims;
+use strongroom_domain::grant::{
+    Client, Generation, Operator, OperatorLogin, Principal, PrincipalKind, Revocation, Role, Token,
+};
 use strongroom_domain::policy::PolicySet;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Revision, Time};
@@ -17,11 +19,9 @@ use crate::request::{Request, SYSTEM};
 use crate::rows::Checked;
 use crate::session::{Grants, Proven, Session, Whose};
 use crate::stats::count;
+use crate::tokens::SERVICE_TOKEN_PREFIX;
 
-/// What opaque service tokens start with; everything else is an access token or nothing.
-pub(crate) const SERVICE_TOKEN_PREFIX: &str = "srs_";
-
-fn refused() -> Error {
+pub(crate) fn refused() -> Error {
     Error::from(Code::Unauthenticated)
 }
 
@@ -39,31 +39,39 @@ pub(crate) fn job_principal(job: &str) -> Result<PrincipalId> {
 impl Broker {
     pub(crate) async fn authenticate(&self, request: &Request) -> Result<Arc<Session>> {
         if let Some(job) = request.job {
-            return self.job_session(job).map(Arc::new);
+            return self.job_session(job).await.map(Arc::new);
         }
-        let token = request.token.as_ref().ok_or_else(refused)?;
-        let hash: [u8; 32] = Sha256::digest(token.expose_secret().as_bytes()).into();
+        let bearing = request.token.as_ref().ok_or_else(refused)?;
         let now = self.0.clock.now();
-        if let Some(session) = self.0.node.session(&hash) {
-            count(&self.0.stats.session_hits);
-            return if session.expired(now) {
-                Err(refused())
-            } else {
-                Ok(session)
-            };
-        }
-        count(&self.0.stats.session_misses);
-        // Boxed, as all that is rare on a read's way: the future of a hit stays small.
-        let (session, read_at) = Box::pin(self.verify(token, now)).await?;
-        if session.expired(now) {
+        // One that has expired may have been renewed, on another node too.
+        let cached = self.0.node.session(&bearing.hash);
+        let session = match cached.filter(|session| !session.expired(now)) {
+            Some(session) => {
+                count(&self.0.stats.session_hits);
+                session
+            }
+            None => {
+                count(&self.0.stats.session_misses);
+                // Boxed, as all that is rare on a read's way: the future of a hit stays small.
+                let (session, read_at) = Box::pin(self.verify(&bearing.token, now)).await?;
+                if session.expired(now) {
+                    return Err(refused());
+                }
+                let session = Arc::new(session);
+                if !session.is_counted() {
+                    self.0.node.keep_session(bearing.hash, session.clone(), read_at);
+                }
+                session
+            }
+        };
+        if session.home.id != self.namespace() {
             return Err(refused());
         }
-        let session = Arc::new(session);
-        self.0.node.keep_session(hash, session.clone(), read_at);
+        session.admits(request)?;
         Ok(session)
     }
 
-    fn job_session(&self, job: &str) -> Result<Session> {
+    async fn job_session(&self, job: &str) -> Result<Session> {
         let name = job_name(job);
         let whose = Whose {
             kind: PrincipalKind::Operator,
@@ -71,57 +79,85 @@ impl Broker {
             proven: Proven::Token,
             policies: Vec::new(),
         };
+        let (home, home_key, _) = self.home().await?.ok_or_else(crate::namespaces::no_namespace)?;
         Ok(Session {
             grants: Grants::Root,
-            rests_on: vec![self.ring_key()],
-            ..Session::new(job_principal(job)?, self.0.namespace, name, Digest::ZERO, whose)
+            rests_on: home_key.into_iter().chain([self.ring_key()]).collect(),
+            ..Session::new(job_principal(job)?, home, name, Digest::ZERO, whose)
         })
     }
 
-    async fn verify(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
-        if token.expose_secret().starts_with(SERVICE_TOKEN_PREFIX) {
-            self.verify_service_token(token).await
+    pub(crate) async fn verify(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
+        let (home, home_key, home_at) = self.home().await?.ok_or_else(refused)?;
+        let (mut session, read_at) = if token.expose_secret().starts_with(SERVICE_TOKEN_PREFIX) {
+            self.verify_service_token(token, now).await?
         } else {
-            self.verify_access_token(token, now).await
-        }
+            self.verify_access_token(token, now).await?
+        };
+        session.home = home;
+        session.rests_on.extend(home_key);
+        session.rests_on.push(self.ring_key());
+        Ok((session, oldest([read_at, home_at])))
     }
 
-    async fn verify_service_token(&self, token: &SecretString) -> Result<(Session, Revision)> {
-        let hashes = self
-            .0
-            .ring
-            .keys
-            .load()
-            .token_hashes(token.expose_secret())
-            .map_err(Error::internal)?;
-        let keys: Vec<_> = hashes
-            .iter()
-            .map(|hash| self.key(Kind::Token, hash.to_string()))
-            .collect();
-        let found = self.load_keys::<Token>(&keys).await?;
+    async fn verify_service_token(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
+        let found = self.load_keys::<Token>(&self.token_keys(token)?).await?;
         let token = found.value.into_iter().next().ok_or_else(refused)?;
-        let principal = self.load_principal(token.body.principal).await?;
-        let who = principal.value.ok_or_else(refused)?;
-        // A service token's own policies come with `tokens`; until then only the root token exists.
+        let parents = self.parents(&token.body).await?;
+        let (principal, mut read_at) = self.who(token.body.principal, token.body.generation).await?;
+        read_at = oldest([found.revision, parents.revision, read_at]);
+        let mut rests_on = vec![token.record.key(), principal.record.key()];
+        let mut expires_at = token.body.expires_at;
+        for parent in &parents.value {
+            if parent.body.expires_at.is_some_and(|at| at <= now) {
+                return Err(refused());
+            }
+            expires_at = [expires_at, parent.body.expires_at].into_iter().flatten().min();
+            rests_on.push(parent.record.key());
+        }
+        // What a login above rests on counts for all that came of it; its own policies are those of a login alone.
+        let (mut proven, mut names) = (Proven::Token, token.body.policies.clone());
+        for above in parents.value.iter().chain([&token]) {
+            if let Some(login) = above.body.login {
+                let standing = self.person(token.body.principal, login).await?;
+                rests_on.extend(standing.rests_on);
+                read_at = oldest([read_at, standing.read_at]);
+                if above.record.id == token.record.id {
+                    (proven, names) = (standing.proven, standing.policies);
+                }
+            }
+        }
+        let policies = self.load_policies(&names).await?;
+        rests_on.extend(self.keys_of(Kind::Policy, &names));
+        let whose = Whose {
+            kind: principal.body.kind,
+            name: principal.body.name,
+            proven,
+            policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
+        };
         let grants = if token.body.root {
             Grants::Root
         } else {
-            Grants::Policies(PolicySet::default())
-        };
-        let whose = Whose {
-            kind: who.body.kind,
-            name: who.body.name,
-            proven: Proven::Token,
-            policies: Vec::new(),
+            Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy)))
         };
         let accessor = token.record.id.to_string();
         let session = Session {
-            expires_at: token.body.expires_at,
+            expires_at,
             grants,
-            rests_on: vec![token.record.key(), who.record.key(), self.ring_key()],
-            ..Session::new(token.body.principal, self.0.namespace, accessor, who.body.salt, whose)
+            rests_on,
+            ..Session::new(
+                token.body.principal,
+                self.nowhere(),
+                accessor,
+                principal.body.salt,
+                whose,
+            )
         };
-        Ok((session, oldest([found.revision, principal.revision])))
+        let session = Session {
+            token: Some(Box::new(token)),
+            ..session
+        };
+        Ok((session, oldest([read_at, policies.revision])))
     }
 
     async fn verify_access_token(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
@@ -129,24 +165,26 @@ impl Broker {
         let (claims, _) = keys
             .verify(token.expose_secret(), &self.0.settings.issuer, now)
             .map_err(|_| refused())?;
-        if claims.namespace != self.0.namespace {
+        if claims.namespace != self.namespace() {
             return Err(refused());
         }
-        let standing = match &claims.bearer {
-            Bearer::Workload { client_id, role } => self.workload(claims.sub, client_id, role).await?,
-            Bearer::Operator { operator, credential } => self.person(claims.sub, *operator, *credential).await?,
+        let revocation = self.load::<Revocation>(Kind::Revocation, &claims.jti).await?;
+        if revocation.value.is_some() {
+            return Err(refused());
+        }
+        let standing = match claims.credential {
+            Some(credential) => self.workload(&claims, credential).await?,
+            None => return Err(refused()),
         };
-        let principal = self.load_principal(claims.sub).await?;
-        let who = principal.value.filter(|who| who.body.kind == standing.kind);
-        let who = who.ok_or_else(refused)?;
+        let (principal, read_at) = self.who(claims.sub, claims.generations.principal).await?;
         let policies = self.load_policies(&standing.policies).await?;
         let mut rests_on = standing.rests_on;
-        rests_on.extend([who.record.key(), self.ring_key()]);
+        rests_on.extend([self.key(Kind::Revocation, claims.jti.as_str()), principal.record.key()]);
         // Named policies count whether they exist or not: one made later must be seen.
         rests_on.extend(self.keys_of(Kind::Policy, &standing.policies));
         let whose = Whose {
-            kind: standing.kind,
-            name: who.body.name,
+            kind: principal.body.kind,
+            name: principal.body.name,
             proven: standing.proven,
             policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
         };
@@ -154,22 +192,35 @@ impl Broker {
             expires_at: Some(Time(claims.exp.saturating_mul(1_000_000))),
             grants: Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy))),
             rests_on,
-            ..Session::new(claims.sub, self.0.namespace, claims.jti, who.body.salt, whose)
+            ..Session::new(claims.sub, self.nowhere(), claims.jti, principal.body.salt, whose)
         };
-        let read_at = oldest([standing.read_at, principal.revision, policies.revision]);
+        let read_at = oldest([standing.read_at, read_at, policies.revision, revocation.revision]);
         Ok((session, read_at))
     }
 
+    /// The principal, whose tokens of that generation still hold.
+    async fn who(&self, id: PrincipalId, generation: Generation) -> Result<(Checked<Principal>, Revision)> {
+        let found = self.load_principal(id).await?;
+        let who = found.value.filter(|who| who.body.generation == generation);
+        Ok((who.ok_or_else(refused)?, found.revision))
+    }
+
     /// What a client's token was issued for must still be what the client is.
-    async fn workload(&self, principal: PrincipalId, client_id: &str, role: &str) -> Result<Standing> {
-        let id = ObjectId::parse(client_id).ok_or_else(refused)?;
+    async fn workload(&self, claims: &Claims, credential: ObjectId) -> Result<Standing> {
+        let id = ObjectId::parse(&claims.client_id).ok_or_else(refused)?;
         let client = self.load_client(id).await?;
-        let same = |found: &Checked<Client>| found.body.principal == principal && found.body.role.as_str() == role;
+        let same = |found: &Checked<Client>| {
+            let (body, named) = (&found.body, claims.generations.client);
+            body.principal == claims.sub
+                && body.role.as_str() == claims.role
+                && named == Some(body.generation)
+                && body.secrets.iter().any(|secret| secret.id == credential)
+        };
         let found = client.value.filter(same).ok_or_else(refused)?;
         let role = self.load_role(&found.body.role).await?;
-        let role_found = role.value.ok_or_else(refused)?;
+        let same = |role: &Checked<Role>| role.body.generation == claims.generations.role;
+        let role_found = role.value.filter(same).ok_or_else(refused)?;
         Ok(Standing {
-            kind: PrincipalKind::Workload,
             rests_on: vec![found.record.key(), role_found.record.key()],
             proven: Proven::Client {
                 id,
@@ -181,11 +232,11 @@ impl Broker {
     }
 
     /// An operator's token ends with the password that it was had for.
-    async fn person(&self, principal: PrincipalId, id: ObjectId, credential: ObjectId) -> Result<Standing> {
-        let operator = self.load_by_id::<Operator>(Kind::Operator, id).await?;
+    async fn person(&self, principal: PrincipalId, login: OperatorLogin) -> Result<Standing> {
+        let operator = self.load_by_id::<Operator>(Kind::Operator, login.operator).await?;
         let same = |found: &Checked<Operator>| {
             let set = found.body.password.as_ref();
-            found.body.principal == principal && set.is_some_and(|set| set.id == credential)
+            found.body.principal == principal && set.is_some_and(|set| set.id == login.credential)
         };
         let found = operator.value.filter(same).ok_or_else(refused)?;
         let groups = self.load_groups(&found.body.groups).await?;
@@ -197,10 +248,9 @@ impl Broker {
         let mut rests_on = self.keys_of(Kind::Group, &found.body.groups);
         rests_on.push(found.record.key());
         Ok(Standing {
-            kind: PrincipalKind::Operator,
             rests_on,
             proven: Proven::Operator {
-                id,
+                id: login.operator,
                 groups: found.body.groups,
             },
             policies,
@@ -211,7 +261,6 @@ impl Broker {
 
 /// What a token's bearer is now.
 struct Standing {
-    kind: PrincipalKind,
     proven: Proven,
     /// The names of its policies.
     policies: Vec<Name>,

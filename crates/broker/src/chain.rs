@@ -1,7 +1,7 @@
 //! A lane's chain of batches: numbers without a gap, each batch vouching for the one before.
 
 use strongroom_crypto::Keys;
-use strongroom_domain::audit::{Batch, BatchId, Entry, Lane, SealedBatch, StoredEntry, merkle};
+use strongroom_domain::audit::{Batch, BatchId, Entry, EntryId, Lane, SealedBatch, StoredEntry, merkle};
 use strongroom_domain::{Digest, Error, Result, Time};
 
 use crate::lanes::Noted;
@@ -22,24 +22,20 @@ impl Chain {
     }
 
     /// Seals entries under the next number. The chain goes on only at [`Chain::advance`].
-    pub(crate) fn seal(&self, keys: &Keys, now: Time, notes: impl IntoIterator<Item = Noted>) -> Result<SealedBatch> {
-        self.seal_placed(keys, now, notes).map(|(sealed, _)| sealed)
-    }
-
-    /// The same, and the place of each note's entry.
-    pub(crate) fn seal_placed(
+    /// Beside the batch, which entry each of them became.
+    pub(crate) fn seal(
         &self,
         keys: &Keys,
         now: Time,
         notes: impl IntoIterator<Item = Noted>,
-    ) -> Result<(SealedBatch, Vec<i64>)> {
-        let (entries, places) = fold(notes, self.next);
+    ) -> Result<(SealedBatch, Vec<EntryId>)> {
+        let (entries, ids) = fold(notes, self.next);
         let leaves: Vec<Digest> = entries
             .iter()
             .map(|stored| merkle::leaf(&stored.entry.canonical()))
             .collect();
         let batch = self.batch(keys, now, merkle::root(&leaves), entries.len())?;
-        Ok((SealedBatch { batch, entries }, places))
+        Ok((SealedBatch { batch, entries }, ids))
     }
 
     /// What takes the number's place if its commit never happened.
@@ -70,17 +66,17 @@ impl Chain {
     }
 }
 
-/// Identical failures become one entry with a count, inside this batch only. Beside the entries, the place of each note's.
-fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> (Vec<StoredEntry>, Vec<i64>) {
-    let (mut entries, mut places): (Vec<StoredEntry>, Vec<i64>) = (Vec::new(), Vec::new());
+/// Identical failures become one entry with a count, inside this batch only.
+fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> (Vec<StoredEntry>, Vec<EntryId>) {
+    let (mut entries, mut ids): (Vec<StoredEntry>, Vec<EntryId>) = (Vec::new(), Vec::new());
     for note in notes {
         if let Some(same) = foldable(&mut entries, &note.entry) {
             same.entry.count += 1;
-            places.push(same.place);
+            ids.push(same.id());
             continue;
         }
         let place = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-        places.push(place);
+        ids.push(EntryId { batch, place });
         entries.push(StoredEntry {
             batch,
             place,
@@ -89,7 +85,7 @@ fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> (Vec<StoredEn
             source: Some(note.source),
         });
     }
-    (entries, places)
+    (entries, ids)
 }
 
 fn foldable<'e>(entries: &'e mut [StoredEntry], entry: &Entry) -> Option<&'e mut StoredEntry> {

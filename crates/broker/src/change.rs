@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::Broker;
 use crate::cache::Fresh;
 use crate::lanes::{Ground, Recorded};
+use crate::locks::Held;
 use crate::record::{Attempt, Effect, is_recorded};
 use crate::request::Request;
 use crate::session::Session;
@@ -109,7 +110,7 @@ impl Broker {
             strongroom_domain::secret::check_version_id(id)?;
             locks.push(self.key(Kind::ChangeId, id.as_str()));
         }
-        let mut held = None;
+        let (mut held, mut turn) = (None, None);
         let mut began = Instant::now();
         let mut last = Recorded::Moved;
         for attempt in 0..ATTEMPTS {
@@ -118,7 +119,7 @@ impl Broker {
             }
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
-            let Some(session) = self.caller(request, asked.action, decided_at).await? else {
+            let Some(session) = self.proven(request, &mut turn, asked.action, decided_at).await? else {
                 continue;
             };
             let attempt = Attempt {
@@ -159,7 +160,7 @@ impl Broker {
             let recorded = self
                 .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
                 .await?;
-            if let Recorded::Entered(entry) = recorded {
+            if let Recorded::Committed(entry) = recorded {
                 let refusal = || refusal.unwrap_or_else(|| Error::from(Code::Internal));
                 return answer.map_err(|()| refusal().entered(entry));
             }
@@ -171,8 +172,14 @@ impl Broker {
     }
 
     /// Who asks. A refusal is recorded before it is told; `None`: its ground moved meanwhile.
-    async fn caller(&self, request: &Request, action: Action, decided_at: Revision) -> Result<Option<Arc<Session>>> {
-        match self.authenticate(request).await {
+    async fn proven(
+        &self,
+        request: &Request,
+        turn: &mut Option<Held>,
+        action: Action,
+        decided_at: Revision,
+    ) -> Result<Option<Arc<Session>>> {
+        match self.caller(request, turn).await {
             Ok(session) => Ok(Some(session)),
             Err(error) if !is_recorded(error.code) => Err(error),
             Err(error) => {
@@ -181,7 +188,7 @@ impl Broker {
                     .record_event(request, None, decided_at, effect, Some(&error))
                     .await?;
                 match recorded {
-                    Recorded::Entered(entry) => Err(error.entered(entry)),
+                    Recorded::Committed(entry) => Err(error.entered(entry)),
                     _ => Ok(None),
                 }
             }
@@ -206,6 +213,12 @@ impl Broker {
             .into_iter()
             .map(|effect| self.note(request, Some(&attempt.session), effect, None))
             .collect::<Result<Vec<_>>>()?;
+        for spent in self.spends(Some(&attempt.session))? {
+            // A change of the token itself is its use too.
+            if decision.writes.iter().all(|write| write.key() != spent.key()) {
+                decision.writes.push(spent);
+            }
+        }
         let change = Change {
             writes: decision.writes,
             touches: decision.touches,
@@ -217,12 +230,8 @@ impl Broker {
             until: None,
         };
         match self.0.lanes.change(notes, change, decision.fresh, ground).await? {
-            Recorded::Committed => Ok(Ok(decision.answer)),
-            again @ (Recorded::Entered(_)
-            | Recorded::Moved
-            | Recorded::Conflict
-            | Recorded::Busy
-            | Recorded::Failed(_)) => Ok(Err(again)),
+            Recorded::Committed(_) => Ok(Ok(decision.answer)),
+            again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(
                 Code::OutcomeUnknown,
                 format!(
@@ -254,7 +263,7 @@ impl Broker {
         }
         let sealed = HEXLOWER.decode(used.body.answer.as_bytes()).map_err(Error::internal)?;
         let answer = keys
-            .open_answer(self.0.namespace, used.record.id, used.body.epoch, &sealed)
+            .open_answer(self.namespace(), used.record.id, used.body.epoch, &sealed)
             .map_err(|error| crate::rows::broken(Kind::ChangeId, error))?;
         serde_json::from_slice(&answer).map(Some).map_err(Error::internal)
     }
@@ -264,7 +273,7 @@ impl Broker {
         let row = self.new_id();
         let text = Zeroizing::new(serde_json::to_vec(answer).map_err(Error::internal)?);
         let (epoch, sealed) = keys
-            .seal_answer(self.0.namespace, row, self.0.entropy.bytes(), &text)
+            .seal_answer(self.namespace(), row, self.0.entropy.bytes(), &text)
             .map_err(Error::internal)?;
         let (key, request) = keys
             .request_digest(&whose(attempt, fingerprint))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{Client, ClientSecret, MAX_CLIENT_SECRETS, Principal, PrincipalKind};
+use strongroom_domain::grant::{Client, ClientSecret, Generation, MAX_CLIENT_SECRETS, Principal, PrincipalKind};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Row, Time, Write};
 
@@ -134,6 +134,7 @@ impl Broker {
                 kind: PrincipalKind::Workload,
                 name: Some(name.to_string()),
                 salt: Digest(self.0.entropy.bytes()),
+                generation: Generation::first(attempt.now),
                 created_at: attempt.now,
                 erased_at: None,
             };
@@ -142,6 +143,7 @@ impl Broker {
                 principal: principal_id,
                 role: role.clone(),
                 secrets: vec![stored],
+                generation: Generation::first(attempt.now),
                 created_at: attempt.now,
             };
             let record = self.new_record(Kind::Client, self.new_id(), name.as_str(), None, &client)?;

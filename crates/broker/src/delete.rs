@@ -87,7 +87,7 @@ impl Broker {
                     head.versions.iter().map(|entry| (entry.number, entry.rev)).collect();
                 let keys = self.0.ring.keys.load();
                 let blank = |entry: &VersionEntry| {
-                    keys.destroyed_version(self.0.namespace, owner, entry.number, entry.rev.next())
+                    keys.destroyed_version(self.namespace(), owner, entry.number, entry.rev.next())
                 };
                 let rows = head.destroy(versions, blank, now)?.into_iter();
                 Ok(Edit {

@@ -53,7 +53,7 @@ impl Broker {
         kind: Kind,
         id: ObjectId,
     ) -> Result<At<Option<Checked<T>>>> {
-        let (now, namespace) = (self.0.clock.now(), self.0.namespace);
+        let (now, namespace) = (self.0.clock.now(), self.namespace());
         let found = self.ask(self.0.store.find_by_id(now, namespace, kind, id)).await?;
         if found
             .value

@@ -8,7 +8,7 @@ use strongroom_crypto::{Keys, SlotPlace, Unlock};
 use strongroom_domain::audit::{
     Action, Batch, BatchId, Dialect, Entry, Lane, OutcomeKind, SealedBatch, StoredEntry, merkle,
 };
-use strongroom_domain::grant::{NamespaceBody, Principal, PrincipalKind, Token};
+use strongroom_domain::grant::{Generation, NamespaceBody, Principal, PrincipalKind, Token};
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::row::Key;
 use strongroom_domain::{
@@ -17,8 +17,8 @@ use strongroom_domain::{
 };
 use strongroom_ports::{Clock, Entropy, Store, StoreError, Upkeep, Verdict};
 
-use crate::authenticate::SERVICE_TOKEN_PREFIX;
 use crate::rows::{store_failed, touch};
+use crate::tokens::SERVICE_TOKEN_PREFIX;
 
 pub(crate) const ROOT: &str = "root";
 pub(crate) const RING: &str = "ring";
@@ -130,6 +130,7 @@ fn first_records(
         .map_err(Error::internal)?;
     let hash = keys.token_hashes(token).map_err(Error::internal)?.into_iter().next();
     let hash = hash.ok_or_else(|| Error::internal("no token-hash key"))?;
+    let generation = Generation::first(now);
     let mut records = vec![
         maker.json(
             Kind::Namespace,
@@ -137,6 +138,7 @@ fn first_records(
             &NamespaceBody {
                 id: namespace,
                 created_at: now,
+                deleted_at: None,
             },
         )?,
         maker.record(Kind::KeyRing, ring_id, RING, ring)?,
@@ -147,6 +149,7 @@ fn first_records(
                 kind: PrincipalKind::Operator,
                 name: Some(ROOT.into()),
                 salt: Digest(entropy.bytes()),
+                generation,
                 created_at: now,
                 erased_at: None,
             },
@@ -155,10 +158,8 @@ fn first_records(
             Kind::Token,
             &hash.to_string(),
             &Token {
-                principal,
                 root: true,
-                created_at: now,
-                expires_at: None,
+                ..Token::blank(principal, generation, now)
             },
         )?,
     ];

@@ -46,7 +46,7 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
                 [],
             );
         }
-        Broker(inner).learn_last_backup().await;
+        Broker::new(inner).learn_last_backup().await;
     }
 }
 
@@ -56,7 +56,7 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = upkeep_once(&strong).await {
             tracing::warn!(?error, "upkeep was put off");
         }
-        let broker = Broker(strong.clone());
+        let broker = Broker::new(strong.clone());
         broker.flush().await;
         broker.learn_last_backup().await;
         if let Err(error) = broker.measure().await {

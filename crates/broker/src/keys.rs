@@ -30,7 +30,7 @@ pub(crate) fn check_keys<'a>(keys: &Keys, records: impl IntoIterator<Item = &'a 
 
 impl Broker {
     pub(crate) fn ring_key(&self) -> Key {
-        self.key(Kind::KeyRing, RING)
+        Key::new(self.0.root, Kind::KeyRing, RING)
     }
 
     /// Reads the ring again if another node changed it.
@@ -50,8 +50,8 @@ impl Broker {
     }
 
     async fn stored_ring(&self) -> Result<(Record, Keys)> {
-        let (now, namespace) = (self.0.clock.now(), self.0.namespace);
-        let found = self.0.store.find_by_id(now, namespace, Kind::KeyRing, self.0.ring.id);
+        let (now, root) = (self.0.clock.now(), self.0.root);
+        let found = self.0.store.find_by_id(now, root, Kind::KeyRing, self.0.ring.id);
         self.open_ring(self.ask(found).await?.value)
     }
 
@@ -71,7 +71,7 @@ impl Broker {
     pub async fn rotate_data_key(&self, request: &Request) -> Result<i64> {
         self.edit_ring(request, Action::DataKeyRotate, |keys, now| {
             let entropy = &self.0.entropy;
-            keys.with_data_epoch(self.0.namespace, now, &|| entropy.bytes())
+            keys.with_data_epoch(self.namespace(), now, &|| entropy.bytes())
         })
         .await
     }
@@ -112,7 +112,7 @@ impl Broker {
                     }],
                     writes: vec![Write::Replace(expected, Row::Record(record))],
                     answer: Epoch {
-                        epoch: newer.data_epoch(self.0.namespace).map_err(Error::internal)?,
+                        epoch: newer.data_epoch(self.namespace()).map_err(Error::internal)?,
                     },
                 }))
             })

@@ -58,10 +58,8 @@ impl Ground {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
-    /// The entry is durable, and the answer stands.
-    Entered(EntryId),
-    /// The change is made, with its entries.
-    Committed,
+    /// As this entry, or these from it on.
+    Committed(EntryId),
     /// The ground moved: decide again.
     Moved,
     /// A row was not as the change expected: decide again.

@@ -24,6 +24,7 @@ mod list;
 mod locks;
 mod login;
 mod metadata;
+mod namespaces;
 mod open;
 mod operators;
 mod passwords;
@@ -45,6 +46,7 @@ mod search_audit;
 mod session;
 mod slots;
 mod stats;
+mod tokens;
 mod uses;
 mod whoami;
 mod worker;
@@ -90,9 +92,9 @@ use crate::locks::Locks;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
-/// The product. Cheap to clone.
+/// The product, within one namespace. Cheap to clone.
 #[derive(Clone)]
-pub struct Broker(Arc<Inner>);
+pub struct Broker(Arc<Inner>, NamespaceId);
 
 struct Inner {
     store: Arc<dyn Store>,
@@ -100,8 +102,8 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     ring: Ring,
-    /// The namespace `root`, the only one so far.
-    namespace: NamespaceId,
+    /// The namespace `root`, which the installation itself belongs to.
+    root: NamespaceId,
     node: Arc<Node>,
     lanes: Lanes,
     locks: Locks,
@@ -122,6 +124,22 @@ struct Ring {
     id: ObjectId,
     /// The slot that this node was opened by.
     slot: Option<ObjectId>,
+}
+
+impl Broker {
+    /// Within the namespace that the installation itself belongs to.
+    fn new(inner: Arc<Inner>) -> Self {
+        let root = inner.root;
+        Self(inner, root)
+    }
+
+    pub(crate) fn within(&self, namespace: NamespaceId) -> Self {
+        Self(self.0.clone(), namespace)
+    }
+
+    pub(crate) fn namespace(&self) -> NamespaceId {
+        self.1
+    }
 }
 
 impl std::fmt::Debug for Broker {

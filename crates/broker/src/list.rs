@@ -111,7 +111,7 @@ impl Broker {
                 .ask(
                     self.0
                         .store
-                        .list(attempt.now, self.0.namespace, Kind::Secret, &start, &after, CHUNK),
+                        .list(attempt.now, self.namespace(), Kind::Secret, &start, &after, CHUNK),
                 )
                 .await?;
             let last_chunk = found.value.len() < usize::from(CHUNK);
@@ -153,14 +153,14 @@ impl Broker {
 
     pub(crate) fn seal_cursor(&self, after: &str) -> Result<String> {
         let (keys, salt) = (self.0.ring.keys.load(), self.0.entropy.bytes());
-        keys.seal_cursor(self.0.namespace, salt, after).map_err(Error::internal)
+        keys.seal_cursor(self.namespace(), salt, after).map_err(Error::internal)
     }
 
     pub(crate) fn open_cursor(&self, cursor: &str) -> Result<String> {
         if cursor.is_empty() {
             return Ok(String::new());
         }
-        let opened = self.0.ring.keys.load().open_cursor(self.0.namespace, cursor);
+        let opened = self.0.ring.keys.load().open_cursor(self.namespace(), cursor);
         opened.map_err(|_| Error::invalid("'cursor' is not one of ours."))
     }
 }

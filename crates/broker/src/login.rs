@@ -1,44 +1,78 @@
 //! Logging in: the one place that issues tokens.
 
+use std::time::Duration;
+
 use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
-use strongroom_crypto::{Bearer, Claims};
+use strongroom_crypto::{Claims, Generations};
 use strongroom_domain::audit::{Action, Lane};
-use strongroom_domain::grant::{ClientSecret, OPERATOR_TOKEN_TTL, Operator};
+use strongroom_domain::grant::{
+    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, Renewal, Token,
+};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Time};
+use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Row, Time, Write};
 
 use crate::Broker;
 use crate::lanes::{Ground, Recorded};
 use crate::record::{Effect, is_recorded};
 use crate::request::Request;
-use crate::session::{Proven, Session, Whose};
+use crate::session::{Home, Proven, Session, Whose};
 use crate::stats::count;
 
 const ATTEMPTS: usize = 3;
+/// The login method of clients.
+pub(crate) const CLIENT: &str = "client";
 
 pub struct LoggedIn {
-    pub access_token: SecretString,
+    pub token: SecretString,
+    /// What names it in the log, and where it is revoked.
+    pub accessor: String,
     /// Seconds.
     pub expires_in: u32,
+    /// Until when it can be renewed; none: it cannot.
+    pub renewable_until: Option<Time>,
 }
 
 impl std::fmt::Debug for LoggedIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LoggedIn(for {} s)", self.expires_in)
+        write!(f, "LoggedIn({} for {} s)", self.accessor, self.expires_in)
     }
 }
 
 /// Who proved to be whom, and what that yields.
-struct Proved {
-    principal: PrincipalId,
-    bearer: Bearer,
-    /// Seconds.
-    ttl: u32,
-    salt: Digest,
-    whose: Whose,
+pub(crate) struct Proved {
+    pub(crate) principal: PrincipalId,
+    pub(crate) generation: Generation,
+    pub(crate) yields: Yields,
+    pub(crate) salt: Digest,
+    pub(crate) whose: Whose,
     /// What a change to would void the proof.
-    rests_on: Vec<Key>,
+    pub(crate) rests_on: Vec<Key>,
+    /// What the proof uses up, or makes when it is the first: written with the token, or the login is tried again.
+    pub(crate) writes: Vec<Write>,
+}
+
+/// What is issued.
+pub(crate) enum Yields {
+    /// An access token, for a workload.
+    Access {
+        /// Seconds.
+        ttl: u32,
+        client_id: String,
+        method: String,
+        role: Name,
+        credential: Option<ObjectId>,
+        generations: Generations,
+    },
+    /// A service token, for a person.
+    Service(OperatorLogin),
+}
+
+/// What a login gives, once it is recorded.
+struct Issued {
+    token: LoggedIn,
+    session: Session,
+    writes: Vec<Write>,
 }
 
 fn refused() -> Error {
@@ -63,6 +97,9 @@ impl Broker {
         for _ in 0..ATTEMPTS {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
+            // In no namespace there is nobody: that is found by the same work.
+            let found = self.home().await?;
+            let (home, home_key) = found.map_or_else(|| (self.nowhere(), None), |(home, key, _)| (home, key));
             match prove().await {
                 Err(error) if !is_recorded(error.code) => {
                     if error.code == Code::Overloaded {
@@ -75,27 +112,26 @@ impl Broker {
                     let recorded = self
                         .record_event(request, None, decided_at, effect, Some(&error))
                         .await?;
-                    if matches!(recorded, Recorded::Entered(_)) {
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins_refused);
                         return Err(error);
                     }
                 }
                 Ok(mut proved) => {
                     let rests_on = std::mem::take(&mut proved.rests_on);
-                    let (token, session) = self.issue_token(proved)?;
-                    let effect = Effect::new(Action::Login, "");
-                    let note = self.note(request, Some(&session), effect, None)?;
+                    let issued = self.issue_token(home.clone(), proved)?;
+                    let note = self.note(request, Some(&issued.session), Effect::new(Action::Login, ""), None)?;
                     // Everything was read from the store after the request came: only what comes now could void it.
                     let ground = Ground {
                         decided_at,
                         session: None,
-                        objects: rests_on,
+                        objects: rests_on.into_iter().chain(home_key).collect(),
                         until: None,
                     };
-                    let recorded = self.0.lanes.record(Lane::Events, note, ground).await?;
-                    if matches!(recorded, Recorded::Entered(_)) {
+                    let recorded = self.record_with(Lane::Events, note, issued.writes, ground).await?;
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins);
-                        return Ok(token);
+                        return Ok(issued.token);
                     }
                 }
             }
@@ -118,31 +154,43 @@ impl Broker {
             _ => &nobody,
         };
         let keys = self.0.ring.keys.load_full();
-        let mut proven = false;
+        let mut credential = None;
         for stored in secrets {
             let key = if stored.key == 0 {
                 self.any_hash_key()?
             } else {
                 stored.key
             };
-            proven |= keys.check_client_secret(secret.expose_secret(), key, &stored.hash);
+            if keys.check_client_secret(secret.expose_secret(), key, &stored.hash) {
+                credential = Some(stored.id);
+            }
         }
-        let client = found.filter(|_| proven).ok_or_else(refused)?;
+        let client = found.filter(|_| credential.is_some()).ok_or_else(refused)?;
         let role = self.load_role(&client.body.role).await?.value.ok_or_else(refused)?;
         let proven = Proven::Client {
             id: client.record.id,
             role: client.body.role.clone(),
         };
-        let (salt, whose) = self.whose(client.body.principal, proven).await?;
+        let (generation, salt, whose) = self.whose(client.body.principal, proven).await?;
         Ok(Proved {
             salt,
             whose,
+            generation,
             principal: client.body.principal,
-            ttl: role.body.access_token_ttl,
             rests_on: vec![client.record.key(), role.record.key(), self.ring_key()],
-            bearer: Bearer::Workload {
+            writes: Vec::new(),
+            yields: Yields::Access {
+                ttl: role.body.access_token_ttl,
                 client_id: client.record.id.to_string(),
-                role: client.body.role.to_string(),
+                method: CLIENT.into(),
+                role: client.body.role,
+                credential,
+                generations: Generations {
+                    principal: generation,
+                    client: Some(client.body.generation),
+                    role: role.body.generation,
+                    method: Generation::default(),
+                },
             },
         })
     }
@@ -170,22 +218,23 @@ impl Broker {
             id: operator.record.id,
             groups: operator.body.groups.clone(),
         };
-        let (salt, whose) = self.whose(operator.body.principal, proven).await?;
+        let (generation, salt, whose) = self.whose(operator.body.principal, proven).await?;
         Ok(Proved {
             salt,
             whose,
+            generation,
             principal: operator.body.principal,
-            ttl: OPERATOR_TOKEN_TTL,
             rests_on: vec![operator.record.key(), self.ring_key()],
-            bearer: Bearer::Operator {
+            writes: Vec::new(),
+            yields: Yields::Service(OperatorLogin {
                 operator: operator.record.id,
                 credential: stored.id,
-            },
+            }),
         })
     }
 
-    /// The principal's salt, and who it is: with no policy yet, since a login acts by none.
-    async fn whose(&self, principal: PrincipalId, proven: Proven) -> Result<(Digest, Whose)> {
+    /// The principal's generation and salt, and who it is: with no policy yet, since a login acts by none.
+    pub(crate) async fn whose(&self, principal: PrincipalId, proven: Proven) -> Result<(Generation, Digest, Whose)> {
         let found = self.load_principal(principal).await?.value.ok_or_else(refused)?;
         let whose = Whose {
             kind: found.body.kind,
@@ -193,33 +242,73 @@ impl Broker {
             proven,
             policies: Vec::new(),
         };
-        Ok((found.body.salt, whose))
+        Ok((found.body.generation, found.body.salt, whose))
     }
 
-    /// The access token, and the session it stands for.
-    fn issue_token(&self, proved: Proved) -> Result<(LoggedIn, Session)> {
+    /// The token, and the session it stands for.
+    fn issue_token(&self, home: Home, mut proved: Proved) -> Result<Issued> {
         let now = self.0.clock.now();
-        let expires_in = proved.ttl;
-        let jti = HEXLOWER.encode(&self.0.entropy.bytes::<16>());
-        let claims = Claims {
-            iss: self.0.settings.issuer.issuer.clone(),
-            aud: self.0.settings.issuer.audience.clone(),
-            sub: proved.principal,
-            iat: now.seconds(),
-            nbf: now.seconds(),
-            exp: now.seconds().saturating_add(expires_in.into()),
-            jti: jti.clone(),
-            namespace: self.0.namespace,
-            bearer: proved.bearer,
+        let mut writes = std::mem::take(&mut proved.writes);
+        let token = match proved.yields {
+            Yields::Access {
+                ttl,
+                client_id,
+                method,
+                role,
+                credential,
+                generations,
+            } => {
+                let claims = Claims {
+                    iss: self.0.settings.issuer.issuer.clone(),
+                    aud: self.0.settings.issuer.audience.clone(),
+                    sub: proved.principal,
+                    client_id,
+                    iat: now.seconds(),
+                    nbf: now.seconds(),
+                    exp: now.seconds().saturating_add(ttl.into()),
+                    jti: HEXLOWER.encode(&self.0.entropy.bytes::<16>()),
+                    namespace: self.namespace(),
+                    method,
+                    role: role.to_string(),
+                    credential,
+                    generations,
+                };
+                let token = self.0.ring.keys.load().sign(&claims, now).map_err(Error::internal)?;
+                LoggedIn {
+                    token: token.into(),
+                    accessor: claims.jti,
+                    expires_in: ttl,
+                    renewable_until: None,
+                }
+            }
+            Yields::Service(login) => {
+                let until = now + Duration::from_secs(LOGIN_TOKEN_MAX.into());
+                let body = Token {
+                    login: Some(login),
+                    renewal: Some(Renewal {
+                        ttl: LOGIN_TOKEN_TTL,
+                        until: Some(until),
+                    }),
+                    ..Token::blank(proved.principal, proved.generation, now)
+                };
+                let (token, record) = self.make_token(body)?;
+                let accessor = record.id.to_string();
+                writes.push(Write::Insert(Row::Record(record)));
+                LoggedIn {
+                    token,
+                    accessor,
+                    expires_in: LOGIN_TOKEN_TTL,
+                    renewable_until: Some(until),
+                }
+            }
         };
-        let token = self.0.ring.keys.load().sign(&claims).map_err(Error::internal)?;
-        let session = Session::new(claims.sub, claims.namespace, jti, proved.salt, proved.whose);
-        Ok((
-            LoggedIn {
-                access_token: token.into(),
-                expires_in,
-            },
-            session,
-        ))
+        let session = Session::new(
+            proved.principal,
+            home,
+            token.accessor.as_str(),
+            proved.salt,
+            proved.whose,
+        );
+        Ok(Issued { token, session, writes })
     }
 }

@@ -97,7 +97,7 @@ impl Broker {
             stats: stats.clone(),
             deadline: settings.audit_deadline,
         };
-        let broker = Self(Arc::new(Inner {
+        let broker = Self::new(Arc::new(Inner {
             lanes: Lanes::start(&workshop, boot, settings.audit_queue),
             store,
             clock,
@@ -109,7 +109,7 @@ impl Broker {
                 id: ring.id,
                 slot: opened_by,
             },
-            namespace,
+            root: namespace,
             node,
             locks: Locks::default(),
             uses: Uses::default(),
@@ -148,7 +148,7 @@ impl Broker {
 
     /// Data keys in the ring: the one that seals, and those that still open.
     pub fn data_keys(&self) -> usize {
-        self.0.ring.keys.load().data_epochs(self.0.namespace).len()
+        self.0.ring.keys.load().count_data_epochs()
     }
 
     /// As this node saw it last; it looks now and then.

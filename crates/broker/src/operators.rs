@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{MAX_GROUPS, MAX_POLICIES, Operator, Password, Principal, PrincipalKind};
+use strongroom_domain::grant::{Generation, MAX_GROUPS, MAX_POLICIES, Operator, Password, Principal, PrincipalKind};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
 
@@ -140,6 +140,7 @@ impl Broker {
             kind: PrincipalKind::Operator,
             name: Some(name.to_string()),
             salt: Digest(self.0.entropy.bytes()),
+            generation: Generation::first(attempt.now),
             created_at: attempt.now,
             erased_at: None,
         };

@@ -89,9 +89,12 @@ impl Place {
     }
 
     pub(crate) fn request(&self) -> Request {
-        let mut request = Request::new(self.broker.request_id(), Dialect::Native, "here".into());
-        request.token = Some(SecretString::from("srs_root"));
-        request
+        self.bearing("srs_root")
+    }
+
+    pub(crate) fn bearing(&self, token: &str) -> Request {
+        let request = Request::new(self.broker.request_id(), Dialect::Native, "127.0.0.1".into());
+        request.with_token(Some(token.into()))
     }
 
     pub(crate) async fn put(&self, path: &str, value: &str) {

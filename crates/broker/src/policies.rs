@@ -105,7 +105,7 @@ impl Broker {
                 .ask(
                     self.0
                         .store
-                        .list(attempt.now, self.0.namespace, noun.kind, "", after, limit),
+                        .list(attempt.now, self.namespace(), noun.kind, "", after, limit),
                 )
                 .await?;
             let full = found.value.len() == usize::from(limit);

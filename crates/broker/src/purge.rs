@@ -96,7 +96,7 @@ impl Broker {
             })
             .await?;
         let forget = Upkeep::ForgetUse {
-            namespace: self.0.namespace,
+            namespace: self.namespace(),
             secret: gone,
         };
         if let Err(error) = self.ask(self.0.store.upkeep(self.0.clock.now(), forget)).await {

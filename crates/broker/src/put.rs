@@ -141,7 +141,7 @@ impl Broker {
 
     /// The removal of a version's row.
     pub(crate) fn forget(&self, owner: ObjectId, entry: &VersionEntry) -> Write {
-        Write::Remove(RowKey::Version(self.0.namespace, owner, entry.number), entry.rev)
+        Write::Remove(RowKey::Version(self.namespace(), owner, entry.number), entry.rev)
     }
 
     async fn decide_from(
@@ -207,7 +207,7 @@ impl Broker {
     ) -> Result<Decision<Written>> {
         let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
         let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
-        let blank = Version::blank(self.0.namespace, owner, head.next);
+        let blank = Version::blank(self.namespace(), owner, head.next);
         let keys = self.0.ring.keys.load();
         let version = keys
             .seal_version(blank, put.path.as_str(), self.0.entropy.bytes(), &put.payload)

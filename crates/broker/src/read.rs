@@ -133,7 +133,7 @@ impl Broker {
         entry: &VersionEntry,
     ) -> Result<(Version, Revision)> {
         let found = self
-            .ask(self.0.store.version(now, self.0.namespace, owner, entry.number))
+            .ask(self.0.store.version(now, self.namespace(), owner, entry.number))
             .await?;
         match found.value {
             Some(row) if !upgrade::reads(row.format) => Err(broken(Kind::Secret, CryptoError::UnknownFormat)),

@@ -7,10 +7,11 @@ use strongroom_crypto::audit_identity;
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::{Action, Class, Entry, Lane, OutcomeKind};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Digest, Error, Result, Revision, Time};
+use strongroom_domain::{Change, Code, Digest, Error, Result, Revision, Time, Write};
 
 use crate::Broker;
 use crate::lanes::{Ground, Noted, Recorded};
+use crate::locks::Held;
 use crate::request::Request;
 use crate::session::Session;
 use crate::stats::count;
@@ -110,10 +111,11 @@ impl Broker {
         path: &str,
         work: impl Fn(Attempt) -> F,
     ) -> Result<T> {
+        let mut turn = None;
         for attempt in 0..ATTEMPTS {
             self.refresh_ring().await?;
             let decided_at = self.0.node.revision();
-            let (session, done) = match self.authenticate(request).await {
+            let (session, done) = match self.caller(request, &mut turn).await {
                 Err(error) => (None, Err(error)),
                 Ok(session) => {
                     let attempt = Attempt {
@@ -151,17 +153,52 @@ impl Broker {
             } else {
                 Lane::Events
             };
+            let spent = self.spends(session.as_deref())?;
             let ground = Ground {
                 decided_at,
                 session,
                 objects,
                 until,
             };
-            if let Recorded::Entered(entry) = self.0.lanes.record(lane, note, ground).await? {
+            if let Recorded::Committed(entry) = self.record_with(lane, note, spent, ground).await? {
                 return done.map_err(|refusal| refusal.entered(entry));
             }
         }
         Err(Error::from(Code::Unsettled))
+    }
+
+    /// Who asks. Of a token that is counted one use at a time: the next is decided on what this one leaves.
+    pub(crate) async fn caller(&self, request: &Request, turn: &mut Option<Held>) -> Result<Arc<Session>> {
+        let session = self.authenticate(request).await?;
+        match &session.token {
+            Some(token) if session.is_counted() && turn.is_none() => {
+                *turn = Some(self.0.locks.hold(vec![token.record.key()]).await);
+                self.authenticate(request).await
+            }
+            _ => Ok(session),
+        }
+    }
+
+    /// Makes an entry durable, and with it what the access uses up.
+    pub(crate) async fn record_with(
+        &self,
+        lane: Lane,
+        note: Noted,
+        writes: Vec<Write>,
+        ground: Ground,
+    ) -> Result<Recorded> {
+        if writes.is_empty() {
+            return self.0.lanes.record(lane, note, ground).await;
+        }
+        // No cache sees it.
+        let change = Change {
+            writes,
+            touches: Vec::new(),
+        };
+        match self.0.lanes.change(vec![note], change, Vec::new(), ground).await? {
+            Recorded::Unknown => Err(Error::from(Code::AuditUnavailable)),
+            recorded => Ok(recorded),
+        }
     }
 
     /// An entry, of what was granted or of why it was not.
@@ -212,7 +249,7 @@ impl Broker {
                 reason,
                 principal,
                 who,
-                namespace: session.map_or(self.0.namespace, |session| session.namespace),
+                namespace: session.map_or_else(|| self.unproven_namespace(), |session| session.home.id),
                 path,
                 version: effect.version,
                 digest: effect.digest,
@@ -233,20 +270,14 @@ impl Broker {
         refusal: Option<&Error>,
     ) -> Result<Recorded> {
         let note = self.note(request, session.as_deref(), effect, refusal)?;
-        let recorded = self
-            .0
-            .lanes
-            .record(
-                Lane::Events,
-                note,
-                Ground {
-                    decided_at,
-                    session,
-                    objects: Vec::new(),
-                    until: None,
-                },
-            )
-            .await?;
+        let spent = self.spends(session.as_deref())?;
+        let ground = Ground {
+            decided_at,
+            session,
+            objects: Vec::new(),
+            until: None,
+        };
+        let recorded = self.record_with(Lane::Events, note, spent, ground).await?;
         if recorded == Recorded::Moved {
             count(&self.0.stats.withheld);
         }

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{Principal, PrincipalKind, Token};
-use strongroom_domain::{Digest, Error, Kind, PrincipalId, Result, Row, Time, Write};
+use strongroom_domain::grant::{Generation, Principal, PrincipalKind, Token};
+use strongroom_domain::{Digest, Kind, PrincipalId, Result, Row, Time, Write};
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
-use crate::initialise::new_root_token;
 use crate::record::Effect;
 use crate::request::Request;
 use crate::rows::touch;
@@ -39,7 +38,7 @@ struct Made {
 impl Broker {
     /// Issues a root token that lives for 15 minutes, to a principal of its own.
     pub async fn recover_admin(&self, request: &Request) -> Result<RecoveredToken> {
-        let token = new_root_token(self.0.entropy.as_ref());
+        let token = self.new_token_text();
         let principal = PrincipalId(self.0.entropy.bytes());
         let asked = Asked {
             action: Action::RecoverAdmin,
@@ -49,29 +48,26 @@ impl Broker {
             fingerprint: Vec::new().into(),
             needs: vec![vec![Access::Recovery]],
         };
-        let token_text = token.expose_secret();
+        let token_text = &token;
         let made = self
             .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::Recovery)?;
-                let hashes = self.0.ring.keys.load().token_hashes(token_text);
-                let hash = hashes.map_err(Error::internal)?.into_iter().next();
-                let hash = hash.ok_or_else(|| Error::internal("no token-hash key"))?;
                 let expires_at = attempt.now + LIFETIME;
                 let body = Principal {
                     kind: PrincipalKind::Operator,
                     name: Some(NAME.into()),
                     salt: Digest(self.0.entropy.bytes()),
+                    generation: Generation::first(attempt.now),
                     created_at: attempt.now,
                     erased_at: None,
                 };
                 let who = self.new_record(Kind::Principal, self.new_id(), &principal.to_string(), None, &body)?;
-                let body = Token {
-                    principal,
+                let token = Token {
                     root: true,
-                    created_at: attempt.now,
                     expires_at: Some(expires_at),
+                    ..Token::blank(principal, body.generation, attempt.now)
                 };
-                let token = self.new_record(Kind::Token, self.new_id(), &hash.to_string(), Some(expires_at), &body)?;
+                let token = self.token_record(token_text, &token)?;
                 Ok(Decided::Write(Decision {
                     fresh: Vec::new(),
                     touches: vec![touch(token.key(), Action::RecoverAdmin, None)],
@@ -104,8 +100,7 @@ mod tests {
     async fn a_recovered_token_ends_when_it_said() {
         let place = Place::new().await;
         let recovered = place.broker.recover_admin(&place.request()).await.unwrap();
-        let mut request = place.request();
-        request.token = Some(recovered.token);
+        let request = place.request().with_token(Some(recovered.token));
         place.broker.slots(&request).await.unwrap();
         let lifetime = i64::try_from(LIFETIME.as_micros()).unwrap();
         place.clock.now.fetch_add(lifetime - 1_000_000, Ordering::Relaxed);
@@ -125,16 +120,14 @@ mod tests {
             .await
             .unwrap();
         let recovered = place.broker.recover_admin(&place.request()).await.unwrap();
-        let mut request = other.request();
-        request.token = Some(recovered.token);
+        let request = other.request().with_token(Some(recovered.token));
         other.broker.rotate_data_key(&request).await.unwrap();
     }
 
     #[tokio::test]
     async fn only_root_recovers() {
         let place = Place::new().await;
-        let mut request = place.request();
-        request.token = None;
+        let request = place.request().with_token(None);
         assert_eq!(
             place.broker.recover_admin(&request).await.unwrap_err().code,
             Code::Unauthenticated

@@ -71,7 +71,7 @@ impl Broker {
         let mut items = Vec::new();
         let began = Instant::now();
         while began.elapsed() < self.0.settings.audit_deadline {
-            let (now, namespace) = (attempt.now, self.0.namespace);
+            let (now, namespace) = (attempt.now, self.namespace());
             let found = self
                 .ask(self.0.store.list(now, namespace, Kind::Secret, "", &after, CHUNK))
                 .await?;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use strongroom_domain::NamespaceName;
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
 
@@ -11,18 +13,27 @@ pub(crate) const SYSTEM: &str = "system:";
 pub(crate) const JOBS: [&str; 3] = [OPERATOR, "purge", "reseal"];
 const OPERATOR: &str = "operator";
 
+/// A token, and its hash, which finds what it was verified as.
+#[derive(Debug, Clone)]
+pub(crate) struct Bearing {
+    pub(crate) token: SecretString,
+    pub(crate) hash: [u8; 32],
+}
+
 #[derive(Debug, Clone)]
 pub struct Request {
     pub id: RequestId,
     pub dialect: Dialect,
     /// The address the request came from.
     pub source: Arc<str>,
-    /// The bearer token, if one was sent.
-    pub token: Option<SecretString>,
+    /// The namespace that the request names; none: the token's own.
+    pub namespace: Option<NamespaceName>,
     /// The client's change id, which makes a change that has no version id idempotent.
     pub change_id: Option<String>,
     /// Work of our own, or of the machine's operator, which needs no token. No request from outside can say so.
     pub(crate) job: Option<&'static str>,
+    /// The bearer token, if one was sent.
+    pub(crate) token: Option<Bearing>,
 }
 
 impl Request {
@@ -31,10 +42,19 @@ impl Request {
             id,
             dialect,
             source,
-            token: None,
+            namespace: None,
             change_id: None,
             job: None,
+            token: None,
         }
+    }
+
+    pub fn with_token(mut self, token: Option<SecretString>) -> Self {
+        self.token = token.map(|token| Bearing {
+            hash: Sha256::digest(token.expose_secret().as_bytes()).into(),
+            token,
+        });
+        self
     }
 
     /// Asked at the machine itself, by whoever may read its key and its store: needs no token, may do everything, and is

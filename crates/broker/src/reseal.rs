@@ -27,14 +27,14 @@ impl Broker {
     /// answers of changes that they seal too are forgotten, these are destroyed.
     pub(crate) async fn reseal(&self) -> Result<()> {
         self.refresh_ring().await?;
-        let epochs = self.0.ring.keys.load().data_epochs(self.0.namespace);
+        let epochs = self.0.ring.keys.load().data_epochs(self.namespace());
         let Some(((newest, made_at), 1..)) = epochs.split_last().map(|(last, older)| (*last, older.len())) else {
             return Ok(());
         };
         loop {
             let now = self.0.clock.now();
             let found = self
-                .ask(self.0.store.sealed_before(now, self.0.namespace, newest, CHUNK))
+                .ask(self.0.store.sealed_before(now, self.namespace(), newest, CHUNK))
                 .await?;
             if found.value.is_empty() {
                 break;
@@ -58,7 +58,7 @@ impl Broker {
         if made_at + REMEMBERED < self.0.clock.now() {
             let request = Request::of_job("reseal", self.request_id());
             self.edit_ring(&request, Action::DataKeyDestroy, |keys, _| {
-                keys.without_data_epochs_before(self.0.namespace, newest)
+                keys.without_data_epochs_before(self.namespace(), newest)
             })
             .await?;
         }
@@ -66,7 +66,7 @@ impl Broker {
     }
 
     async fn reseal_secret(&self, secret: ObjectId, versions: &[i64], newest: i64) -> Result<()> {
-        let (now, namespace) = (self.0.clock.now(), self.0.namespace);
+        let (now, namespace) = (self.0.clock.now(), self.namespace());
         let found = self
             .ask(self.0.store.find_by_id(now, namespace, Kind::Secret, secret))
             .await?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{MAX_ACCESS_TOKEN_TTL, MAX_POLICIES, Role};
+use strongroom_domain::grant::{Generation, MAX_ACCESS_TOKEN_TTL, MAX_POLICIES, Role};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Error, Kind, Name, Result, Time};
 
@@ -86,6 +86,7 @@ impl Broker {
                 let role = Role {
                     policies: policies.clone(),
                     access_token_ttl: ttl,
+                    generation: old.as_ref().map_or(Generation::first(now), |old| old.generation),
                     created_at: old.map_or(now, |old| old.created_at),
                     updated_at: now,
                 };

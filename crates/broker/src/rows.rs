@@ -59,7 +59,7 @@ impl Broker {
     }
 
     pub(crate) fn key(&self, kind: Kind, name: impl Into<String>) -> Key {
-        Key::new(self.0.namespace, kind, name)
+        Key::new(self.namespace(), kind, name)
     }
 
     /// Checks that a record is what was asked for, and unaltered.

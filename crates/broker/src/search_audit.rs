@@ -50,7 +50,7 @@ impl Broker {
                 Some(text) => Some(self.principal_called(text).await?),
             };
             let filter = AuditFilter {
-                namespace: Some(self.0.namespace),
+                namespace: Some(self.namespace()),
                 since: query.since,
                 until: query.until,
                 principal,

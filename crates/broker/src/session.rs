@@ -5,14 +5,19 @@ use std::sync::{Arc, OnceLock};
 
 use strongroom_crypto::audit_identity;
 use strongroom_domain::access::Access;
-use strongroom_domain::grant::PrincipalKind;
+use strongroom_domain::grant::{PrincipalKind, Token};
+use strongroom_domain::network::plain;
 use strongroom_domain::policy::{Decision, PolicySet};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
+use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
+
+use crate::namespaces::no_namespace;
+use crate::request::Request;
+use crate::rows::Checked;
 
 pub(crate) struct Session {
     pub(crate) principal: PrincipalId,
-    pub(crate) namespace: NamespaceId,
+    pub(crate) home: Home,
     /// What names the token in the log: a service token's accessor, an access token's `jti`.
     pub(crate) accessor: Arc<str>,
     pub(crate) expires_at: Option<Time>,
@@ -22,8 +27,19 @@ pub(crate) struct Session {
     /// A change to any of these voids the session.
     pub(crate) rests_on: Vec<Key>,
     pub(crate) whose: Whose,
+    /// The row of a service token, without what it is found by.
+    pub(crate) token: Option<Box<Checked<Token>>>,
     /// The identity for the first source the token came from: most come from one.
     pub(crate) identity: OnceLock<(Arc<str>, Digest)>,
+}
+
+/// The namespace that a token is of.
+#[derive(Clone)]
+pub(crate) struct Home {
+    pub(crate) id: NamespaceId,
+    pub(crate) name: Arc<str>,
+    /// It is the one that the installation itself belongs to.
+    pub(crate) is_root: bool,
 }
 
 /// Who asks, as it is told to itself.
@@ -60,20 +76,21 @@ impl Session {
     /// One that may do nothing and rests on nothing yet.
     pub(crate) fn new(
         principal: PrincipalId,
-        namespace: NamespaceId,
+        home: Home,
         accessor: impl Into<Arc<str>>,
         salt: Digest,
         whose: Whose,
     ) -> Self {
         Self {
             principal,
-            namespace,
+            home,
             accessor: accessor.into(),
             expires_at: None,
             grants: Grants::Policies(PolicySet::default()),
             salt,
             rests_on: Vec::new(),
             whose,
+            token: None,
             identity: OnceLock::new(),
         }
     }
@@ -89,23 +106,48 @@ impl Session {
     /// Decides about a request from there; a denial says what was needed and nothing else.
     pub(crate) fn authorise(&self, access: Access<'_>, from: Option<IpAddr>) -> Result<()> {
         let path = access.path();
-        let Grants::Policies(policies) = &self.grants else {
-            return Ok(());
+        let decision = match &self.grants {
+            _ if access.is_installations() && !self.home.is_root => Decision::NoGrant,
+            Grants::Root => Decision::Allow,
+            Grants::Policies(policies) => policies.decide(&access.needs(&path), from),
         };
-        match policies.decide(&access.needs(&path), from) {
-            // Where it matters, a request from nowhere would get around what denies.
-            Decision::Allow if from.is_some() || !policies.conditional() => Ok(()),
-            Decision::Allow | Decision::Deny | Decision::NoGrant => Err(Error::not_granted(access.capability(), &path)),
+        match decision {
+            Decision::Allow => Ok(()),
+            Decision::Deny | Decision::NoGrant => Err(Error::not_granted(access.capability(), &path)),
         }
+    }
+
+    /// Whether the request may be made with this token: from where it comes, and in the namespace that it names.
+    pub(crate) fn admits(&self, request: &Request) -> Result<()> {
+        if request
+            .namespace
+            .as_ref()
+            .is_some_and(|name| name.as_str() != &*self.home.name)
+        {
+            return Err(no_namespace());
+        }
+        let networks = self.token.as_ref().map_or(&[][..], |token| &token.body.networks);
+        let from = || request.source.parse().ok().map(plain);
+        if networks.is_empty() || from().is_some_and(|from| networks.iter().any(|network| network.contains(from))) {
+            Ok(())
+        } else {
+            Err(Error::new(
+                Code::Unauthenticated,
+                "The token may not be used from this address.",
+            ))
+        }
+    }
+
+    /// How often its token can be used still, where that is limited.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.body.uses.is_some())
     }
 
     /// Whether a listing shows this name.
     pub(crate) fn shows(&self, folder: &str, path: &str, from: Option<IpAddr>) -> bool {
         match &self.grants {
             Grants::Root => true,
-            Grants::Policies(policies) => {
-                (from.is_some() || !policies.conditional()) && policies.shows(folder, path, from)
-            }
+            Grants::Policies(policies) => policies.shows(folder, path, from),
         }
     }
 

@@ -127,7 +127,7 @@ impl Broker {
                 }
                 let row = self.new_id();
                 let place = SlotPlace {
-                    namespace: self.0.namespace,
+                    namespace: self.namespace(),
                     row,
                 };
                 let body = self.wrap(unlock.clone(), place, attempt.now).await?;

@@ -35,7 +35,7 @@ impl Broker {
     pub async fn flush(&self) {
         for chunk in self.0.uses.take().chunks(CHUNK) {
             let work = Upkeep::Used {
-                namespace: self.0.namespace,
+                namespace: self.namespace(),
                 secrets: chunk.to_vec(),
             };
             if let Err(error) = self.ask(self.0.store.upkeep(self.0.clock.now(), work)).await {
@@ -47,7 +47,7 @@ impl Broker {
 
     /// Those of the secrets that were read ever.
     pub(crate) async fn last_used(&self, now: Time, secrets: &[ObjectId]) -> Result<HashMap<ObjectId, Time>> {
-        let found = self.ask(self.0.store.last_used(now, self.0.namespace, secrets)).await?;
+        let found = self.ask(self.0.store.last_used(now, self.namespace(), secrets)).await?;
         Ok(found.value.into_iter().collect())
     }
 }

@@ -2,19 +2,28 @@
 //! RFC 8725: one algorithm bound to the key, `kid` an exact look-up, no header that points elsewhere, every claim typed
 //! and required. Time is an argument, so the library's own clock checks are off and ours stand in [`Keys::verify`].
 
+use std::time::Duration;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use strongroom_domain::grant::{Generation, MAX_ACCESS_TOKEN_TTL};
 use strongroom_domain::{NamespaceId, ObjectId, PrincipalId, Time};
 use zeroize::Zeroize;
 
-use crate::{CryptoError, Keys, Purpose};
+use crate::{CryptoError, Keys, Purpose, Random};
 
 pub const TOKEN_TYPE: &str = "at+jwt";
 /// Seconds by which a verifier's and an issuer's clock may differ.
 const LEEWAY: i64 = 30;
 const MAX_BYTES: usize = 8192;
+/// Seconds for which others may keep the published keys: a new one signs only after that.
+pub const KEYS_FRESH_FOR: u32 = 300;
+/// What a new signing key waits, so that who keeps the published keys has seen it: twice that time.
+const PUBLISHED_BEFORE: Duration = Duration::from_secs(2 * KEYS_FRESH_FOR as u64);
+/// After this no token can hold that a key signed before another took its place.
+const OUTLIVED: Duration = Duration::from_secs(MAX_ACCESS_TOKEN_TTL as u64 + LEEWAY as u64);
 
 /// Who issues, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,29 +37,43 @@ pub struct Claims {
     pub iss: String,
     pub aud: String,
     pub sub: PrincipalId,
+    /// A client's id; of who logged in by another method, the principal's.
+    pub client_id: String,
     pub iat: i64,
     pub nbf: i64,
     pub exp: i64,
     pub jti: String,
     pub namespace: NamespaceId,
-    #[serde(flatten)]
-    pub bearer: Bearer,
+    /// The login method's name.
+    pub method: String,
+    pub role: String,
+    /// Of a client's login: which of its secrets it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<ObjectId>,
+    pub generations: Generations,
 }
 
-/// Whose token it is, by a claim that says so: a token of one kind can never be read as one of the other. An operator's
-/// has no `client_id`, so that nobody who verifies it takes it for a workload's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "principal_kind", rename_all = "snake_case")]
-pub enum Bearer {
-    Workload {
-        client_id: String,
-        role: String,
-    },
-    Operator {
-        operator: ObjectId,
-        /// Names the password that it was had for.
-        credential: ObjectId,
-    },
+/// Those of what the token was issued for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Generations {
+    pub principal: Generation,
+    /// Of a client's login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Generation>,
+    pub role: Generation,
+    pub method: Generation,
+}
+
+/// What namespace a token says it is of, unproven: where to look for what proves it, and compared with that.
+pub fn claimed_namespace(token: &str) -> Option<NamespaceId> {
+    #[derive(Deserialize)]
+    struct Claimed {
+        namespace: NamespaceId,
+    }
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= MAX_BYTES)?;
+    let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
+    let claimed: Claimed = serde_json::from_slice(&payload).ok()?;
+    Some(claimed.namespace)
 }
 
 fn key_pair(seed: &[u8; 32]) -> Result<Ed25519KeyPair, CryptoError> {
@@ -62,8 +85,12 @@ fn kid(id: i64) -> String {
 }
 
 impl Keys {
-    pub fn sign(&self, claims: &Claims) -> Result<String, CryptoError> {
-        let (id, seed) = self.newest(Purpose::TokenSigning, None)?;
+    /// Signs with the newest key that has been published for long enough; where none has, with the oldest there is.
+    pub fn sign(&self, claims: &Claims, now: Time) -> Result<String, CryptoError> {
+        let mut keys = self.of_purpose(Purpose::TokenSigning);
+        let oldest = keys.next().ok_or(CryptoError::UnknownKey)?;
+        let ready = keys.filter(|(id, _)| self.made_at(*id).is_some_and(|at| at + PUBLISHED_BEFORE <= now));
+        let (id, seed) = ready.last().unwrap_or(oldest);
         let document = key_pair(seed)?.to_pkcs8().map_err(|_| CryptoError::UnknownKey)?;
         let mut der = document.as_ref().to_vec();
         let header = Header {
@@ -114,12 +141,28 @@ impl Keys {
             && claims.nbf <= now.saturating_add(LEEWAY)
             && claims.iat <= now.saturating_add(LEEWAY)
             && claims.iat <= claims.exp
-            && claims.exp.saturating_sub(claims.iat) <= i64::from(strongroom_domain::grant::MAX_ACCESS_TOKEN_TTL);
+            && claims.exp.saturating_sub(claims.iat) <= i64::from(MAX_ACCESS_TOKEN_TTL);
         if in_time && claims.iss == issuer.issuer && claims.aud == issuer.audience {
             Ok((claims, id))
         } else {
             Err(CryptoError::BadToken)
         }
+    }
+
+    /// The same ring with one more key to sign tokens, which is published at once and signs later. The ones before go on.
+    pub fn with_next_token_signing(&self, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
+        self.with_key(Purpose::TokenSigning, None, now, random)
+    }
+
+    /// The newest signing key that has signed for so long that no token of an older one can hold, if there is an older one.
+    pub fn outlived_signing_keys(&self, now: Time) -> Option<i64> {
+        let mut keys = self.of_purpose(Purpose::TokenSigning);
+        keys.next()?;
+        let long_signing = |id: &i64| {
+            self.made_at(*id)
+                .is_some_and(|at| at + PUBLISHED_BEFORE + OUTLIVED <= now)
+        };
+        keys.map(|(id, _)| id).filter(long_signing).last()
     }
 
     /// The public signing keys, as RFC 7517 writes them.
@@ -155,18 +198,9 @@ mod tests {
         json!({
             "iss": "https://s", "aud": "strongroom", "sub": PrincipalId([2; 16]), "client_id": "c",
             "iat": 1_000_000, "nbf": 1_000_000, "exp": 1_000_300, "jti": "j",
-            "namespace": NamespaceId([1; 16]), "role": "r", "principal_kind": "workload",
+            "namespace": NamespaceId([1; 16]), "role": "r", "method": "client", "credential": ObjectId([4; 16]),
+            "generations": {"principal": 1, "client": 2, "role": 3, "method": 0},
         })
-    }
-
-    fn operators() -> Value {
-        let mut claims = claims();
-        let fields = claims.as_object_mut().unwrap();
-        fields.retain(|name, _| name != "client_id" && name != "role");
-        fields.insert("principal_kind".into(), json!("operator"));
-        fields.insert("operator".into(), json!(ObjectId([3; 16])));
-        fields.insert("credential".into(), json!(ObjectId([4; 16])));
-        claims
     }
 
     fn forge(header: &Value, claims: &Value) -> String {
@@ -200,7 +234,7 @@ mod tests {
     fn ours_verify_until_they_expire() {
         let keys = keys(0);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
-        let token = keys.sign(&claims).unwrap();
+        let token = keys.sign(&claims, NOW).unwrap();
         assert_eq!(keys.verify(&token, &issuer(), NOW).unwrap().0, claims);
         let at = |seconds: i64| keys.verify(&token, &issuer(), Time(seconds * 1_000_000));
         assert!(at(1_000_299).is_ok());
@@ -216,10 +250,10 @@ mod tests {
     fn a_new_signing_key_voids_every_token_and_nothing_else() {
         let keys = keys(0);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
-        let token = keys.sign(&claims).unwrap();
+        let token = keys.sign(&claims, NOW).unwrap();
         let newer = keys.with_new_token_signing(Time(2), &|| [77; 32]).unwrap();
         assert_eq!(newer.verify(&token, &issuer(), NOW).unwrap_err(), CryptoError::BadToken);
-        let again = newer.sign(&claims).unwrap();
+        let again = newer.sign(&claims, NOW).unwrap();
         assert!(newer.verify(&again, &issuer(), NOW).is_ok());
         assert!(keys.verify(&again, &issuer(), NOW).is_err(), "its id was never used");
         assert_eq!(newer.jwks().unwrap()["keys"].as_array().unwrap().len(), 1);
@@ -228,51 +262,43 @@ mod tests {
     }
 
     #[test]
-    fn whose_a_token_is_stands_in_one_claim() {
-        let keys = keys(0);
-        let bearer = |claims: &Value| {
-            let read = keys.verify(&forge(&header(), claims), &issuer(), NOW);
-            read.map(|(claims, _)| claims.bearer)
+    fn a_new_key_is_published_first_and_the_old_one_goes_last() {
+        let first = keys(0);
+        let claims: Claims = serde_json::from_value(claims()).unwrap();
+        let made = NOW;
+        let both = first.with_next_token_signing(made, &|| [77; 32]).unwrap();
+        let at = |seconds: i64| Time(made.0 + seconds * 1_000_000);
+        let kid_at = |seconds: i64| {
+            let token = both.sign(&claims, at(seconds)).unwrap();
+            jsonwebtoken::decode_header(&token).unwrap().kid.unwrap()
         };
-        let workload = Bearer::Workload {
-            client_id: "c".into(),
-            role: "r".into(),
-        };
-        let operator = Bearer::Operator {
-            operator: ObjectId([3; 16]),
-            credential: ObjectId([4; 16]),
-        };
-        assert_eq!(bearer(&claims()).unwrap(), workload);
-        assert_eq!(bearer(&operators()).unwrap(), operator);
-        let signed: Claims = serde_json::from_value(operators()).unwrap();
+        let published = both.jwks().unwrap();
+        assert_eq!(published["keys"].as_array().unwrap().len(), 2, "both at once");
+        let (old, new) = (published["keys"][0]["kid"].clone(), published["keys"][1]["kid"].clone());
         assert_eq!(
-            keys.verify(&keys.sign(&signed).unwrap(), &issuer(), NOW).unwrap().0,
-            signed
+            (kid_at(0), kid_at(599)),
+            (old.as_str().unwrap().into(), old.as_str().unwrap().into())
         );
-        // All the fields of both, and the claim alone decides.
-        let mut both = operators();
-        both["client_id"] = json!("c");
-        both["role"] = json!("r");
-        assert_eq!(bearer(&both).unwrap(), operator);
-        both["principal_kind"] = json!("workload");
-        assert_eq!(bearer(&both).unwrap(), workload);
-        for (claims, others) in [(claims(), "operator"), (operators(), "workload")] {
-            for kind in [
-                json!(others),
-                json!(""),
-                json!("Operator"),
-                Value::Null,
-                json!(["operator"]),
-            ] {
-                assert!(bearer(&with(claims.clone(), "principal_kind", kind)).is_err());
-            }
-            assert!(bearer(&without(claims, "principal_kind")).is_err());
-        }
-        for field in ["operator", "credential"] {
-            assert!(bearer(&without(operators(), field)).is_err());
-            for value in [json!(""), json!("c"), json!([]), Value::Null] {
-                assert!(bearer(&with(operators(), field, value)).is_err());
-            }
+        assert_eq!(kid_at(600), new.as_str().unwrap());
+        let token = first.sign(&claims, NOW).unwrap();
+        assert!(
+            both.verify(&token, &issuer(), NOW).is_ok(),
+            "what was issued before goes on"
+        );
+        assert_eq!(both.outlived_signing_keys(at(600 + 3600 + 29)), None);
+        let newest = both.outlived_signing_keys(at(600 + 3600 + 30)).unwrap();
+        let left = both.without_token_signing_before(newest).unwrap();
+        assert_eq!(left.jwks().unwrap()["keys"], serde_json::json!([published["keys"][1]]));
+        assert_eq!(left.outlived_signing_keys(at(i64::from(u32::MAX))), None);
+        assert!(left.verify(&token, &issuer(), NOW).is_err());
+    }
+
+    #[test]
+    fn a_claimed_namespace_is_read_from_anything() {
+        let token = keys(0).sign(&serde_json::from_value(claims()).unwrap(), NOW).unwrap();
+        assert_eq!(claimed_namespace(&token), Some(NamespaceId([1; 16])));
+        for wrong in ["", "srs_x", "a.b.c", "..", "a.e30.c"] {
+            assert_eq!(claimed_namespace(wrong), None);
         }
     }
 
@@ -298,7 +324,8 @@ mod tests {
             "jti",
             "namespace",
             "role",
-            "principal_kind",
+            "method",
+            "generations",
         ] {
             bad.push(forge(&header(), &without(claims(), key)));
             bad.push(forge(&header(), &with(claims(), key, json!(["x"]))));

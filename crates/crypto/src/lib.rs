@@ -13,7 +13,7 @@ mod ring;
 mod seal;
 mod slot;
 
-pub use access_token::{Bearer, Claims, Issuer, TOKEN_TYPE};
+pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, claimed_namespace};
 pub use backup::BackupPart;
 pub use error::CryptoError;
 pub use mac::audit_identity;

@@ -131,9 +131,37 @@ impl Keys {
 
     /// The same ring with a new data epoch for `namespace`, which seals from then on.
     pub fn with_data_epoch(&self, namespace: NamespaceId, now: Time, random: Random<'_>) -> Result<Self, CryptoError> {
+        self.with_key(Purpose::Data, Some(namespace), now, random)
+    }
+
+    pub(crate) fn with_key(
+        &self,
+        purpose: Purpose,
+        namespace: Option<NamespaceId>,
+        now: Time,
+        random: Random<'_>,
+    ) -> Result<Self, CryptoError> {
         let mut stored = self.stored.clone();
-        push(&mut stored, Purpose::Data, Some(namespace), now, random);
+        push(&mut stored, purpose, namespace, now, random);
         Self::from_stored(self.format, self.ring_key.clone(), stored)
+    }
+
+    /// The same ring without the keys to sign tokens that are older than this one.
+    pub fn without_token_signing_before(&self, id: i64) -> Result<Self, CryptoError> {
+        let goes = |key: &&RingKey| key.purpose == Purpose::TokenSigning && key.id < id;
+        let stored = self.stored.iter().filter(|key| !goes(key)).cloned().collect();
+        Self::from_stored(self.format, self.ring_key.clone(), stored)
+    }
+
+    /// The same ring without any key of that namespace: nothing that they sealed can be opened again.
+    pub fn without_namespace(&self, namespace: NamespaceId) -> Result<Self, CryptoError> {
+        let stays = |key: &&RingKey| key.namespace != Some(namespace);
+        let stored = self.stored.iter().filter(stays).cloned().collect();
+        Self::from_stored(self.format, self.ring_key.clone(), stored)
+    }
+
+    pub(crate) fn made_at(&self, id: i64) -> Option<Time> {
+        self.stored.iter().find(|key| key.id == id).map(|key| key.created_at)
     }
 
     /// The same ring without the namespace's data epochs older than `epoch`: what they sealed cannot be opened again.
@@ -161,6 +189,11 @@ impl Keys {
     /// The key that slots hold.
     pub(crate) fn ring_key(&self) -> &[u8; 32] {
         &self.ring_key
+    }
+
+    /// How many there are that seal or still open values, of all namespaces.
+    pub fn count_data_epochs(&self) -> usize {
+        self.stored.iter().filter(|key| key.purpose == Purpose::Data).count()
     }
 
     /// The namespace's data epochs and when each was made, oldest first; the last one seals.

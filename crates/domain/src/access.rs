@@ -22,12 +22,19 @@ pub enum Access<'a> {
     Operators,
     Group(&'a Name, Capability),
     Groups,
+    /// A service token by its accessor.
+    Token(&'a str, Capability),
+    Tokens(Capability),
+    /// A namespace of the installation, by name.
+    Namespace(&'a str, Capability),
+    Namespaces,
     Audit,
     /// What others may do, and by which rule.
     Explain,
     Reports,
     Principal(&'a str, Capability),
     DataKey,
+    SigningKey,
     /// What opens the installation, by name.
     Slot(&'a Name),
     Slots,
@@ -53,11 +60,16 @@ impl Access<'_> {
             Self::Operators => "sys/operators/".into(),
             Self::Group(name, _) => format!("sys/groups/{name}"),
             Self::Groups => "sys/groups/".into(),
+            Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
+            Self::Tokens(_) => "sys/tokens/".into(),
+            Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
+            Self::Namespaces => "sys/namespaces/".into(),
             Self::Audit => "sys/audit".into(),
             Self::Explain => "sys/explain".into(),
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
+            Self::SigningKey => "sys/keys/signing".into(),
             Self::Slot(name) => format!("sys/keys/slots/{name}"),
             Self::Slots => "sys/keys/slots/".into(),
             Self::Recovery => "sys/recovery".into(),
@@ -73,6 +85,9 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
+            | Self::Token(_, capability)
+            | Self::Tokens(capability)
+            | Self::Namespace(_, capability)
             | Self::Principal(_, capability) => *capability,
             Self::Folder(_)
             | Self::Policies
@@ -80,9 +95,10 @@ impl Access<'_> {
             | Self::Clients
             | Self::Operators
             | Self::Groups
+            | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Explain | Self::Reports => Capability::Read,
-            Self::DataKey => Capability::Rotate,
+            Self::DataKey | Self::SigningKey => Capability::Rotate,
             Self::Slot(_) | Self::Recovery | Self::Backup => Capability::Sudo,
         }
     }
@@ -111,6 +127,20 @@ impl Access<'_> {
             _ => return None,
         };
         Some(format!("{root}{entered}"))
+    }
+
+    /// Whether it is about the installation as a whole: nobody of another namespace than its own is granted it.
+    pub fn is_installations(&self) -> bool {
+        matches!(
+            self,
+            Self::Namespace(..)
+                | Self::Namespaces
+                | Self::SigningKey
+                | Self::Slot(_)
+                | Self::Slots
+                | Self::Recovery
+                | Self::Backup
+        )
     }
 
     /// The needs that a decision is asked about, given the native path.

@@ -1,15 +1,16 @@
 //! The bodies of the records that grant something, and of those that say who acts.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Name, NamespaceId, ObjectId, PrincipalId, Time};
+use crate::{Digest, Name, NamespaceId, Network, ObjectId, PrincipalId, Time};
 
 /// Access tokens live this long unless a role says otherwise, and never longer than the maximum.
 pub const DEFAULT_ACCESS_TOKEN_TTL: u32 = 300;
 pub const MAX_ACCESS_TOKEN_TTL: u32 = 3600;
-/// An operator's access token, until operators are given service tokens.
-pub const OPERATOR_TOKEN_TTL: u32 = 3600;
 /// Bytes of a password.
 pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 12..=1024;
 /// Policies that a role, an operator or a group may name.
@@ -19,10 +20,28 @@ pub const MAX_GROUPS: usize = 16;
 /// A client's secrets that are valid at one time.
 pub const MAX_CLIENT_SECRETS: usize = 2;
 
+/// Seconds.
+pub const DEFAULT_TOKEN_TTL: u32 = 3600;
+/// The longest that a service token holds without being renewed, and unless its maker says otherwise the longest at all.
+pub const MAX_TOKEN_TTL: u32 = 32 * 24 * 3600;
+/// What a person's login yields: renewable for this long each time, and until the maximum.
+pub const LOGIN_TOKEN_TTL: u32 = 3600;
+pub const LOGIN_TOKEN_MAX: u32 = 12 * 3600;
+/// Tokens above a token.
+pub const MAX_TOKEN_DEPTH: usize = 8;
+/// Networks that a token, or a rule, may be bound to.
+pub const MAX_NETWORKS: usize = 32;
+/// What a token's maker may write on it.
+pub const MAX_TOKEN_METADATA: usize = 16;
+
+/// A tenant. Its record's name is the namespace's, and of every one but `root` its record's id is the namespace's too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceBody {
     pub id: NamespaceId,
     pub created_at: Time,
+    /// Nothing of it is shown any more; its rows are being removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Time>,
 }
 
 /// What a login yields.
@@ -31,8 +50,27 @@ pub struct Role {
     pub policies: Vec<Name>,
     /// Seconds.
     pub access_token_ttl: u32,
+    #[serde(default)]
+    pub generation: Generation,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+/// Tokens name the generation of what they were issued for. Another one voids them: it is replaced to revoke them all, and an
+/// object made anew under an old name starts with one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Generation(pub i64);
+
+impl Generation {
+    pub fn first(now: Time) -> Self {
+        Self(now.0)
+    }
+
+    /// Greater than any before, also where a clock went back.
+    #[must_use]
+    pub fn next(self, now: Time) -> Self {
+        Self(now.0.max(self.0 + 1))
+    }
 }
 
 /// A workload that proves itself with an id and a secret.
@@ -41,6 +79,8 @@ pub struct Client {
     pub principal: PrincipalId,
     pub role: Name,
     pub secrets: Vec<ClientSecret>,
+    #[serde(default)]
+    pub generation: Generation,
     pub created_at: Time,
 }
 
@@ -112,6 +152,8 @@ pub struct Principal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub salt: Digest,
+    #[serde(default)]
+    pub generation: Generation,
     pub created_at: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased_at: Option<Time>,
@@ -121,11 +163,84 @@ pub struct Principal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     pub principal: PrincipalId,
+    /// The principal's when it was made.
+    #[serde(default)]
+    pub generation: Generation,
     /// Root is this flag, never a name.
     pub root: bool,
+    /// Named by its maker, who had them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Name>,
+    /// Of a person's login, whose policies are what the operator and its groups have now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<OperatorLogin>,
+    /// The hashes of the tokens it ends with, the nearest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
     pub created_at: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// None: it cannot be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+    /// How often it can be used still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
+    /// Where it can be used from; empty: anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Token {
+    /// One that grants nothing and does not end, to be filled in.
+    pub fn blank(principal: PrincipalId, generation: Generation, now: Time) -> Self {
+        Self {
+            principal,
+            generation,
+            root: false,
+            policies: Vec::new(),
+            login: None,
+            parents: Vec::new(),
+            created_at: now,
+            expires_at: None,
+            renewal: None,
+            uses: None,
+            networks: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorLogin {
+    pub operator: ObjectId,
+    /// Names the password that it was had for.
+    pub credential: ObjectId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Seconds that it holds from each renewal.
+    pub ttl: u32,
+    /// None: for as long as it is renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+impl Renewal {
+    /// When a token ends that is renewed now.
+    pub fn expiry(&self, now: Time) -> Time {
+        let renewed = now + Duration::from_secs(self.ttl.into());
+        self.until.map_or(renewed, |until| until.min(renewed))
+    }
+}
+
+/// Of an access token that holds no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    pub revoked_at: Time,
 }
 
 /// What a used change id is compared with.

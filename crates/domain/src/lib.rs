@@ -25,7 +25,7 @@ pub mod upgrade;
 pub use change::{Change, Fence, Moved, Outcome, Touch, Write};
 pub use error::{Code, Error, Result};
 pub use ids::{Digest, NamespaceId, ObjectId, PrincipalId, Revision, RowRev};
-pub use names::Name;
+pub use names::{Name, NamespaceName};
 pub use network::Network;
 pub use path::{Prefix, SecretPath};
 pub use payload::{Payload, PayloadKind};

@@ -62,12 +62,7 @@ impl Metadata {
         if !within(&self.owner, 256) {
             return Err(Error::invalid("'owner' has more than 256 bytes."));
         }
-        let fits = |(key, value): (&String, &String)| (1..=128).contains(&key.len()) && value.len() <= 256;
-        if self.tags.len() > 50 || !self.tags.iter().all(fits) {
-            return Err(Error::invalid(
-                "At most 50 tags, with keys of 1 to 128 and values of at most 256 bytes.",
-            ));
-        }
+        check_tags("tags", &self.tags, 50)?;
         if !self.max_versions.is_none_or(|kept| (1..=MAX_VERSIONS).contains(&kept)) {
             return Err(Error::invalid("'max_versions' is 1 to 1,000."));
         }
@@ -78,5 +73,17 @@ impl Metadata {
             return Err(Error::invalid("'delete_after' is 1 second to 10 years, in seconds."));
         }
         Ok(())
+    }
+}
+
+/// What somebody writes on something: keys of 1 to 128 and values of at most 256 bytes.
+pub fn check_tags(what: &str, tags: &BTreeMap<String, String>, most: usize) -> Result<()> {
+    let fits = |(key, value): (&String, &String)| (1..=128).contains(&key.len()) && value.len() <= 256;
+    if tags.len() <= most && tags.iter().all(fits) {
+        Ok(())
+    } else {
+        Err(Error::invalid(format!(
+            "'{what}' has at most {most} entries, with keys of 1 to 128 and values of at most 256 bytes."
+        )))
     }
 }

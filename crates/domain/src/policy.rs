@@ -7,18 +7,17 @@ mod explain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, Network, Result};
+use crate::grant::MAX_NETWORKS;
+use crate::{Code, Error, Network, Prefix, Result};
 
 pub use built_in::{BUILT_IN, built_in};
 pub use decision::{Decision, Need, PolicySet};
-pub use explain::{Deciding, Explanation, explain};
+pub use explain::{Deciding, Explanation, explain, explain_anywhere};
 
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;
 /// Bytes of a pattern.
 pub const MAX_PATTERN: usize = 600;
-/// Networks that a rule may name.
-pub const MAX_NETWORKS: usize = 32;
 
 /// What policy paths start with in the native layout.
 pub const ROOTS: &[&str] = &["secret", "flag", "target", "lease", "sys"];
@@ -139,6 +138,20 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     pub created_at: crate::Time,
     pub updated_at: crate::Time,
+}
+
+/// The policy path that is meant: one without its root is a secret's, and one that ends in `/` a folder.
+pub fn path_meant(text: &str) -> Result<String> {
+    let (root, below) = match text.split_once('/') {
+        Some((root, below)) if ROOTS.contains(&root) => (root, below),
+        _ => ("secret", text),
+    };
+    let prefix = Prefix::parse(below)?;
+    Ok(match (below.ends_with('/'), prefix == Prefix::TOP) {
+        (_, true) => format!("{root}/"),
+        (true, false) => format!("{root}/{}/", prefix.as_str()),
+        (false, false) => format!("{root}/{}", prefix.as_str()),
+    })
 }
 
 /// Checks rules of the native layout. A path without its root is refused with the corrected line.

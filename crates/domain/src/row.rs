@@ -56,6 +56,8 @@ kinds! {
     Group = 12, "group";
     /// Of what moment the newest backup is that was kept.
     Backup = 13, "backup";
+    /// An access token that was revoked before it expired; its name is the token's `jti`.
+    Revocation = 16, "revocation";
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use strongroom_broker::Request;
+use strongroom_broker::{Broker, Request};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Error, Name, ObjectId, Prefix, SecretPath};
+use strongroom_domain::{Error, Name, NamespaceName, ObjectId, Prefix, SecretPath};
 
+use crate::App;
 use crate::answer::Failure;
 
 /// What the edge puts beside a request: its id, and the peer's address.
@@ -23,8 +24,11 @@ pub(crate) struct Origin {
     pub(crate) operator: bool,
 }
 
-/// The broker's view of a request.
-pub(crate) struct Call(pub(crate) Request);
+/// The broker's view of a request, and the broker within the namespace that it is of.
+pub(crate) struct Call {
+    pub(crate) broker: Broker,
+    pub(crate) request: Request,
+}
 
 const MAX_TOKEN: usize = 8192;
 
@@ -35,30 +39,34 @@ fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     fits.then(|| SecretString::from(token))
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Call {
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error> {
+    let read = |value: &'h HeaderValue| {
+        value
+            .to_str()
+            .map_err(|_| Error::invalid(format!("'{name}' is not text.")))
+    };
+    headers.get(name).map(read).transpose()
+}
+
+impl FromRequestParts<App> for Call {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let origin = parts
             .extensions
             .get::<Origin>()
             .ok_or_else(|| Error::internal("a request without an origin"))?;
-        let change_id = match parts.headers.get("idempotency-key") {
-            None => None,
-            Some(value) => Some(
-                value
-                    .to_str()
-                    .map_err(|_| Error::invalid("'Idempotency-Key' is not text."))?
-                    .to_owned(),
-            ),
-        };
+        let change_id = text(&parts.headers, "Idempotency-Key")?;
+        let namespace = text(&parts.headers, "X-Strongroom-Namespace")?;
         let mut request = Request::new(origin.id, Dialect::Native, origin.source.clone());
         if origin.operator {
             request = request.of_operator();
         }
-        request.token = bearer(&parts.headers);
-        request.change_id = change_id;
-        Ok(Self(request))
+        request.change_id = change_id.map(str::to_owned);
+        request.namespace = namespace.map(NamespaceName::parse).transpose()?;
+        let request = request.with_token(bearer(&parts.headers));
+        let broker = app.broker.room(&request).await?;
+        Ok(Self { broker, request })
     }
 }
 

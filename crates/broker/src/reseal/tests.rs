@@ -8,7 +8,7 @@ use crate::place::Place;
 impl Place {
     /// Versions that older keys than this still seal.
     async fn left(&self, epoch: i64) -> usize {
-        let namespace = self.broker.0.namespace;
+        let namespace = self.broker.namespace();
         let found = self
             .store
             .sealed_before(self.clock.now(), namespace, epoch, 10_000)
@@ -58,7 +58,7 @@ async fn what_does_not_open_holds_up_nobody_else() {
         place.put(&format!("app/{at}"), "value").await;
     }
     let newest = place.broker.rotate_data_key(&place.request()).await.unwrap();
-    let namespace = place.broker.0.namespace;
+    let namespace = place.broker.namespace();
     let found = place.store.sealed_before(place.clock.now(), namespace, newest, 1).await;
     let row = found.unwrap().value.remove(0);
     let altered = strongroom_domain::Version {

@@ -50,6 +50,8 @@ numbered! {
         OperatorRead = 10, "operator.read";
         GroupRead = 11, "group.read";
         Whoami = 12, "auth.whoami";
+        TokenRead = 13, "token.read";
+        NamespaceRead = 15, "namespace.read";
         SlotRead = 16, "key.slot_read";
         Explain = 17, "access.explain";
         WhoCan = 18, "access.who_can";
@@ -80,7 +82,14 @@ numbered! {
         OperatorPassword = 51, "operator.password";
         GroupWrite = 52, "group.write";
         GroupDelete = 53, "group.delete";
+        NamespaceWrite = 56, "namespace.write";
+        NamespaceDelete = 57, "namespace.delete";
         Login = 60, "auth.login";
+        TokenCreate = 61, "token.create";
+        TokenRenew = 62, "token.renew";
+        TokenRevoke = 63, "token.revoke";
+        SigningKeyRotate = 65, "key.signing_rotate";
+        TotpWrite = 67, "operator.totp";
         Initialise = 70, "operator.init";
         DataKeyRotate = 71, "key.data_rotate";
         Reseal = 72, "key.reseal";
@@ -256,6 +265,15 @@ pub struct StoredEntry {
     pub entry: Entry,
     pub accessor: Option<Arc<str>>,
     pub source: Option<Arc<str>>,
+}
+
+impl StoredEntry {
+    pub fn id(&self) -> super::EntryId {
+        super::EntryId {
+            batch: self.batch,
+            place: self.place,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ const GRANTED: Grants = &[
     ("sys/operators/*", &[Read, List]),
     ("sys/policies/*", &[Read, List]),
     ("sys/roles/*", &[Read, List]),
+    ("sys/tokens/*", &[Read, List]),
+    ("sys/namespaces/*", &[Read, List]),
 ];
 
 /// Metadata, history, the log and the reports; no value, and nothing to change.
@@ -34,6 +36,7 @@ const OPERATOR: Grants = &[
     ("sys/clients/*", &[Delete]),
     ("sys/keys/*", &[List, Rotate]),
     ("sys/reports", &[Read]),
+    ("sys/tokens/*", &[Delete]),
 ];
 
 const READER: Grants = &[("secret/*", &[Read, List])];

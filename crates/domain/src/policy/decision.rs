@@ -62,7 +62,7 @@ impl Compiled {
     }
 }
 
-/// Whether a rule of these networks counts for a request from there. One from nowhere that is known is in no network.
+/// Whether a rule of these networks counts for a request from there.
 pub(super) fn counts(networks: &[Network], from: Option<IpAddr>) -> bool {
     networks.is_empty() || from.is_some_and(|from| networks.iter().any(|network| network.contains(from)))
 }
@@ -137,6 +137,8 @@ impl PolicySet {
             Layout::Vault => &self.vault,
         };
         let matching = patterns.iter().filter(|compiled| compiled.pattern.matches(path));
+        // A request from nowhere that is known would get around what denies.
+        let matching = matching.filter(|_| from.is_some() || !self.conditional);
         matching
             .filter_map(|compiled| Some((compiled, compiled.said(from)?)))
             .next()
@@ -160,7 +162,7 @@ impl PolicySet {
         };
         self.decide_one(&need, from) == Decision::Allow
             || exact.is_some_and(|said| said != Capabilities::default())
-            || self.native.iter().any(grants_below)
+            || (from.is_some() || !self.conditional) && self.native.iter().any(grants_below)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a request is decided as it is: by the matcher that decides it, so that the two cannot disagree.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::decision::counts;
 use super::{Capabilities, Capability, Decision, Layout, Need, Policy, PolicySet, Rule};
@@ -44,6 +44,19 @@ pub fn explain(policies: &[(Name, Policy)], needs: &[Need<'_>], from: Option<IpA
         decision,
         deciding,
     }
+}
+
+/// Explains by an address from which the request is allowed, if there is one: anybody may come from anywhere.
+pub fn explain_anywhere(policies: &[(Name, Policy)], needs: &[Need<'_>]) -> Explanation {
+    let set = PolicySet::compile(policies.iter().map(|(_, policy)| policy));
+    let rules = policies.iter().flat_map(|(_, policy)| &policy.rules);
+    // Between two neighbouring edges of networks, every address is within the same ones.
+    let edges = rules.flat_map(|rule| &rule.networks).map(Network::edges);
+    let edges = edges.flat_map(|(first, behind)| [Some(first), behind]).flatten();
+    let lowest = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let mut addresses = lowest.into_iter().chain(edges);
+    let allowed = addresses.find(|from| set.decide(needs, Some(*from)) == Decision::Allow);
+    explain(policies, needs, allowed.or(Some(lowest[0])))
 }
 
 fn of_pattern(

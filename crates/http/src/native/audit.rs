@@ -1,11 +1,9 @@
-use axum::extract::State;
 use strongroom_api::Page;
 use strongroom_api::audit::{AuditQuery as Asks, Entry};
 use strongroom_broker::{AuditQuery, AuditView};
 use strongroom_domain::audit::{Action, BatchId, OutcomeKind};
 use strongroom_domain::{Error, Result, Time};
 
-use crate::App;
 use crate::answer::{Answer, ok};
 use crate::call::{Asked, Call, page_limit};
 
@@ -51,7 +49,7 @@ fn known<T>(text: Option<&str>, field: &str, parse: impl Fn(&str) -> Option<T>) 
         .transpose()
 }
 
-pub(crate) async fn search(State(app): State<App>, Call(request): Call, Asked(asks): Asked<Asks>) -> Answer {
+pub(crate) async fn search(Call { broker, request }: Call, Asked(asks): Asked<Asks>) -> Answer {
     let query = AuditQuery {
         since: asks.since,
         until: asks.until,
@@ -62,7 +60,7 @@ pub(crate) async fn search(State(app): State<App>, Call(request): Call, Asked(as
         before: asks.cursor.as_deref().map(parse_cursor).transpose()?,
         limit: page_limit(asks.limit)?,
     };
-    let page = app.broker.search_audit(&request, &query).await?;
+    let page = broker.search_audit(&request, &query).await?;
     ok(&Page {
         items: page.items.into_iter().map(shown).collect(),
         next_cursor: page.next.map(cursor),

@@ -1,48 +1,40 @@
-use axum::extract::State;
 use strongroom_api::auth::{AccessToken, ChangePassword, ClientLogin, PasswordLogin, WhoAmI};
 use strongroom_broker::LoggedIn;
 
-use crate::App;
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::Call;
 
 fn shown(token: LoggedIn) -> AccessToken {
     AccessToken {
-        access_token: token.access_token,
+        access_token: token.token,
         token_type: "Bearer".into(),
         expires_in: token.expires_in,
+        accessor: token.accessor,
+        renewable_until: token.renewable_until,
     }
 }
 
-pub(crate) async fn login_client(State(app): State<App>, Call(request): Call, Json(body): Json<ClientLogin>) -> Answer {
-    let token = app.broker.login_client(&request, &body.client_id, &body.client_secret);
+pub(crate) async fn login_client(Call { broker, request }: Call, Json(body): Json<ClientLogin>) -> Answer {
+    let room = broker.room_named(request.namespace.as_ref()).await?;
+    let token = room.login_client(&request, &body.client_id, &body.client_secret);
     ok(&shown(token.await?))
 }
 
-pub(crate) async fn login_password(
-    State(app): State<App>,
-    Call(request): Call,
-    Json(body): Json<PasswordLogin>,
-) -> Answer {
-    let token = app.broker.login_password(&request, &body.username, &body.password);
+pub(crate) async fn login_password(Call { broker, request }: Call, Json(body): Json<PasswordLogin>) -> Answer {
+    let room = broker.room_named(request.namespace.as_ref()).await?;
+    let token = room.login_password(&request, &body.username, &body.password);
     ok(&shown(token.await?))
 }
 
-pub(crate) async fn change_password(
-    State(app): State<App>,
-    Call(request): Call,
-    Json(body): Json<ChangePassword>,
-) -> Answer {
-    let changed = app
-        .broker
-        .change_password(&request, &body.current_password, &body.password);
+pub(crate) async fn change_password(Call { broker, request }: Call, Json(body): Json<ChangePassword>) -> Answer {
+    let changed = broker.change_password(&request, &body.current_password, &body.password);
     changed.await?;
     no_content()
 }
 
-pub(crate) async fn whoami(State(app): State<App>, Call(request): Call) -> Answer {
-    let found = app.broker.whoami(&request).await?;
+pub(crate) async fn whoami(Call { broker, request }: Call) -> Answer {
+    let found = broker.whoami(&request).await?;
     let (client_id, role) = found.client.map(|(id, role)| (id.to_string(), role)).unzip();
     ok(&WhoAmI {
         principal: found.principal,

@@ -1,10 +1,8 @@
-use axum::extract::State;
 use strongroom_api::Problem;
 use strongroom_api::batch::{Batch, BatchAnswer, BatchRequest, BatchWritten, Failed, Item};
 use strongroom_broker::{BatchItem, BatchRead, BatchWrite, Written};
 use strongroom_domain::{Error, Result, SecretPath};
 
-use crate::App;
 use crate::answer::{Answer, Failure, ok, status};
 use crate::body::Json;
 use crate::call::Call;
@@ -28,7 +26,7 @@ fn items<T, U>(items: Vec<BatchItem<T>>, show: impl Fn(T) -> Result<U>) -> Batch
     }
 }
 
-pub(crate) async fn batch(State(app): State<App>, Call(request): Call, Json(body): Json<BatchRequest>) -> Answer {
+pub(crate) async fn batch(Call { broker, request }: Call, Json(body): Json<BatchRequest>) -> Answer {
     match body.batch()? {
         Batch::Reads(reads) => {
             let reads = reads
@@ -40,7 +38,7 @@ pub(crate) async fn batch(State(app): State<App>, Call(request): Call, Json(body
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;
-            ok(&items(app.broker.read_batch(&request, reads).await?, shown))
+            ok(&items(broker.read_batch(&request, reads).await?, shown))
         }
         Batch::Writes { items: writes, atomic } => {
             let writes = writes
@@ -56,7 +54,7 @@ pub(crate) async fn batch(State(app): State<App>, Call(request): Call, Json(body
                     })
                 })
                 .collect::<Result<Vec<_>, Failure>>()?;
-            let written = app.broker.write_batch(&request, writes, atomic).await?;
+            let written = broker.write_batch(&request, writes, atomic).await?;
             ok(&items(written, |written: Written| {
                 Ok(BatchWritten {
                     path: written.path,

@@ -1,10 +1,8 @@
-use axum::extract::State;
 use strongroom_api::clients::{Client, ClientSecret, CreateClient, Created, SecretAdded};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::ClientView;
 use strongroom_domain::{Name, Result};
 
-use crate::App;
 use crate::answer::{Answer, created, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Ids, page_limit};
@@ -26,17 +24,17 @@ fn shown(view: ClientView) -> Result<Client> {
     })
 }
 
-pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
+pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
-    let (views, next_cursor) = app.broker.clients(&request, &after, page_limit(query.limit)?).await?;
+    let (views, next_cursor) = broker.clients(&request, &after, page_limit(query.limit)?).await?;
     ok(&Page {
         items: views.into_iter().map(shown).collect::<Result<Vec<_>>>()?,
         next_cursor,
     })
 }
 
-pub(crate) async fn create(State(app): State<App>, Call(request): Call, Json(body): Json<CreateClient>) -> Answer {
-    let new = app.broker.create_client(&request, &body.name, &body.role).await?;
+pub(crate) async fn create(Call { broker, request }: Call, Json(body): Json<CreateClient>) -> Answer {
+    let new = broker.create_client(&request, &body.name, &body.role).await?;
     created(&Created {
         client_id: new.client_id,
         client_secret: new.client_secret.into(),
@@ -46,17 +44,17 @@ pub(crate) async fn create(State(app): State<App>, Call(request): Call, Json(bod
     })
 }
 
-pub(crate) async fn read(State(app): State<App>, Call(request): Call, Ids([id]): Ids<1>) -> Answer {
-    ok(&shown(app.broker.client(&request, &id).await?)?)
+pub(crate) async fn read(Call { broker, request }: Call, Ids([id]): Ids<1>) -> Answer {
+    ok(&shown(broker.client(&request, &id).await?)?)
 }
 
-pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Ids([id]): Ids<1>) -> Answer {
-    app.broker.delete_client(&request, &id).await?;
+pub(crate) async fn delete(Call { broker, request }: Call, Ids([id]): Ids<1>) -> Answer {
+    broker.delete_client(&request, &id).await?;
     no_content()
 }
 
-pub(crate) async fn add_secret(State(app): State<App>, Call(request): Call, Ids([id]): Ids<1>) -> Answer {
-    let new = app.broker.add_client_secret(&request, &id).await?;
+pub(crate) async fn add_secret(Call { broker, request }: Call, Ids([id]): Ids<1>) -> Answer {
+    let new = broker.add_client_secret(&request, &id).await?;
     created(&SecretAdded {
         client_id: new.client_id,
         secret_id: new.secret_id,
@@ -64,7 +62,7 @@ pub(crate) async fn add_secret(State(app): State<App>, Call(request): Call, Ids(
     })
 }
 
-pub(crate) async fn delete_secret(State(app): State<App>, Call(request): Call, Ids([id, secret_id]): Ids<2>) -> Answer {
-    app.broker.delete_client_secret(&request, &id, &secret_id).await?;
+pub(crate) async fn delete_secret(Call { broker, request }: Call, Ids([id, secret_id]): Ids<2>) -> Answer {
+    broker.delete_client_secret(&request, &id, &secret_id).await?;
     no_content()
 }

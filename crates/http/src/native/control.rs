@@ -3,7 +3,6 @@
 use std::io;
 
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
 use strongroom_api::control::{BackupKept, CheckKey, KeyChecked, Recovered};
@@ -12,7 +11,6 @@ use strongroom_domain::{Error, Result, Revision};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::App;
 use crate::answer::{Answer, created, no_content, ok};
 use crate::body::Json;
 use crate::call::Call;
@@ -20,14 +18,14 @@ use crate::call::Call;
 /// Parts of a backup that wait for whoever takes it.
 const AHEAD: usize = 2;
 
-pub(crate) async fn check_key(State(app): State<App>, Call(request): Call, Json(body): Json<CheckKey>) -> Answer {
+pub(crate) async fn check_key(Call { broker, request }: Call, Json(body): Json<CheckKey>) -> Answer {
     ok(&KeyChecked {
-        opens: app.broker.opens(&request, body.method, &body.key).await?,
+        opens: broker.opens(&request, body.method, &body.key).await?,
     })
 }
 
-pub(crate) async fn recover_admin(State(app): State<App>, Call(request): Call) -> Answer {
-    let recovered = app.broker.recover_admin(&request).await?;
+pub(crate) async fn recover_admin(Call { broker, request }: Call) -> Answer {
+    let recovered = broker.recover_admin(&request).await?;
     created(&Recovered {
         token: recovered.token,
         expires_at: recovered.expires_at,
@@ -61,9 +59,9 @@ impl Backup {
 }
 
 /// Bytes as they are made. What fails before the first of them is an answer like any other.
-pub(crate) async fn backup(State(app): State<App>, Call(request): Call) -> Answer {
+pub(crate) async fn backup(Call { broker, request }: Call) -> Answer {
     let (out, mut parts) = mpsc::channel(AHEAD);
-    let broker = app.broker.clone();
+    let broker = broker.clone();
     let work = tokio::spawn(async move { broker.backup(&request, out).await });
     let first = parts.recv().await;
     let rest = Backup { parts, work };
@@ -76,12 +74,12 @@ pub(crate) async fn backup(State(app): State<App>, Call(request): Call) -> Answe
     Ok(Response::new(Body::from_stream(all)).into_response())
 }
 
-pub(crate) async fn backup_kept(State(app): State<App>, Call(request): Call, Json(kept): Json<BackupKept>) -> Answer {
+pub(crate) async fn backup_kept(Call { broker, request }: Call, Json(kept): Json<BackupKept>) -> Answer {
     let stamp = Stamp {
         id: kept.id,
         at: kept.at,
         revision: Revision(kept.revision),
     };
-    app.broker.backup_kept(&request, &stamp).await?;
+    broker.backup_kept(&request, &stamp).await?;
     no_content()
 }

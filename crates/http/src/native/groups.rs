@@ -1,9 +1,7 @@
-use axum::extract::State;
 use strongroom_api::groups::{Group, WriteGroup};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::GroupView;
 
-use crate::App;
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Named, page_limit};
@@ -17,29 +15,24 @@ fn shown(view: GroupView) -> Group {
     }
 }
 
-pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
+pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
-    let (views, next_cursor) = app.broker.groups(&request, &after, page_limit(query.limit)?).await?;
+    let (views, next_cursor) = broker.groups(&request, &after, page_limit(query.limit)?).await?;
     ok(&Page {
         items: views.into_iter().map(shown).collect(),
         next_cursor,
     })
 }
 
-pub(crate) async fn read(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
-    ok(&shown(app.broker.group(&request, &name).await?))
+pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    ok(&shown(broker.group(&request, &name).await?))
 }
 
-pub(crate) async fn write(
-    State(app): State<App>,
-    Call(request): Call,
-    Named(name): Named,
-    Json(body): Json<WriteGroup>,
-) -> Answer {
-    ok(&shown(app.broker.put_group(&request, &name, body.policies).await?))
+pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WriteGroup>) -> Answer {
+    ok(&shown(broker.put_group(&request, &name, body.policies).await?))
 }
 
-pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
-    app.broker.delete_group(&request, &name).await?;
+pub(crate) async fn delete(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    broker.delete_group(&request, &name).await?;
     no_content()
 }

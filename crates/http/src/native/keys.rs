@@ -1,9 +1,7 @@
-use axum::extract::State;
 use strongroom_api::keys::{NewSlot, Rotated, Slot, SlotAdded, Slots};
 use strongroom_broker::SlotView;
 use strongroom_domain::{Name, Result};
 
-use crate::App;
 use crate::answer::{Answer, created, no_content, ok};
 use crate::body::Json;
 use crate::call::{Call, Named};
@@ -16,20 +14,20 @@ fn shown(view: &SlotView) -> Result<Slot> {
     })
 }
 
-pub(crate) async fn slots(State(app): State<App>, Call(request): Call) -> Answer {
-    let slots = app.broker.slots(&request).await?;
+pub(crate) async fn slots(Call { broker, request }: Call) -> Answer {
+    let slots = broker.slots(&request).await?;
     ok(&Slots {
         items: slots.iter().map(shown).collect::<Result<_>>()?,
     })
 }
 
-pub(crate) async fn add_slot(State(app): State<App>, Call(request): Call, Json(body): Json<NewSlot>) -> Answer {
+pub(crate) async fn add_slot(Call { broker, request }: Call, Json(body): Json<NewSlot>) -> Answer {
     let new = strongroom_broker::NewSlot {
         name: body.name.clone(),
         method: body.method,
         passphrase: body.passphrase,
     };
-    let added = app.broker.add_slot(&request, new).await?;
+    let added = broker.add_slot(&request, new).await?;
     created(&SlotAdded {
         name: body.name,
         method: body.method,
@@ -38,13 +36,13 @@ pub(crate) async fn add_slot(State(app): State<App>, Call(request): Call, Json(b
     })
 }
 
-pub(crate) async fn remove_slot(State(app): State<App>, Call(request): Call, Named(name): Named<1>) -> Answer {
-    app.broker.remove_slot(&request, &name).await?;
+pub(crate) async fn remove_slot(Call { broker, request }: Call, Named(name): Named<1>) -> Answer {
+    broker.remove_slot(&request, &name).await?;
     no_content()
 }
 
-pub(crate) async fn rotate_data(State(app): State<App>, Call(request): Call) -> Answer {
+pub(crate) async fn rotate_data(Call { broker, request }: Call) -> Answer {
     ok(&Rotated {
-        epoch: app.broker.rotate_data_key(&request).await?,
+        epoch: broker.rotate_data_key(&request).await?,
     })
 }

@@ -1,20 +1,11 @@
-use axum::extract::State;
 use strongroom_api::labels::{MoveLabel, Moved, RemoveQuery};
 
-use crate::App;
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Path};
 
-pub(crate) async fn put(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Json(body): Json<MoveLabel>,
-) -> Answer {
-    app.broker
-        .move_label(&request, &path, &body.label, body.version)
-        .await?;
+pub(crate) async fn put(Call { broker, request }: Call, Path(path): Path, Json(body): Json<MoveLabel>) -> Answer {
+    broker.move_label(&request, &path, &body.label, body.version).await?;
     ok(&Moved {
         path: path.to_string(),
         label: body.label,
@@ -23,11 +14,10 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn delete(
-    State(app): State<App>,
-    Call(request): Call,
+    Call { broker, request }: Call,
     Path(path): Path,
     Asked(query): Asked<RemoveQuery>,
 ) -> Answer {
-    app.broker.remove_label(&request, &path, &query.label).await?;
+    broker.remove_label(&request, &path, &query.label).await?;
     no_content()
 }

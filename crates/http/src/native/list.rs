@@ -1,15 +1,12 @@
-use axum::extract::State;
 use strongroom_api::list::{self, Item, ListQuery};
 use strongroom_broker::{ListFilter, Listing};
 use strongroom_domain::Error;
 
-use crate::App;
 use crate::answer::{Answer, ok};
 use crate::call::{Asked, Call, Folder, page_limit};
 
 pub(crate) async fn list(
-    State(app): State<App>,
-    Call(request): Call,
+    Call { broker, request }: Call,
     Folder(prefix): Folder,
     Asked(query): Asked<ListQuery>,
 ) -> Answer {
@@ -30,7 +27,7 @@ pub(crate) async fn list(
         after: query.cursor.unwrap_or_default(),
         limit: page_limit(query.limit)?,
     };
-    let page = app.broker.list(&request, &asked).await?;
+    let page = broker.list(&request, &asked).await?;
     let items = page
         .items
         .into_iter()

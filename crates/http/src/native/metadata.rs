@@ -1,9 +1,7 @@
-use axum::extract::State;
 use strongroom_api::metadata::{Action, ChangeSecret, DeleteQuery, Describe, Described, Patch, Retired};
 use strongroom_broker::MetadataView;
 use strongroom_domain::Error;
 
-use crate::App;
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Path};
@@ -26,59 +24,43 @@ fn shown(view: MetadataView) -> Described {
     }
 }
 
-pub(crate) async fn read(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {
-    ok(&shown(app.broker.metadata(&request, &path).await?))
+pub(crate) async fn read(Call { broker, request }: Call, Path(path): Path) -> Answer {
+    ok(&shown(broker.metadata(&request, &path).await?))
 }
 
-pub(crate) async fn replace(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Json(body): Json<Describe>,
-) -> Answer {
-    ok(&shown(app.broker.put_metadata(&request, &path, &body.into()).await?))
+pub(crate) async fn replace(Call { broker, request }: Call, Path(path): Path, Json(body): Json<Describe>) -> Answer {
+    ok(&shown(broker.put_metadata(&request, &path, &body.into()).await?))
 }
 
-pub(crate) async fn patch(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Json(body): Json<Patch>,
-) -> Answer {
+pub(crate) async fn patch(Call { broker, request }: Call, Path(path): Path, Json(body): Json<Patch>) -> Answer {
     let fingerprint = serde_json::to_vec(&body).map_err(Error::internal)?;
     let patch = |metadata: &mut _| body.clone().apply(metadata);
     ok(&shown(
-        app.broker.patch_metadata(&request, &path, &fingerprint, patch).await?,
+        broker.patch_metadata(&request, &path, &fingerprint, patch).await?,
     ))
 }
 
-pub(crate) async fn change(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Json(body): Json<ChangeSecret>,
-) -> Answer {
+pub(crate) async fn change(Call { broker, request }: Call, Path(path): Path, Json(body): Json<ChangeSecret>) -> Answer {
     match body.action {
-        Action::Restore => app.broker.restore(&request, &path).await?,
+        Action::Restore => broker.restore(&request, &path).await?,
     }
     no_content()
 }
 
 pub(crate) async fn delete(
-    State(app): State<App>,
-    Call(request): Call,
+    Call { broker, request }: Call,
     Path(path): Path,
     Asked(query): Asked<DeleteQuery>,
 ) -> Answer {
     match (query.purge, query.recovery_days) {
         (true, Some(_)) => Err(Error::invalid("Give 'purge' or 'recovery_days', not both.").into()),
         (true, None) => {
-            app.broker.purge(&request, &path).await?;
+            broker.purge(&request, &path).await?;
             no_content()
         }
         (false, days) => ok(&Retired {
             path: path.to_string(),
-            pending_until: app.broker.retire(&request, &path, days).await?,
+            pending_until: broker.retire(&request, &path, days).await?,
         }),
     }
 }

@@ -1,9 +1,7 @@
-use axum::extract::State;
 use strongroom_api::policies::{Policy, WritePolicy};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{PolicyView, RuleSet};
 
-use crate::App;
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Named, page_limit};
@@ -18,32 +16,27 @@ fn shown(view: PolicyView) -> Policy {
     }
 }
 
-pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
+pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
-    let (views, next_cursor) = app.broker.policies(&request, &after, page_limit(query.limit)?).await?;
+    let (views, next_cursor) = broker.policies(&request, &after, page_limit(query.limit)?).await?;
     ok(&Page {
         items: views.into_iter().map(shown).collect(),
         next_cursor,
     })
 }
 
-pub(crate) async fn read(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
-    ok(&shown(app.broker.policy(&request, &name).await?))
+pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    ok(&shown(broker.policy(&request, &name).await?))
 }
 
-pub(crate) async fn write(
-    State(app): State<App>,
-    Call(request): Call,
-    Named(name): Named,
-    Json(body): Json<WritePolicy>,
-) -> Answer {
+pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WritePolicy>) -> Answer {
     let rules = RuleSet {
         rules: body.rules.into_iter().map(Into::into).collect(),
     };
-    ok(&shown(app.broker.put_policy(&request, &name, rules).await?))
+    ok(&shown(broker.put_policy(&request, &name, rules).await?))
 }
 
-pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
-    app.broker.delete_policy(&request, &name).await?;
+pub(crate) async fn delete(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    broker.delete_policy(&request, &name).await?;
     no_content()
 }

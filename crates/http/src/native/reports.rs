@@ -1,27 +1,24 @@
-use axum::extract::State;
 use strongroom_api::Page;
 use strongroom_api::reports::{ReportQuery, Reported};
 use strongroom_broker::Report;
 use strongroom_domain::Error;
 
-use crate::App;
 use crate::answer::{Answer, ok};
 use crate::call::{Asked, Call, page_limit};
 
 const DAYS: u16 = 90;
 const MAX_DAYS: u16 = 3650;
 
-pub(crate) async fn unused(app: State<App>, call: Call, query: Asked<ReportQuery>) -> Answer {
-    report(app, call, query, Report::Unused).await
+pub(crate) async fn unused(call: Call, query: Asked<ReportQuery>) -> Answer {
+    report(call, query, Report::Unused).await
 }
 
-pub(crate) async fn stale(app: State<App>, call: Call, query: Asked<ReportQuery>) -> Answer {
-    report(app, call, query, Report::Stale).await
+pub(crate) async fn stale(call: Call, query: Asked<ReportQuery>) -> Answer {
+    report(call, query, Report::Stale).await
 }
 
 async fn report(
-    State(app): State<App>,
-    Call(request): Call,
+    Call { broker, request }: Call,
     Asked(query): Asked<ReportQuery>,
     report: impl Fn(u16) -> Report,
 ) -> Answer {
@@ -30,8 +27,7 @@ async fn report(
         return Err(Error::invalid("'days' is 1 to 3,650.").into());
     }
     let after = query.cursor.unwrap_or_default();
-    let page = app
-        .broker
+    let page = broker
         .report(&request, report(days), &after, page_limit(query.limit)?)
         .await?;
     let items = page.items.into_iter().map(|item| Reported {

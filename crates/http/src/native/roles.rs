@@ -1,10 +1,8 @@
-use axum::extract::State;
 use strongroom_api::roles::{Role, WriteRole};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::RoleView;
 use strongroom_domain::grant::DEFAULT_ACCESS_TOKEN_TTL;
 
-use crate::App;
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Named, page_limit};
@@ -19,30 +17,25 @@ fn shown(view: RoleView) -> Role {
     }
 }
 
-pub(crate) async fn list(State(app): State<App>, Call(request): Call, Asked(query): Asked<PageQuery>) -> Answer {
+pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<PageQuery>) -> Answer {
     let after = query.cursor.unwrap_or_default();
-    let (views, next_cursor) = app.broker.roles(&request, &after, page_limit(query.limit)?).await?;
+    let (views, next_cursor) = broker.roles(&request, &after, page_limit(query.limit)?).await?;
     ok(&Page {
         items: views.into_iter().map(shown).collect(),
         next_cursor,
     })
 }
 
-pub(crate) async fn read(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
-    ok(&shown(app.broker.role(&request, &name).await?))
+pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    ok(&shown(broker.role(&request, &name).await?))
 }
 
-pub(crate) async fn write(
-    State(app): State<App>,
-    Call(request): Call,
-    Named(name): Named,
-    Json(body): Json<WriteRole>,
-) -> Answer {
+pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WriteRole>) -> Answer {
     let ttl = body.access_token_ttl.unwrap_or(DEFAULT_ACCESS_TOKEN_TTL);
-    ok(&shown(app.broker.put_role(&request, &name, body.policies, ttl).await?))
+    ok(&shown(broker.put_role(&request, &name, body.policies, ttl).await?))
 }
 
-pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Named(name): Named) -> Answer {
-    app.broker.delete_role(&request, &name).await?;
+pub(crate) async fn delete(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    broker.delete_role(&request, &name).await?;
     no_content()
 }

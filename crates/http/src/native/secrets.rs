@@ -1,11 +1,9 @@
-use axum::extract::State;
 use strongroom_api::With;
 use strongroom_api::secrets::{About, Deleted, PatchSecret, ReadQuery, WriteSecret, Written};
 use strongroom_broker::{PutSecret, SecretValue};
 use strongroom_domain::secret::Selector;
 use strongroom_domain::{Error, Result};
 
-use crate::App;
 use crate::answer::{Answer, created, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Path};
@@ -31,25 +29,14 @@ pub(crate) fn shown(value: SecretValue) -> Result<With<About>> {
     With::new(value.payload, about)
 }
 
-pub(crate) async fn read(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Asked(query): Asked<ReadQuery>,
-) -> Answer {
-    let value = app
-        .broker
+pub(crate) async fn read(Call { broker, request }: Call, Path(path): Path, Asked(query): Asked<ReadQuery>) -> Answer {
+    let value = broker
         .read(&request, &path, &selector(query.version, query.label)?)
         .await?;
     ok(&shown(value)?)
 }
 
-pub(crate) async fn write(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Json(body): Json<WriteSecret>,
-) -> Answer {
+pub(crate) async fn write(Call { broker, request }: Call, Path(path): Path, Json(body): Json<WriteSecret>) -> Answer {
     let put = PutSecret {
         path,
         payload: body.payload.try_into()?,
@@ -58,7 +45,7 @@ pub(crate) async fn write(
         labels: body.fields.labels,
         unless_same: false,
     };
-    let written = app.broker.put(&request, put).await?;
+    let written = broker.put(&request, put).await?;
     let fresh = written.fresh;
     let answer = wrote(written);
     if fresh { created(&answer) } else { ok(&answer) }
@@ -73,22 +60,17 @@ fn wrote(written: strongroom_broker::Written) -> Written {
     }
 }
 
-pub(crate) async fn patch(
-    State(app): State<App>,
-    Call(request): Call,
-    Path(path): Path,
-    Json(body): Json<PatchSecret>,
-) -> Answer {
+pub(crate) async fn patch(Call { broker, request }: Call, Path(path): Path, Json(body): Json<PatchSecret>) -> Answer {
     let patch = strongroom_broker::PatchSecret {
         path,
         patch: body.payload.try_into()?,
         cas: body.fields.cas,
     };
-    ok(&wrote(app.broker.patch(&request, patch).await?))
+    ok(&wrote(broker.patch(&request, patch).await?))
 }
 
-pub(crate) async fn delete(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {
-    let deleted = app.broker.delete(&request, &path).await?;
+pub(crate) async fn delete(Call { broker, request }: Call, Path(path): Path) -> Answer {
+    let deleted = broker.delete(&request, &path).await?;
     ok(&Deleted {
         path: path.to_string(),
         version: deleted.version,

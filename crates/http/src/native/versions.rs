@@ -1,8 +1,6 @@
-use axum::extract::State;
 use strongroom_api::versions::{Action, ChangeVersions, Changed, History, Version};
 use strongroom_domain::Error;
 
-use crate::App;
 use crate::answer::{Answer, ok};
 use crate::body::Json;
 use crate::call::{Call, Path};
@@ -10,8 +8,8 @@ use crate::call::{Call, Path};
 /// Versions one call undeletes or destroys.
 const MAX_VERSIONS: usize = 100;
 
-pub(crate) async fn history(State(app): State<App>, Call(request): Call, Path(path): Path) -> Answer {
-    let found = app.broker.history(&request, &path).await?;
+pub(crate) async fn history(Call { broker, request }: Call, Path(path): Path) -> Answer {
+    let found = broker.history(&request, &path).await?;
     let head = found.head;
     let versions = head
         .versions
@@ -19,7 +17,7 @@ pub(crate) async fn history(State(app): State<App>, Call(request): Call, Path(pa
         .map(|entry| Version {
             version: entry.number,
             id: entry.id.clone(),
-            state: entry.state_at(app.broker.now()),
+            state: entry.state_at(broker.now()),
             labels: head.labels_of(entry.number),
             created_at: entry.created_at,
             created_by: entry.created_by,
@@ -36,8 +34,7 @@ pub(crate) async fn history(State(app): State<App>, Call(request): Call, Path(pa
 }
 
 pub(crate) async fn change(
-    State(app): State<App>,
-    Call(request): Call,
+    Call { broker, request }: Call,
     Path(path): Path,
     Json(body): Json<ChangeVersions>,
 ) -> Answer {
@@ -45,8 +42,8 @@ pub(crate) async fn change(
         return Err(Error::invalid(format!("'versions' names 1 to {MAX_VERSIONS} versions.")).into());
     }
     match body.action {
-        Action::Undelete => app.broker.undelete(&request, &path, &body.versions).await?,
-        Action::Destroy => app.broker.destroy(&request, &path, &body.versions).await?,
+        Action::Undelete => broker.undelete(&request, &path, &body.versions).await?,
+        Action::Destroy => broker.destroy(&request, &path, &body.versions).await?,
     }
     ok(&Changed {
         path: path.to_string(),

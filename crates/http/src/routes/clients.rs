@@ -6,7 +6,7 @@ use strongroom_api::auth::{AccessToken, ClientLogin};
 use strongroom_api::clients::{Client, CreateClient, Created, SecretAdded};
 use strongroom_api::{Page, PageQuery};
 
-use super::{AT, CLIENT, CLIENT_SECRET, PRINCIPAL, SECOND_SECRET_ID, SECRET_ID};
+use super::{ACCESSOR, AT, CLIENT, CLIENT_SECRET, PRINCIPAL, SECOND_SECRET_ID, SECRET_ID};
 use crate::native;
 use crate::operation::{Operation, delete, get, post};
 
@@ -112,6 +112,8 @@ pub(crate) fn logins() -> Vec<Operation> {
         .shows::<AccessToken>(StatusCode::OK, "A signed token, good for a while.")
         .example("login", StatusCode::OK, &[])
         .sent(json!({ "client_id": CLIENT, "client_secret": CLIENT_SECRET }))
-        .shown(json!({ "access_token": "eyJ0.eyJpc3M.c2ln", "token_type": "Bearer", "expires_in": 300 })),
+        .shown(json!({
+            "access_token": "eyJ0.eyJpc3M.c2ln", "token_type": "Bearer", "expires_in": 300, "accessor": ACCESSOR,
+        })),
     ]
 }

@@ -146,8 +146,8 @@ pub(crate) fn discovery() -> Operation {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["EdDSA"],
         "claims_supported": [
-            "iss", "aud", "sub", "client_id", "iat", "nbf", "exp", "jti", "namespace", "principal_kind", "role",
-            "operator", "credential",
+            "iss", "aud", "sub", "client_id", "iat", "nbf", "exp", "jti", "namespace", "method", "role",
+            "credential", "generations",
         ],
     }))
 }

@@ -7,7 +7,7 @@ use strongroom_api::groups::{Group, WriteGroup};
 use strongroom_api::operators::{Operator, ResetPassword, WriteOperator};
 use strongroom_api::{Page, PageQuery};
 
-use super::{AT, PRINCIPAL};
+use super::{ACCESSOR, AT, PRINCIPAL};
 use crate::native;
 use crate::operation::{Operation, delete, get, post, put};
 
@@ -125,10 +125,16 @@ pub(crate) fn oneself() -> Vec<Operation> {
         .open()
         .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
         .takes::<PasswordLogin>()
-        .shows::<AccessToken>(StatusCode::OK, "A signed token, good for an hour.")
+        .shows::<AccessToken>(
+            StatusCode::OK,
+            "A service token, good for an hour and renewable for twelve.",
+        )
         .example("login", StatusCode::OK, &[])
         .sent(json!({ "username": "ada", "password": PASSWORD }))
-        .shown(json!({ "access_token": "eyJ0.eyJpc3M.c2ln", "token_type": "Bearer", "expires_in": 3600 })),
+        .shown(json!({
+            "access_token": "srs_c2VjcmV0", "token_type": "Bearer", "expires_in": 3600, "accessor": ACCESSOR,
+            "renewable_until": AT,
+        })),
         put(
             "/api/v1/auth/password",
             "changePassword",

@@ -83,7 +83,7 @@ fn policy(dice: &mut Dice) -> Policy {
         if dice.one_in(3) {
             capabilities.push(Capability::Deny);
         }
-        let networks = if dice.one_in(5) { dice.below(3) } else { 0 };
+        let networks = if dice.one_in(6) { dice.below(3) } else { 0 };
         Rule {
             path: pattern(dice, layout),
             capabilities,
@@ -154,7 +154,7 @@ fn request(dice: &mut Dice) -> Request {
     Request {
         paths,
         capability: if lists { Capability::List } else { capability(dice) },
-        from: if dice.one_in(6) {
+        from: if dice.one_in(30) {
             None
         } else {
             dice.of(&SOURCES).parse().ok()

@@ -16,6 +16,14 @@ pub(super) enum Verdict {
 
 /// A deny in either layout refuses; otherwise a grant in either suffices.
 pub(super) fn decide(policies: &[Policy], needs: &[Need<'_>], from: Option<IpAddr>) -> Verdict {
+    let conditional = policies
+        .iter()
+        .flat_map(|policy| &policy.rules)
+        .any(|rule| !rule.networks.is_empty());
+    // Where it matters from where a request comes, that must be known.
+    if conditional && from.is_none() {
+        return Verdict::NoMatch;
+    }
     let verdicts: Vec<Verdict> = needs.iter().map(|need| decide_one(policies, need, from)).collect();
     [Verdict::Deny, Verdict::Allow, Verdict::Lacks]
         .into_iter()
