@@ -119,10 +119,13 @@ impl Access<'_> {
             ("operator", _) => "sys/operators/",
             ("group", _) => "sys/groups/",
             ("principal", _) => "sys/principals/",
+            ("token", _) => "sys/tokens/",
+            ("namespace", _) => "sys/namespaces/",
             ("report", _) => return Some(Self::Reports.path()),
             ("audit", _) => return Some(Self::Audit.path()),
             ("access", _) => return Some(Self::Explain.path()),
             ("key", "data_rotate") => return Some(Self::DataKey.path()),
+            ("key", "signing_rotate") => return Some(Self::SigningKey.path()),
             ("key", "slot_read" | "slot_add" | "slot_remove") => "sys/keys/slots/",
             _ => return None,
         };
@@ -145,10 +148,71 @@ impl Access<'_> {
 
     /// The needs that a decision is asked about, given the native path.
     pub fn needs<'p>(&self, path: &'p str) -> [Need<'p>; 1] {
+        Self::needs_of(path, self.capability())
+    }
+
+    /// The needs of whatever takes this capability on this native path.
+    pub fn needs_of(path: &str, capability: Capability) -> [Need<'_>; 1] {
         [Need {
             layout: Layout::Native,
             path,
-            capability: self.capability(),
+            capability,
         }]
+    }
+
+    /// [`Access::is_installations`], by the native path.
+    pub fn path_is_installations(path: &str) -> bool {
+        let below = ["sys/namespaces/", "sys/keys/slots/"];
+        let alone = ["sys/keys/signing", "sys/recovery", "sys/backup"];
+        below.iter().any(|root| path.starts_with(root)) || alone.contains(&path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_installations_is_told_by_its_path_too() {
+        let (path, name, folder) = (
+            SecretPath::parse("sys/backup").unwrap(),
+            Name::parse("signing").unwrap(),
+            Prefix::parse("sys/keys/slots").unwrap(),
+        );
+        let read = Capability::Read;
+        for access in [
+            Access::Secret(&path, read),
+            Access::Folder(&folder),
+            Access::Policy(&name, read),
+            Access::Policies,
+            Access::Role(&name, read),
+            Access::Roles,
+            Access::Client("c", read),
+            Access::Clients,
+            Access::Operator(&name, read),
+            Access::Operators,
+            Access::Group(&name, read),
+            Access::Groups,
+            Access::Token("t", read),
+            Access::Tokens(read),
+            Access::Namespace("n", read),
+            Access::Namespaces,
+            Access::Audit,
+            Access::Explain,
+            Access::Reports,
+            Access::Principal("p", read),
+            Access::DataKey,
+            Access::SigningKey,
+            Access::Slot(&name),
+            Access::Slots,
+            Access::Recovery,
+            Access::Backup,
+        ] {
+            assert_eq!(
+                Access::path_is_installations(&access.path()),
+                access.is_installations(),
+                "{access:?}"
+            );
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::{Code, Error, Network, Prefix, Result};
 
 pub use built_in::{BUILT_IN, built_in};
 pub use decision::{Decision, Need, PolicySet};
-pub use explain::{Deciding, Explanation, explain, explain_anywhere};
+pub use explain::{Deciding, Explanation, explain, explain_anywhere, in_words};
 
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;

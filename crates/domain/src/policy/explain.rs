@@ -1,9 +1,10 @@
 //! Why a request is decided as it is: by the matcher that decides it, so that the two cannot disagree.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::decision::counts;
-use super::{Capabilities, Capability, Decision, Layout, Need, Policy, PolicySet, Rule};
+use super::{Capability, Decision, Layout, Need, Policy, PolicySet, Rule};
 use crate::{Name, Network, Time};
 
 /// What decides a request, and what would allow it.
@@ -23,10 +24,73 @@ pub struct Deciding {
     pub layout: Layout,
     pub path: String,
     pub capabilities: Vec<Capability>,
-    /// Those that have a rule of this path which counts.
+    /// Those whose rules of this path grant what is asked for, or deny; where it is neither granted nor denied, all of them.
     pub policies: Vec<Name>,
-    /// Where the rules count that count in some networks alone.
+    /// Where these rules count, if in some networks alone.
     pub networks: Vec<Network>,
+}
+
+impl Explanation {
+    /// Of whoever may do everything: no rule is asked.
+    pub fn root() -> Self {
+        Self {
+            decision: Decision::Allow,
+            deciding: None,
+            would_allow: None,
+        }
+    }
+}
+
+/// An explanation in words that can be passed on; without one, of root.
+pub fn in_words(capability: Capability, path: &str, explanation: Option<&Explanation>) -> String {
+    let what = format!("'{}' on '{path}'", capability.name());
+    let Some(explanation) = explanation else {
+        return format!("{what} is granted: as root everything is, whatever policies say.");
+    };
+    let decided = explanation.decision;
+    let rule = match (&explanation.deciding, decided) {
+        (None, _) => " No rule matches.".to_owned(),
+        (Some(deciding), Decision::Allow) => format!(" The rule that decides is {deciding}."),
+        (Some(deciding), _) => format!(" The most specific rule that matches is {deciding}."),
+    };
+    let advice = match (&explanation.would_allow, decided) {
+        (Some(rule), _) => {
+            let rule = serde_json::to_string(rule).unwrap_or_default();
+            format!(" One policy more with this rule would allow it: {rule}")
+        }
+        (None, Decision::Deny) => " No further rule would allow it: that one must be changed.".to_owned(),
+        (None, _) => String::new(),
+    };
+    let outcome = match decided {
+        Decision::Allow => "granted",
+        Decision::Deny => "denied",
+        Decision::NoGrant => "not granted",
+    };
+    format!("{what} is {outcome}.{rule}{advice}")
+}
+
+impl fmt::Display for Deciding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |words: Vec<&str>| words.join(" ");
+        let policies = joined(self.policies.iter().map(Name::as_str).collect());
+        let said = self.capabilities.iter().map(|capability| capability.name());
+        let verb = if self.capabilities.contains(&Capability::Deny) {
+            "says"
+        } else {
+            "grants"
+        };
+        write!(
+            f,
+            "'{}' of {policies}, which {verb} {}",
+            self.path,
+            joined(said.collect())
+        )?;
+        if self.networks.is_empty() {
+            return Ok(());
+        }
+        let networks: Vec<String> = self.networks.iter().map(ToString::to_string).collect();
+        write!(f, ", from {}", networks.join(" "))
+    }
 }
 
 /// Explains the decision about a request from there by these policies.
@@ -37,7 +101,31 @@ pub fn explain(policies: &[(Name, Policy)], needs: &[Need<'_>], from: Option<IpA
     let settled = needs.iter().find(|need| set.decide_one(need, from) == decision);
     let deciding = settled.and_then(|need| {
         let (compiled, said) = set.deciding(need.layout, need.path, from)?;
-        Some(of_pattern(policies, need.layout, &compiled.pattern.text, said, from))
+        let sought = match decision {
+            Decision::Allow => Some(need.capability),
+            Decision::Deny => Some(Capability::Deny),
+            Decision::NoGrant => None,
+        };
+        let decides = |rule: &Rule| {
+            *rule.path == *compiled.pattern.text
+                && counts(&rule.networks, from)
+                && sought.is_none_or(|sought| rule.capabilities.contains(&sought))
+        };
+        let mut deciding = Deciding {
+            layout: need.layout,
+            path: compiled.pattern.text.to_string(),
+            capabilities: said.list(),
+            policies: Vec::new(),
+            networks: Vec::new(),
+        };
+        for (name, policy) in policies.iter().filter(|(_, policy)| policy.layout == need.layout) {
+            let rules: Vec<&Rule> = policy.rules.iter().filter(|rule| decides(rule)).collect();
+            deciding.policies.extend((!rules.is_empty()).then(|| name.clone()));
+            deciding.networks.extend(rules.iter().flat_map(|rule| &rule.networks));
+        }
+        deciding.networks.sort();
+        deciding.networks.dedup();
+        Some(deciding)
     });
     Explanation {
         would_allow: would_allow(policies, &set, needs, from),
@@ -57,37 +145,6 @@ pub fn explain_anywhere(policies: &[(Name, Policy)], needs: &[Need<'_>]) -> Expl
     let mut addresses = lowest.into_iter().chain(edges);
     let allowed = addresses.find(|from| set.decide(needs, Some(*from)) == Decision::Allow);
     explain(policies, needs, allowed.or(Some(lowest[0])))
-}
-
-fn of_pattern(
-    policies: &[(Name, Policy)],
-    layout: Layout,
-    path: &str,
-    said: Capabilities,
-    from: Option<IpAddr>,
-) -> Deciding {
-    let mut deciding = Deciding {
-        layout,
-        path: path.to_owned(),
-        capabilities: said.list(),
-        policies: Vec::new(),
-        networks: Vec::new(),
-    };
-    for (name, policy) in policies.iter().filter(|(_, policy)| policy.layout == layout) {
-        let rules = policy.rules.iter();
-        let counting: Vec<&Rule> = rules
-            .filter(|rule| rule.path == path && counts(&rule.networks, from))
-            .collect();
-        if !counting.is_empty() {
-            deciding.policies.push(name.clone());
-        }
-        deciding
-            .networks
-            .extend(counting.iter().flat_map(|rule| &rule.networks));
-    }
-    deciding.networks.sort();
-    deciding.networks.dedup();
-    deciding
 }
 
 /// A rule counts alone where it is the most specific, so it repeats what the path's own said before: it takes nothing.
