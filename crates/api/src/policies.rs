@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::policy::{self, Capability};
-use strongroom_domain::{Name, Time};
+use strongroom_domain::{Name, Network, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -20,17 +20,29 @@ pub struct Rule {
     pub path: String,
     #[schemars(length(min = 1))]
     pub capabilities: Vec<Capability>,
+    /// From where a request must come for the rule to count; none: from anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub networks: Vec<Network>,
 }
 
 impl From<Rule> for policy::Rule {
-    fn from(Rule { path, capabilities }: Rule) -> Self {
-        Self { path, capabilities }
+    fn from(rule: Rule) -> Self {
+        Self {
+            path: rule.path,
+            capabilities: rule.capabilities,
+            networks: rule.networks,
+        }
     }
 }
 
 impl From<policy::Rule> for Rule {
-    fn from(policy::Rule { path, capabilities }: policy::Rule) -> Self {
-        Self { path, capabilities }
+    fn from(rule: policy::Rule) -> Self {
+        Self {
+            path: rule.path,
+            capabilities: rule.capabilities,
+            networks: rule.networks,
+        }
     }
 }
 

@@ -336,10 +336,7 @@ mod tests {
     async fn a_policy_that_was_there_before_the_built_in_one_stands() {
         let place = Place::new().await;
         let (broker, name) = (&place.broker, Name::parse("reader").unwrap());
-        let rules = vec![Rule {
-            path: "secret/own/*".into(),
-            capabilities: vec![Capability::Read],
-        }];
+        let rules = vec![Rule::new("secret/own/*", [Capability::Read])];
         let policy = Policy {
             layout: Layout::Native,
             rules: rules.clone(),

@@ -38,6 +38,7 @@ fn native() -> Vec<Operation> {
         routes::list::reports(),
         routes::grants::policies(),
         routes::grants::roles(),
+        routes::explain::explain(),
         routes::clients::clients(),
         routes::clients::logins(),
         routes::operators::operators(),

@@ -9,9 +9,10 @@ pub const BUILT_IN: [&str; 4] = ["admin", "auditor", "operator", "reader"];
 
 type Grants = &'static [(&'static str, &'static [Capability])];
 
-/// Who works in the installation, and what is granted there.
+/// Who works in the installation, and what is granted there: from which follows who may do what.
 const GRANTED: Grants = &[
     ("sys/clients/*", &[Read, List]),
+    ("sys/explain", &[Read]),
     ("sys/groups/*", &[Read, List]),
     ("sys/operators/*", &[Read, List]),
     ("sys/policies/*", &[Read, List]),
@@ -66,14 +67,7 @@ fn everything() -> Vec<Rule> {
             paths.push(path.to_owned());
         }
     }
-    paths.iter().map(|path| rule(path, &Capability::GRANTS)).collect()
-}
-
-fn rule(path: &str, capabilities: &[Capability]) -> Rule {
-    Rule {
-        path: path.to_owned(),
-        capabilities: capabilities.to_vec(),
-    }
+    paths.iter().map(|path| Rule::new(path, Capability::GRANTS)).collect()
 }
 
 /// One rule a path: where two parts name one, it has the capabilities of both.
@@ -82,7 +76,7 @@ fn rules(parts: &[Grants]) -> Vec<Rule> {
     for (path, capabilities) in parts.iter().copied().flatten() {
         match rules.iter_mut().find(|rule| rule.path == *path) {
             Some(rule) => rule.capabilities.extend_from_slice(capabilities),
-            None => rules.push(rule(path, capabilities)),
+            None => rules.push(Rule::new(*path, *capabilities)),
         }
     }
     rules
@@ -98,7 +92,7 @@ mod tests {
     fn may(policy: &str, access: Access<'_>) -> bool {
         let policy = built_in(&Name::parse(policy).unwrap()).unwrap();
         let path = access.path();
-        PolicySet::compile([&policy]).decide(&access.needs(&path)) == Decision::Allow
+        PolicySet::compile([&policy]).decide(&access.needs(&path), None) == Decision::Allow
     }
 
     #[test]
@@ -128,13 +122,14 @@ mod tests {
                     Access::Group(&name, capability),
                     Access::Principal("p", capability),
                     Access::Audit,
+                    Access::Explain,
                     Access::Reports,
                     Access::DataKey,
                     Access::Slots,
                     Access::Slot(&name),
                 ] {
                     let path = access.path();
-                    let decide = |policies: &PolicySet| policies.decide(&access.needs(&path)) == Decision::Allow;
+                    let decide = |policies: &PolicySet| policies.decide(&access.needs(&path), None) == Decision::Allow;
                     let alone = chosen.iter().any(|policy| decide(&PolicySet::compile([*policy])));
                     assert_eq!(decide(&together), alone, "{set:04b} {access:?}");
                 }
@@ -175,6 +170,7 @@ mod tests {
         }
         for access in [
             Access::Audit,
+            Access::Explain,
             Access::Reports,
             Access::Folder(&top),
             Access::Operators,

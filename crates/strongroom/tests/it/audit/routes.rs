@@ -76,6 +76,20 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
     let batch = json!({"reads": [{"path": "all/x"}]});
     vec![
         same(
+            "POST explain",
+            "explain",
+            Some(json!({"capability": "read", "path": "all/x", "principal": operator})),
+            "access.explain",
+            "secret/all/x",
+        ),
+        same(
+            "GET who-can",
+            "who-can?capability=read&path=all/x",
+            None,
+            "access.who_can",
+            "secret/all/x",
+        ),
+        same(
             "PUT secrets/{*path}",
             "secrets/all/x",
             Some(json!({"data": {"a": 1}})),
