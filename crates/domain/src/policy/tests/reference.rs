@@ -88,7 +88,13 @@ fn bits(address: IpAddr) -> String {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    octets.iter().map(|octet| format!("{octet:08b}")).collect()
+    let bits = |octet: &u8| {
+        (0..8)
+            .rev()
+            .map(|at| char::from(b'0' + (octet >> at & 1)))
+            .collect::<String>()
+    };
+    octets.iter().map(bits).collect()
 }
 
 /// Whether `a` is less specific than `b`: its first wildcard comes earlier; or it ends in `*` and `b` does not; or it has
