@@ -2,6 +2,7 @@
 
 mod error;
 mod routes;
+mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,10 +14,12 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use strongroom_domain::NamespaceName;
 use zeroize::Zeroizing;
 
 pub use error::Error;
 pub use reqwest;
+pub use tls::Tls;
 
 use crate::{BASE, Problem};
 
@@ -33,12 +36,18 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     bearer: Option<HeaderValue>,
+    namespace: Option<NamespaceName>,
     sends: bool,
 }
 
 impl Client {
     /// `addr` is `http://host:port` or `https://host:port`, with nothing behind it.
     pub fn new(addr: &str, token: Option<SecretString>) -> Result<Self> {
+        Self::with(addr, token, &Tls::default())
+    }
+
+    /// The same, where more is to be said of how HTTPS is spoken there.
+    pub fn with(addr: &str, token: Option<SecretString>, tls: &Tls) -> Result<Self> {
         let refuse = || Error::Address(addr_without_user(addr));
         let base = Url::parse(addr).map_err(|_| refuse())?;
         let host_only = matches!(base.scheme(), "http" | "https")
@@ -50,11 +59,12 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let http = built(&base, |builder| builder)?;
+        let http = built(&base, |builder| tls.applied(builder))?;
         Ok(Self {
             http,
             base,
             bearer: token.map(|token| bearer(&token)).transpose()?,
+            namespace: None,
             sends: true,
         })
     }
@@ -66,8 +76,15 @@ impl Client {
             http: built(&base, |builder| builder.unix_socket(path))?,
             base,
             bearer: None,
+            namespace: None,
             sends: true,
         })
+    }
+
+    /// The same within a namespace, which each request names.
+    #[must_use]
+    pub fn within(self, namespace: Option<NamespaceName>) -> Self {
+        Self { namespace, ..self }
     }
 
     /// The same, but every call ends in [`Error::Unsent`] with the request that would have gone out.
@@ -156,6 +173,9 @@ impl Client {
         }
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
+        }
+        if let Some(namespace) = &self.namespace {
+            request = request.header("X-Strongroom-Namespace", namespace.as_str());
         }
         if let Some(body) = body {
             let body = serde_json::to_vec(body).map_err(|_| Error::Unexpected("The request makes no JSON.".into()))?;

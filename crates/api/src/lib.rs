@@ -16,6 +16,7 @@ pub mod keys;
 pub mod labels;
 pub mod list;
 pub mod metadata;
+pub mod namespaces;
 pub mod operators;
 pub mod page;
 pub mod parse;
@@ -28,6 +29,7 @@ pub mod reports;
 pub mod roles;
 pub mod schema;
 pub mod secrets;
+pub mod tokens;
 pub mod versions;
 
 pub use page::{Page, PageQuery};

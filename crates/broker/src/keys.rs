@@ -76,6 +76,41 @@ impl Broker {
         .await
     }
 
+    /// Makes a new key to sign tokens. It is published at once and signs once others must have seen it; what was signed
+    /// before holds until it expires, unless every access token is to end now.
+    pub async fn rotate_signing_key(&self, request: &Request, end_all: bool) -> Result<()> {
+        let entropy = &self.0.entropy;
+        let asked = self.about_ring(request, Action::SigningKeyRotate, Access::SigningKey);
+        let asked = Asked {
+            fingerprint: vec![u8::from(end_all)].into(),
+            ..asked
+        };
+        self.replace_ring(request, asked, Access::SigningKey, |keys, now| {
+            if end_all {
+                keys.with_new_token_signing(now, &|| entropy.bytes())
+            } else {
+                keys.with_next_token_signing(now, &|| entropy.bytes())
+            }
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Forgets keys whose tokens have all expired.
+    pub(crate) async fn retire_signing_keys(&self) -> Result<()> {
+        self.refresh_ring().await?;
+        let Some(newest) = self.0.ring.keys.load().outlived_signing_keys(self.0.clock.now()) else {
+            return Ok(());
+        };
+        let request = Request::of_job("reseal", self.request_id());
+        let asked = self.about_ring(&request, Action::SigningKeyRotate, Access::SigningKey);
+        self.replace_ring(&request, asked, Access::SigningKey, |keys, _| {
+            keys.without_token_signing_before(newest)
+        })
+        .await
+        .map(drop)
+    }
+
     /// Puts another ring in the place of the one there is. Gives the epoch that seals under it.
     pub(crate) async fn edit_ring(
         &self,
@@ -83,26 +118,33 @@ impl Broker {
         action: Action,
         edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError> + Sync,
     ) -> Result<i64> {
-        let asked = Asked {
+        let asked = self.about_ring(request, action, Access::DataKey);
+        self.replace_ring(request, asked, Access::DataKey, edit).await
+    }
+
+    fn about_ring<'a>(&self, request: &Request, action: Action, access: Access<'a>) -> Asked<'a> {
+        Asked {
             action,
             path: String::new(),
             locks: vec![self.ring_key()],
             id: self.change_id(request),
             fingerprint: action.name().as_bytes().to_vec().into(),
-            needs: vec![vec![Access::DataKey]],
-        };
-        let edit = &edit;
+            needs: vec![vec![access]],
+        }
+    }
+
+    async fn replace_ring(
+        &self,
+        request: &Request,
+        asked: Asked<'_>,
+        access: Access<'_>,
+        edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError> + Sync,
+    ) -> Result<i64> {
+        let (edit, action) = (&edit, asked.action);
         let epoch = self
             .change(request, asked, |attempt| async move {
-                attempt.authorise(Access::DataKey)?;
-                let (old, keys) = self.stored_ring().await?;
-                let newer = edit(&keys, attempt.now).map_err(Error::internal)?;
-                let rev = old.rev.next();
-                let body = newer
-                    .seal_ring(old.namespace, old.id, rev.0, self.0.entropy.bytes())
-                    .map_err(Error::internal)?;
-                let expected = old.rev;
-                let record = newer.mac_record(Record { rev, body, ..old }).map_err(Error::internal)?;
+                attempt.authorise(access)?;
+                let (newer, record, write) = self.next_ring(attempt.now, edit).await?;
                 Ok(Decided::Write(Decision {
                     touches: vec![touch(record.key(), action, None)],
                     fresh: Vec::new(),
@@ -110,7 +152,7 @@ impl Broker {
                         digest: Some(record.digest()),
                         ..Effect::new(action, "")
                     }],
-                    writes: vec![Write::Replace(expected, Row::Record(record))],
+                    writes: vec![write],
                     answer: Epoch {
                         epoch: newer.data_epoch(self.namespace()).map_err(Error::internal)?,
                     },
@@ -119,5 +161,21 @@ impl Broker {
             .await?;
         self.refresh_ring().await?;
         Ok(epoch.epoch)
+    }
+
+    /// Another ring in the place of the stored one, its row, and what writes that.
+    pub(crate) async fn next_ring(
+        &self,
+        now: Time,
+        edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError>,
+    ) -> Result<(Keys, Record, Write)> {
+        let (old, keys) = self.stored_ring().await?;
+        let newer = edit(&keys, now).map_err(Error::internal)?;
+        let (expected, rev) = (old.rev, old.rev.next());
+        let body = newer
+            .seal_ring(old.namespace, old.id, rev.0, self.0.entropy.bytes())
+            .map_err(Error::internal)?;
+        let record = newer.mac_record(Record { rev, body, ..old }).map_err(Error::internal)?;
+        Ok((newer, record.clone(), Write::Replace(expected, Row::Record(record))))
     }
 }

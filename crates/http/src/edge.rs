@@ -50,13 +50,14 @@ pub(crate) async fn edge(
         id,
         source: peer.name,
         operator: peer.operator,
+        certificate: peer.certificate,
     });
     let id = id.to_string();
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
     let mut response = match timeout(app.request_deadline, answering).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(_)) => {
-            app.metrics.panics.inc();
+            app.metrics.edge.panics.inc();
             Failure(Error::from(Code::Internal)).into_response()
         }
         Err(_) => Failure(Error::from(Code::DeadlineExceeded)).into_response(),

@@ -1,6 +1,7 @@
 //! The control socket: a server's second door, for this machine's operator alone. Who may is decided by the kernel: the
 //! socket's mode, and that the peer's user is ours or root.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -46,15 +47,21 @@ impl Drop for Control {
 
 impl Listener for Control {
     type Stream = UnixStream;
+    type Opening = Ready<io::Result<(UnixStream, Peer)>>;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             let user = stream.peer_cred()?.uid();
             // Root may do what it likes on this machine anyway, and is who maintains it.
             if user == geteuid().as_raw() || user == 0 {
                 let name: Arc<str> = "control socket".into();
-                return Ok((stream, Peer { name, operator: true }));
+                let peer = Peer {
+                    name,
+                    operator: true,
+                    certificate: None,
+                };
+                return Ok(ready(Ok((stream, peer))));
             }
             tracing::warn!("another user tried the control socket");
         }

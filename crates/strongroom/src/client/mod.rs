@@ -30,6 +30,7 @@ mod list;
 mod login;
 mod login_file;
 mod metadata;
+mod namespaces;
 mod operators;
 pub(crate) mod output;
 pub(crate) mod password;
@@ -43,17 +44,22 @@ mod run;
 mod scratch;
 mod search;
 mod session;
+mod tokens;
 mod undelete;
 mod who_can;
 mod whoami;
 mod yaml;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use output::Format;
 
 use failure::Failure;
+use secrecy::{SecretSlice, SecretString};
 use session::Session;
+use strongroom_api::client::{Client, Tls};
+use strongroom_domain::NamespaceName;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
 pub const HELP: &str = "The token comes from STRONGROOM_TOKEN or the file STRONGROOM_TOKEN_FILE. Without one, a client logs in with \
@@ -72,6 +78,30 @@ pub struct Common {
         global = true
     )]
     pub addr: String,
+    /// The CAs by which an HTTPS server is believed, in PEM, instead of those that this machine trusts
+    #[arg(long, env = "STRONGROOM_CACERT", value_name = "FILE", global = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_CERT_FILE",
+        value_name = "FILE",
+        requires = "client_key",
+        global = true
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        requires = "client_cert",
+        global = true
+    )]
+    pub client_key: Option<PathBuf>,
+    /// The namespace to work in, for a login; a token has one of its own, and works in no other
+    #[arg(long, env = "STRONGROOM_NAMESPACE", value_name = "NAME", global = true)]
+    pub namespace: Option<String>,
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
@@ -116,6 +146,12 @@ pub enum Verb {
     /// Groups: policies under one name, for operators
     #[command(subcommand, alias = "group")]
     Groups(groups::Groups),
+    /// Service tokens
+    #[command(subcommand, alias = "tokens")]
+    Token(tokens::Tokens),
+    /// Namespaces: tenants with secrets, policies and keys of their own
+    #[command(subcommand, alias = "namespaces")]
+    Namespace(namespaces::Namespaces),
     /// The keys of the installation
     #[command(subcommand)]
     Key(key::Key),
@@ -126,11 +162,28 @@ pub enum Verb {
     WhoCan(who_can::WhoCanDo),
     Explain(explain::ExplainDenial),
     Login(login::Login),
-    /// Remove the token that `login` keeps
+    /// End the token that `login` keeps, and remove it
     Logout,
     Password(password::Password),
     #[command(name = "whoami")]
     WhoAmI(whoami::WhoAmI),
+}
+
+impl Common {
+    /// The server, with or without a token to show there; one that sends nothing for `--show-curl`.
+    fn client(&self, token: Option<SecretString>) -> Result<Client, Failure> {
+        let namespace = self.namespace.as_deref().map(NamespaceName::parse).transpose()?;
+        let mut tls = Tls::default();
+        if let Some(ca) = &self.ca_cert {
+            tls = tls.trusting(&input::file(ca)?)?;
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
+            let key = SecretSlice::from(input::file(key)?.to_vec());
+            tls = tls.showing(&input::file(certificate)?, &key)?;
+        }
+        let client = Client::with(&self.addr, token, &tls)?.within(namespace);
+        Ok(if self.show_curl { client.unsending() } else { client })
+    }
 }
 
 /// Does what was asked, tells stderr what went wrong, and says both in the exit code.
@@ -144,7 +197,7 @@ pub async fn run(verb: Verb, common: Common) -> ExitCode {
         failure.report();
         return failure.exit_code();
     };
-    let commands = [Some(curl::command(request)), following];
+    let commands = [Some(curl::command(&common, request)), following];
     let commands: Vec<String> = commands.into_iter().flatten().collect();
     match output::line(commands.join("\n").as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -162,7 +215,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Health(health) => return health.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Login(login) => return login.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Logout if common.show_curl => return Err(Failure::usage("'logout' sends nothing.")),
-        Verb::Logout => return login::logout(common).map(|()| ExitCode::SUCCESS),
+        Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
     if let Verb::Policy(policy) = &verb
@@ -193,6 +246,8 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Operators(operators) => operators.run(&session).await,
         Verb::Groups(groups) => groups.run(&session).await,
+        Verb::Token(tokens) => tokens.run(&session).await,
+        Verb::Namespace(namespaces) => namespaces.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
         Verb::CanI(can_i) => can_i.run(&session).await,
