@@ -147,7 +147,8 @@ impl Broker {
             Some(principal) => self.standing_of(principal).await?,
         };
         let needs = Access::needs_of(&question.path, question.capability);
-        let policies = self.load_policies(&standing.policies()).await?.value;
+        let names = standing.policies();
+        let policies = self.load_policies_of(standing.name.as_deref(), &names).await?.value;
         let explanation = match question.from {
             // No policy grants it there.
             _ if Access::path_is_installations(&question.path) && !session.home.is_root => Some(Explanation {

@@ -19,6 +19,8 @@ pub enum Way {
 pub(crate) struct Standing {
     /// It may do everything.
     pub(crate) root: bool,
+    /// What its policies may name it by. None: it has no name, as roles have none.
+    pub(crate) name: Option<String>,
     pub(crate) ways: Vec<(Way, Vec<Name>)>,
 }
 
@@ -26,13 +28,14 @@ impl Standing {
     pub(crate) fn of_session(session: &Session) -> Self {
         Self {
             root: matches!(session.grants, Grants::Root),
-            ..Self::own(session.whose.policies.clone())
+            ..Self::own(session.whose.name.clone(), session.whose.policies.clone())
         }
     }
 
-    pub(crate) fn own(policies: Vec<Name>) -> Self {
+    pub(crate) fn own(name: Option<String>, policies: Vec<Name>) -> Self {
         Self {
             root: false,
+            name,
             ways: vec![(Way::Own, policies)],
         }
     }
@@ -40,6 +43,7 @@ impl Standing {
     pub(crate) fn of_role(name: Name, role: Role) -> Self {
         Self {
             root: false,
+            name: None,
             ways: vec![(Way::Role(name), role.policies)],
         }
     }
@@ -68,11 +72,11 @@ impl Broker {
         if let Some(name) = found.body.name {
             let client = self.load::<Client>(Kind::Client, &name).await?.value;
             if let Some(client) = client.filter(|client| client.body.principal == principal) {
-                return self.standing_of_client(&client.body).await;
+                return self.standing_of_client(&name, &client.body).await;
             }
             let operator = self.load::<Operator>(Kind::Operator, &name).await?.value;
             if let Some(operator) = operator.filter(|operator| operator.body.principal == principal) {
-                return self.standing_of_operator(&operator.body).await;
+                return self.standing_of_operator(&name, &operator.body).await;
             }
         }
         Err(Error::invalid(
@@ -82,15 +86,17 @@ impl Broker {
     }
 
     /// A client of a role that is gone may do nothing.
-    pub(crate) async fn standing_of_client(&self, client: &Client) -> Result<Standing> {
+    pub(crate) async fn standing_of_client(&self, name: &str, client: &Client) -> Result<Standing> {
         let role = self.load_role(&client.role).await?.value;
-        Ok(role.map_or_else(Standing::default, |role| {
-            Standing::of_role(client.role.clone(), role.body)
-        }))
+        let standing = role.map(|role| Standing::of_role(client.role.clone(), role.body));
+        Ok(Standing {
+            name: Some(name.to_owned()),
+            ..standing.unwrap_or_default()
+        })
     }
 
-    pub(crate) async fn standing_of_operator(&self, operator: &Operator) -> Result<Standing> {
-        let mut standing = Standing::own(operator.policies.clone());
+    pub(crate) async fn standing_of_operator(&self, name: &str, operator: &Operator) -> Result<Standing> {
+        let mut standing = Standing::own(Some(name.to_owned()), operator.policies.clone());
         for group in self.load_groups(&operator.groups).await?.value {
             let name = Name::parse(&group.record.name)?;
             standing.ways.push((Way::Group(name), group.body.policies));

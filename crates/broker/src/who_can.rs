@@ -7,7 +7,9 @@ use std::time::Instant;
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::grant::{Client, Operator, Role, Token};
-use strongroom_domain::policy::{Capability, Deciding, Decision, Policy, explain, explain_anywhere};
+use strongroom_domain::policy::{
+    Capability, Deciding, Decision, Policy, explain, explain_anywhere, for_principal, is_template,
+};
 use strongroom_domain::{Error, Kind, Name, PrincipalId, Record, Result, Time};
 
 use crate::Broker;
@@ -124,8 +126,8 @@ struct Asking<'a> {
     now: Time,
     /// Those that were read.
     policies: HashMap<Name, Policy>,
-    /// What each list of policies comes to: most holders share theirs with others.
-    decided: HashMap<Vec<Name>, Option<Deciding>>,
+    /// What each list of policies comes to, and for whom where they name who has them: most holders share theirs with others.
+    decided: HashMap<(Vec<Name>, Option<String>), Option<Deciding>>,
 }
 
 impl Asking<'_> {
@@ -169,12 +171,14 @@ impl Asking<'_> {
             }
             HolderKind::Client => {
                 let client = broker.check::<Client>(record)?;
-                let standing = broker.standing_of_client(&client.body).await?;
+                let standing = broker.standing_of_client(&client.record.name, &client.body).await?;
                 (client.record.name, Some(client.body.principal), standing)
             }
             HolderKind::Operator => {
                 let operator = broker.check::<Operator>(record)?;
-                let standing = broker.standing_of_operator(&operator.body).await?;
+                let standing = broker
+                    .standing_of_operator(&operator.record.name, &operator.body)
+                    .await?;
                 (operator.record.name, Some(operator.body.principal), standing)
             }
             HolderKind::Token => {
@@ -213,21 +217,20 @@ impl Asking<'_> {
             parents => parents?.value,
         };
         let principal = self.broker.load_principal(token.principal).await?.value;
-        let stands = principal.is_some_and(|principal| principal.body.generation == token.generation);
-        if !stands || parents.iter().any(|parent| expired(&parent.body)) {
+        let Some(principal) = principal.filter(|found| found.body.generation == token.generation) else {
+            return Ok(Standing::default());
+        };
+        if parents.iter().any(|parent| expired(&parent.body)) {
             return Ok(Standing::default());
         }
         Ok(Standing {
             root: token.root,
-            ..Standing::own(token.policies.clone())
+            ..Standing::own(principal.body.name, token.policies.clone())
         })
     }
 
     async fn decide(&mut self, standing: &Standing) -> Result<Option<Deciding>> {
         let names = standing.policies();
-        if let Some(decided) = self.decided.get(&names) {
-            return Ok(decided.clone());
-        }
         let unread: Vec<Name> = names
             .iter()
             .filter(|name| !self.policies.contains_key(name))
@@ -238,6 +241,13 @@ impl Asking<'_> {
             .iter()
             .filter_map(|name| Some((name.clone(), self.policies.get(name)?.clone())))
             .collect();
+        let rules = || policies.iter().flat_map(|(_, policy)| &policy.rules);
+        let named = rules().any(|rule| is_template(&rule.path));
+        let key = (names, standing.name.clone().filter(|_| named));
+        if let Some(decided) = self.decided.get(&key) {
+            return Ok(decided.clone());
+        }
+        let policies = for_principal(policies, standing.name.as_deref());
         let needs = Access::needs_of(&self.query.path, self.query.capability);
         let explanation = match self.query.from {
             None => explain_anywhere(&policies, &needs),
@@ -245,7 +255,7 @@ impl Asking<'_> {
         };
         let allowed = explanation.decision == Decision::Allow;
         let decided = explanation.deciding.filter(|_| allowed);
-        self.decided.insert(names, decided.clone());
+        self.decided.insert(key, decided.clone());
         Ok(decided)
     }
 }

@@ -2,7 +2,11 @@
 
 mod built_in;
 mod decision;
+mod expect;
 mod explain;
+mod lint;
+mod template;
+mod versions;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +16,11 @@ use crate::{Code, Error, Network, Prefix, Result};
 
 pub use built_in::{BUILT_IN, built_in};
 pub use decision::{Decision, Need, PolicySet};
+pub use expect::{Expectation, expectations};
 pub use explain::{Deciding, Explanation, explain, explain_anywhere, in_words};
+pub use lint::{Finding, lint};
+pub use template::{for_principal, is_template};
+pub use versions::{Policy, PolicyVersion};
 
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;
@@ -130,16 +138,6 @@ impl Rule {
     }
 }
 
-/// The body of a policy's record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    #[serde(default)]
-    pub layout: Layout,
-    pub rules: Vec<Rule>,
-    pub created_at: crate::Time,
-    pub updated_at: crate::Time,
-}
-
 /// The policy path that is meant: one without its root is a secret's, and one that ends in `/` a folder.
 pub fn path_meant(text: &str) -> Result<String> {
     let (root, below) = match text.split_once('/') {
@@ -152,6 +150,13 @@ pub fn path_meant(text: &str) -> Result<String> {
         (true, false) => format!("{root}/{}/", prefix.as_str()),
         (false, false) => format!("{root}/{}", prefix.as_str()),
     })
+}
+
+fn refuse_at(rule: usize, error: Error) -> Error {
+    Error {
+        detail: format!("Rule {rule}: {}", error.detail),
+        ..error
+    }
 }
 
 /// Checks rules of the native layout. A path without its root is refused with the corrected line.
@@ -178,6 +183,7 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
         if let Err(error) = crate::SecretPath::parse(below) {
             return refuse(format!("Rule {at}: '{path}': {}", error.detail));
         }
+        template::check(path).map_err(|error| refuse_at(at, error))?;
         let segments: Vec<&str> = path.split('/').collect();
         for (place, segment) in segments.iter().enumerate() {
             let last = place + 1 == segments.len();

@@ -257,6 +257,11 @@ impl Client {
             .await
     }
 
+    pub async fn policy_history(&self, name: &Name) -> Result<policies::PolicyHistory> {
+        self.call(Method::GET, &format!("policy-versions/{name}"), &(), NONE)
+            .await
+    }
+
     pub async fn delete_policy(&self, name: &Name) -> Result<()> {
         let IgnoredAny = self
             .call(Method::DELETE, &format!("policies/{name}"), &(), NONE)

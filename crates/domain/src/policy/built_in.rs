@@ -1,7 +1,7 @@
 //! The policies that every installation has from the start. No row holds them, so nothing can alter or remove them.
 
 use super::Capability::{Delete, List, Read, Rotate};
-use super::{Capability, Layout, Policy, ROOTS, Rule};
+use super::{Capability, Policy, ROOTS, Rule};
 use crate::{Name, Time};
 
 /// By name, in byte order.
@@ -50,13 +50,8 @@ pub fn built_in(name: &Name) -> Option<Policy> {
         "reader" => rules(&[READER]),
         _ => return None,
     };
-    Some(Policy {
-        layout: Layout::Native,
-        rules,
-        // As old as the first installation: they never change.
-        created_at: Time(0),
-        updated_at: Time(0),
-    })
+    // As old as the first installation: they never change.
+    Some(Policy::new(rules, Time(0)))
 }
 
 /// With the patterns of the others too: a more specific one counts alone, and would take from who is an admin besides.

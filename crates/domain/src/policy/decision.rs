@@ -166,7 +166,7 @@ impl PolicySet {
 
 /// Greater is more specific. P1 loses if its first `+` or `*` comes earlier; if it ends in `*` and P2 does not; if it has
 /// more `+` segments; if it is shorter; if it sorts lower.
-fn specificity(pattern: &str) -> (usize, bool, Reverse<usize>, usize, &str) {
+pub(super) fn specificity(pattern: &str) -> (usize, bool, Reverse<usize>, usize, &str) {
     let first_wildcard = pattern.find(['+', '*']).unwrap_or(usize::MAX);
     let plus_segments = pattern.split('/').filter(|segment| *segment == "+").count();
     (

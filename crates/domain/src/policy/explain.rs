@@ -161,12 +161,7 @@ fn would_allow(policies: &[(Name, Policy)], set: &PolicySet, needs: &[Need<'_>],
         capabilities.sort();
     }
     let rule = Rule::new(narrowest(need.path), capabilities);
-    let more = Policy {
-        layout: Layout::Native,
-        rules: vec![rule.clone()],
-        created_at: Time(0),
-        updated_at: Time(0),
-    };
+    let more = Policy::new(vec![rule.clone()], Time(0));
     let with = PolicySet::compile(policies.iter().map(|(_, policy)| policy).chain([&more]));
     (with.decide(needs, from) == Decision::Allow).then_some(rule)
 }

@@ -7,12 +7,7 @@ use super::*;
 use crate::{Name, Time};
 
 fn policy(rules: Vec<Rule>) -> Policy {
-    Policy {
-        layout: Layout::Native,
-        rules,
-        created_at: Time(0),
-        updated_at: Time(0),
-    }
+    Policy::new(rules, Time(0))
 }
 
 fn rule(path: &str, capabilities: &[Capability]) -> Rule {

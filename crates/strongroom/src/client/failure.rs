@@ -53,6 +53,11 @@ impl Failure {
         Self::new(DENIED, String::new())
     }
 
+    /// What was looked at is not as it should be, and that is told already.
+    pub(crate) fn check_failed() -> Self {
+        Self::new(CHECK_FAILED, String::new())
+    }
+
     /// The server answers as no server of ours does.
     pub(crate) fn unexpected(detail: impl Into<String>) -> Self {
         Self::new(SERVER, detail)

@@ -218,6 +218,11 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
+    if let Verb::Policy(policy) = &verb
+        && let Some(done) = policy.offline(&output::Output::new(common.output))
+    {
+        return done.map(|()| ExitCode::SUCCESS);
+    }
     let session = Session::open(common).await?;
     match verb {
         Verb::Diff(diff) => return diff.run(&session).await,

@@ -348,7 +348,57 @@ async fn networks_are_asked_each_time(on: On) {
     server.terminate();
 }
 
+async fn a_rule_may_name_the_principal(on: On) {
+    let Place {
+        server,
+        root,
+        store: _store,
+    } = Place::on(on);
+    for who in ["ada", "eve"] {
+        ok(
+            &root,
+            "PUT",
+            &format!("secrets/home/{who}/key"),
+            json!({ "value": who }),
+        )
+        .await;
+    }
+    let rules = json!([{ "path": "secret/home/{{principal.name}}/*", "capabilities": ["read", "list"] }]);
+    ok(&root, "PUT", "policies/home", json!({ "rules": rules })).await;
+    for who in ["ada", "eve"] {
+        root.operator(who, json!({ "policies": ["home"] })).await;
+        let api = root.as_operator(who, PASSWORD).await;
+        assert_eq!(api.get(&format!("secrets/home/{who}/key")).await.1["value"], who);
+        let other = if who == "ada" { "eve" } else { "ada" };
+        let (status, denied) = api.get(&format!("secrets/home/{other}/key")).await;
+        assert_eq!(status, 403);
+        assert_eq!(
+            explain(&api, json!({ "denial_id": denied["denial_id"] })).await["decision"],
+            "no_grant"
+        );
+        let seen = api.get("list/home").await.1;
+        assert_eq!(seen["items"].as_array().unwrap().len(), 1, "{seen}");
+    }
+    let page = root.get("who-can?capability=read&path=home/ada/key").await.1;
+    let names: Vec<_> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["name"])
+        .collect();
+    assert_eq!(
+        (names.len(), names[0]),
+        (2, &json!("ada")),
+        "and the root token: {page}"
+    );
+    let unknown = json!({ "rules": [{ "path": "secret/{{principal.id}}", "capabilities": ["read"] }] });
+    let (status, refused) = root.put("policies/wrong", unknown).await;
+    assert!(status == 400 && refused["code"] == "invalid_policy", "{refused}");
+    server.terminate();
+}
+
 on_both_stores!(
+    a_rule_may_name_the_principal,
     a_denial_explains_itself,
     folded_denials_share_one,
     who_can_is_whoever_can,

@@ -94,9 +94,7 @@ fn policy(dice: &mut Dice) -> Policy {
     });
     Policy {
         layout,
-        rules: rules.collect(),
-        created_at: Time(0),
-        updated_at: Time(0),
+        ..Policy::new(rules.collect(), Time(0))
     }
 }
 

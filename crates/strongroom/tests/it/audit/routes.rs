@@ -189,6 +189,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "new",
         ),
         same("GET policies/{name}", "policies/new", None, "policy.read", "new"),
+        same(
+            "GET policy-versions/{name}",
+            "policy-versions/new",
+            None,
+            "policy.history",
+            "new",
+        ),
         same("DELETE policies/{name}", "policies/new", None, "policy.delete", "new"),
         same("GET roles", "roles", None, "role.read", ""),
         same(
