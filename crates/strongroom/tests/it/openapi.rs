@@ -34,6 +34,9 @@ const ORDER: &[&str] = &[
     "loginOperator/login",
     "renewToken/own",
     "lookUpToken/own",
+    "beginTotp/own",
+    "confirmTotp/wrong",
+    "removeTotp/lost",
     "changePassword/own",
     "whoAmI/root",
     "deleteOperator/operator",
@@ -94,7 +97,13 @@ const ORDER: &[&str] = &[
 ];
 
 /// Asked by the operator that logged in last; all else by root.
-const BY_AN_OPERATOR: &[&str] = &["renewToken/own", "lookUpToken/own", "changePassword/own"];
+const BY_AN_OPERATOR: &[&str] = &[
+    "renewToken/own",
+    "lookUpToken/own",
+    "beginTotp/own",
+    "confirmTotp/wrong",
+    "changePassword/own",
+];
 
 /// Answers of which an example shows the form alone: tokens are listed by their hashes.
 const UNPREDICTABLE: &[&str] = &["metrics/metrics", "listTokens/all"];
@@ -120,7 +129,9 @@ const CHOSEN: &[&str] = &[
     "request_id",
     "secret_id",
     "source",
+    "secret",
     "token",
+    "uri",
     "token_endpoint",
     "x",
 ];
