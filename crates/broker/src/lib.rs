@@ -2,6 +2,7 @@
 //! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
 mod access_tokens;
+mod allowances;
 mod authenticate;
 mod backup;
 mod batch;
@@ -24,6 +25,7 @@ mod lanes;
 mod list;
 mod locks;
 mod login;
+mod login_delay;
 mod metadata;
 mod namespaces;
 mod open;
@@ -54,6 +56,7 @@ mod uses;
 mod whoami;
 mod worker;
 
+pub use allowances::Allowances;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
@@ -88,7 +91,7 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
-use strongroom_domain::{NamespaceId, ObjectId};
+use strongroom_domain::{NamespaceId, ObjectId, PrincipalId};
 use strongroom_ports::{Entropy, Store};
 use tokio::sync::Semaphore;
 
@@ -96,6 +99,7 @@ use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::login_delay::LoginDelay;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
@@ -117,6 +121,9 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     passwords: Passwords,
+    login_delay: LoginDelay,
+    /// What each principal may still ask for.
+    asked: Allowances<PrincipalId>,
     /// One backup at a time.
     backing_up: Semaphore,
     stats: Arc<Stats>,

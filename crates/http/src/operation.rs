@@ -91,7 +91,11 @@ impl Operation {
             query: None,
             body: None,
             answers: Vec::new(),
-            refusals: vec![StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE],
+            refusals: vec![
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ],
             examples: Vec::new(),
         }
     }
@@ -108,6 +112,12 @@ impl Operation {
     /// For anybody.
     pub(crate) fn open(self) -> Self {
         Self { bearer: false, ..self }
+    }
+
+    /// By no limit.
+    pub(crate) fn unlimited(mut self) -> Self {
+        self.refusals.retain(|status| *status != StatusCode::TOO_MANY_REQUESTS);
+        self
     }
 
     pub(crate) fn changes(self) -> Self {
