@@ -150,7 +150,7 @@ impl Broker {
                 }
             }
         }
-        let policies = self.load_policies(&names).await?;
+        let policies = self.load_policies_of(principal.body.name.as_deref(), &names).await?;
         rests_on.extend(self.keys_of(Kind::Policy, &names));
         let whose = Whose {
             kind: principal.body.kind,
@@ -194,7 +194,8 @@ impl Broker {
             None => return Err(refused()),
         };
         let (principal, read_at) = self.who(claims.sub, claims.generations.principal).await?;
-        let policies = self.load_policies(&standing.policies).await?;
+        let name = principal.body.name.as_deref();
+        let policies = self.load_policies_of(name, &standing.policies).await?;
         let mut rests_on = standing.rests_on;
         rests_on.extend([self.key(Kind::Revocation, claims.jti.as_str()), principal.record.key()]);
         // Named policies count whether they exist or not: one made later must be seen.

@@ -13,6 +13,7 @@ mod clients;
 mod clock;
 mod delete;
 mod erase;
+mod explain;
 mod grants;
 mod groups;
 mod history;
@@ -50,9 +51,11 @@ mod rows;
 mod search_audit;
 mod session;
 mod slots;
+mod standing;
 mod stats;
 mod tokens;
 mod uses;
+mod who_can;
 mod whoami;
 mod worker;
 
@@ -61,6 +64,7 @@ pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore,
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;
+pub use explain::{ExplainQuery, Explained};
 pub use groups::GroupView;
 pub use history::History;
 pub use initialise::{Initialised, initialise, new_root_token};
@@ -82,8 +86,10 @@ pub use revoke::Revoke;
 pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
+pub use standing::Way;
 pub use stats::{LaneStats, Stats};
 pub use tokens::{CreatedToken, NewToken, TokenRef, TokenView};
+pub use who_can::{Holder, HolderKind, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;

@@ -112,11 +112,10 @@ impl Broker {
                 }
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
-                    if self
+                    let recorded = self
                         .record_event(request, None, decided_at, effect, Some(&error))
-                        .await?
-                        == Recorded::Committed
-                    {
+                        .await?;
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins_refused);
                         return Err(error);
                     }
@@ -134,7 +133,7 @@ impl Broker {
                         until: None,
                     };
                     let recorded = self.record_with(Lane::Events, note, issued.writes, ground).await?;
-                    if recorded == Recorded::Committed {
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins);
                         return Ok(issued.token);
                     }

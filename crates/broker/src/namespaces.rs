@@ -251,7 +251,14 @@ impl Broker {
                 answer: (),
             }))
         })
-        .await
+        .await?;
+        let broker = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = broker.empty_namespaces().await {
+                tracing::warn!(?error, "removing what was in a deleted namespace was put off");
+            }
+        });
+        Ok(())
     }
 
     async fn stored_namespaces(&self) -> Result<Vec<Checked<NamespaceBody>>> {

@@ -5,6 +5,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use crate::audit::{Denial, EntryId};
+use crate::policy::Capability;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! codes {
@@ -48,7 +51,7 @@ codes! {
     PayloadTooLarge = 4, "payload_too_large", "The value is too large", "Store a smaller value, or raise limits.payload_bytes (at most 1 MiB).";
     Unauthenticated = 10, "unauthenticated", "No valid token", "Send 'Authorization: Bearer TOKEN' with a token that has not expired or been revoked.";
     LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password.";
-    PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path.";
+    PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path; 'explain' tells by the denial id which rule would.";
     BuiltIn = 13, "built_in", "The policy is built in", "Write a policy of another name, and name that one in roles, groups and operators.";
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
@@ -86,6 +89,10 @@ pub struct Error {
     pub cause: Option<Box<dyn StdError + Send + Sync>>,
     /// When the same request may succeed.
     pub retry_after: Option<Duration>,
+    /// The capability that policies do not grant.
+    pub missing: Option<Capability>,
+    /// As what it is on record.
+    pub entry: Option<EntryId>,
 }
 
 impl Error {
@@ -95,7 +102,38 @@ impl Error {
             detail: detail.into(),
             cause: None,
             retry_after: None,
+            missing: None,
+            entry: None,
         }
+    }
+
+    /// Policies do not grant this capability on this path.
+    pub fn not_granted(missing: Capability, path: &str) -> Self {
+        Self {
+            missing: Some(missing),
+            ..Self::new(
+                Code::PermissionDenied,
+                format!("'{}' on '{path}' is not granted.", missing.name()),
+            )
+        }
+    }
+
+    /// The same, as it is on record.
+    #[must_use]
+    pub fn entered(self, entry: EntryId) -> Self {
+        Self {
+            entry: Some(entry),
+            ..self
+        }
+    }
+
+    /// What names it, if it is a denial that is on record.
+    pub fn denial(&self) -> Option<Denial> {
+        let entry = self.entry.filter(|_| self.code == Code::PermissionDenied)?;
+        Some(Denial {
+            entry,
+            missing: self.missing,
+        })
     }
 
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -29,7 +29,7 @@ pub const LOGIN_TOKEN_TTL: u32 = 3600;
 pub const LOGIN_TOKEN_MAX: u32 = 12 * 3600;
 /// Tokens above a token.
 pub const MAX_TOKEN_DEPTH: usize = 8;
-/// Networks that a token may be bound to.
+/// Networks that a token, or a rule, may be bound to.
 pub const MAX_NETWORKS: usize = 32;
 /// What a token's maker may write on it.
 pub const MAX_TOKEN_METADATA: usize = 16;

@@ -1,7 +1,7 @@
 //! Networks that something is bound to: an address and how many of its first bits count.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -32,6 +32,15 @@ impl Network {
     /// An IPv4 address counts as that however it is written.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&plain(address))
+    }
+
+    /// Its first address, and the first behind it.
+    pub fn edges(&self) -> (IpAddr, Option<IpAddr>) {
+        let behind = match self.0.broadcast() {
+            IpAddr::V4(last) => u32::from(last).checked_add(1).map(|next| Ipv4Addr::from(next).into()),
+            IpAddr::V6(last) => u128::from(last).checked_add(1).map(|next| Ipv6Addr::from(next).into()),
+        };
+        (self.0.network(), behind)
     }
 }
 

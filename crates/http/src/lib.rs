@@ -21,6 +21,7 @@ pub use answer::status;
 pub use limits::SourceLimits;
 pub use metrics::Metrics;
 pub use openapi::{document as api_document, text as api_text};
+pub use operation::Door;
 pub use router::{Route, control_router, every_route, metrics_router, router};
 pub use server::{Limits, Listener, Peer, serve};
 pub use source::{ForwardedHeader, Proxies};

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get, post};
 use strongroom_domain::{Code, Error};
 
 use crate::answer::Failure;
-use crate::operation::Operation;
+use crate::operation::{Door, Operation};
 use crate::{App, health, native, routes};
 
 const METRICS: &str = "/metrics";
@@ -51,6 +51,7 @@ fn native() -> Vec<Operation> {
         routes::list::reports(),
         routes::grants::policies(),
         routes::grants::roles(),
+        routes::explain::explain(),
         routes::clients::clients(),
         routes::clients::logins(),
         routes::operators::operators(),
@@ -82,6 +83,7 @@ pub struct Route {
     pub path: &'static str,
     /// From the audit log.
     pub exempt: bool,
+    pub door: Door,
 }
 
 /// Every route, for tests that must miss none.
@@ -91,6 +93,7 @@ pub fn every_route() -> Vec<Route> {
             method: operation.method.to_string(),
             path: operation.path,
             exempt,
+            door: operation.door,
         }
     };
     let native = native().into_iter().map(route(false));

@@ -135,7 +135,7 @@ behaviours! { $
         entries_of_any_month_are_stored_and_found
     }
     upkeep {
-        pruning_removes_change_ids_that_fell_due
+        pruning_removes_what_expired
         pruning_many_change_ids_comes_to_an_end
         pruning_keeps_young_changes_and_the_counter
         pruned_changes_are_too_many_not_none

@@ -8,7 +8,7 @@ use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, groups, health, keys, labels, list, metadata, namespaces,
+    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, namespaces,
     operators, policies, principals, roles, secrets, tokens, versions,
 };
 
@@ -257,11 +257,24 @@ impl Client {
             .await
     }
 
+    pub async fn policy_history(&self, name: &Name) -> Result<policies::PolicyHistory> {
+        self.call(Method::GET, &format!("policy-versions/{name}"), &(), NONE)
+            .await
+    }
+
     pub async fn delete_policy(&self, name: &Name) -> Result<()> {
         let IgnoredAny = self
             .call(Method::DELETE, &format!("policies/{name}"), &(), NONE)
             .await?;
         Ok(())
+    }
+
+    pub async fn explain(&self, body: &explain::Explain) -> Result<explain::Explained> {
+        self.call(Method::POST, "explain", &(), Some(body)).await
+    }
+
+    pub async fn who_can(&self, query: &explain::WhoCan) -> Result<Page<explain::Holder>> {
+        self.call(Method::GET, "who-can", query, NONE).await
     }
 
     pub async fn roles(&self, query: &PageQuery) -> Result<Page<roles::Role>> {

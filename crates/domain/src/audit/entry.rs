@@ -53,6 +53,9 @@ numbered! {
         TokenRead = 13, "token.read";
         NamespaceRead = 15, "namespace.read";
         SlotRead = 16, "key.slot_read";
+        Explain = 17, "access.explain";
+        WhoCan = 18, "access.who_can";
+        PolicyHistory = 19, "policy.history";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
         SecretUndelete = 22, "secret.undelete";
@@ -262,6 +265,15 @@ pub struct StoredEntry {
     pub entry: Entry,
     pub accessor: Option<Arc<str>>,
     pub source: Option<Arc<str>>,
+}
+
+impl StoredEntry {
+    pub fn id(&self) -> super::EntryId {
+        super::EntryId {
+            batch: self.batch,
+            place: self.place,
+        }
+    }
 }
 
 #[cfg(test)]

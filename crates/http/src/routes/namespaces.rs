@@ -20,7 +20,7 @@ pub(crate) fn namespaces() -> Vec<Operation> {
             .guarded()
             .query::<PageQuery>()
             .shows::<Page<Namespace>>(StatusCode::OK, "A page, by name.")
-            .example("all", StatusCode::OK, &[("limit", "100")])
+            .example("all", StatusCode::OK, &[("cursor", "root"), ("limit", "100")])
             .shown(json!({ "items": [namespace] })),
         get(path, "readNamespace", "Read a namespace", namespaces::read)
             .describe("Needs `read` on `sys/namespaces/NAME`, in `root`.")

@@ -16,6 +16,14 @@ fn token() -> Value {
     })
 }
 
+/// A person's.
+fn login() -> Value {
+    json!({
+        "accessor": ACCESSOR, "principal": PRINCIPAL, "root": false, "login": true, "policies": [], "depth": 0,
+        "created_at": AT, "expires_at": LATER, "renewable": true, "renewable_until": LATER,
+    })
+}
+
 pub(crate) fn tokens() -> Vec<Operation> {
     let mut created = token();
     if let Value::Object(fields) = &mut created {
@@ -50,6 +58,7 @@ pub(crate) fn of_tokens() -> Vec<Operation> {
                 "For as long as it was made for, and to its maximum. By its accessor: needs `update` on \
                  `sys/tokens/ACCESSOR`.",
             )
+            .oneself()
             .guarded()
             .finds()
             .changes()
@@ -57,31 +66,33 @@ pub(crate) fn of_tokens() -> Vec<Operation> {
             .shows::<Token>(StatusCode::OK, "Until when.")
             .example("own", StatusCode::OK, &[])
             .sent(json!({}))
-            .shown(token()),
+            .shown(login()),
         post("/api/v1/auth/token/revoke", "revokeTokens", "End tokens", tokens::revoke)
             .describe(
                 "Who holds a token may end it. By its accessor: needs `delete` on `sys/tokens/ACCESSOR`; all of a \
                  principal, a client or a role: `delete` on `sys/tokens/`. A request that comes after the answer is refused, \
                  on every node.",
             )
+            .oneself()
             .guarded()
             .finds()
             .changes()
             .takes::<Revoke>()
             .ends("They hold no more.")
-            .example("own", StatusCode::NO_CONTENT, &[])
-            .sent(json!({}))
-            .example("principal", StatusCode::NO_CONTENT, &[])
-            .sent(json!({ "principal": PRINCIPAL })),
+            .example("held", StatusCode::NO_CONTENT, &[])
+            .sent(json!({ "token": "srs_c2VjcmV0" }))
+            .example("role", StatusCode::NO_CONTENT, &[])
+            .sent(json!({ "role": "payments" })),
         post("/api/v1/auth/token/lookup", "lookUpToken", "What a service token is", tokens::look_up)
             .describe("By its accessor: needs `read` on `sys/tokens/ACCESSOR`.")
+            .oneself()
             .guarded()
             .finds()
             .takes::<WhichToken>()
             .shows::<Token>(StatusCode::OK, "Without what proves it.")
             .example("own", StatusCode::OK, &[])
             .sent(json!({}))
-            .shown(token()),
+            .shown(login()),
         post(
             "/api/v1/auth/token/introspect",
             "introspectToken",

@@ -2,6 +2,7 @@
 //! key, no broker.
 
 mod audit;
+mod can_i;
 mod child;
 mod clients;
 mod compare;
@@ -12,6 +13,7 @@ mod diff;
 mod dotenv;
 mod edit;
 mod environment;
+mod explain;
 mod export;
 pub(crate) mod failure;
 mod field;
@@ -44,6 +46,7 @@ mod search;
 mod session;
 mod tokens;
 mod undelete;
+mod who_can;
 mod whoami;
 mod yaml;
 
@@ -153,6 +156,11 @@ pub enum Verb {
     #[command(subcommand)]
     Key(key::Key),
     Audit(audit::Audit),
+    #[command(name = "can-i")]
+    CanI(can_i::CanI),
+    #[command(name = "who-can")]
+    WhoCan(who_can::WhoCanDo),
+    Explain(explain::ExplainDenial),
     Login(login::Login),
     /// End the token that `login` keeps, and remove it
     Logout,
@@ -210,6 +218,11 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
+    if let Verb::Policy(policy) = &verb
+        && let Some(done) = policy.offline(&output::Output::new(common.output))
+    {
+        return done.map(|()| ExitCode::SUCCESS);
+    }
     let session = Session::open(common).await?;
     match verb {
         Verb::Diff(diff) => return diff.run(&session).await,
@@ -237,6 +250,9 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Namespace(namespaces) => namespaces.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
+        Verb::CanI(can_i) => can_i.run(&session).await,
+        Verb::WhoCan(who_can) => who_can.run(&session).await,
+        Verb::Explain(explain) => explain.run(&session).await,
         Verb::Password(password) => password.run(&session).await,
         Verb::WhoAmI(whoami) => whoami.run(&session).await,
         Verb::Run(_) | Verb::Health(_) | Verb::Login(_) | Verb::Logout => {

@@ -23,10 +23,14 @@ mod cli;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fence;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "waits for a shell of its own")]
 mod guides;
+#[cfg(test)]
+mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
