@@ -15,7 +15,7 @@ use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, 
 
 use crate::Broker;
 use crate::grants::oldest;
-use crate::request::{Request, SYSTEM};
+use crate::request::{Request, SYSTEM, token_hash};
 use crate::room::nowhere;
 use crate::rows::Checked;
 use crate::session::{Grants, Home, Proven, Session, Whose};
@@ -69,7 +69,24 @@ impl Broker {
             return Err(refused());
         }
         session.admits(request)?;
+        self.within_rate(session.principal)?;
         Ok(session)
+    }
+
+    /// Whether this node has verified the token already; whether it still holds is decided when it is used.
+    pub fn knows(&self, token: &SecretString) -> bool {
+        self.0.node.session(&token_hash(token)).is_some()
+    }
+
+    /// Each principal has a rate of its own, for what it asks and for its logins.
+    pub(crate) fn within_rate(&self, principal: PrincipalId) -> Result<()> {
+        let Some(rate) = self.0.settings.per_identity else {
+            return Ok(());
+        };
+        self.0.asked.take(&principal, rate, self.0.clock.now()).map_err(|wait| {
+            count(&self.0.stats.identities_limited);
+            Error::new(Code::RateLimited, "Whoever has this token asks too often.").after(wait)
+        })
     }
 
     fn job_session(&self, job: &str) -> Result<Session> {

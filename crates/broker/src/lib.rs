@@ -2,6 +2,7 @@
 //! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
 mod access_tokens;
+mod allowances;
 mod authenticate;
 mod backup;
 mod batch;
@@ -25,6 +26,7 @@ mod lanes;
 mod list;
 mod locks;
 mod login;
+mod login_delay;
 mod metadata;
 mod namespaces;
 mod open;
@@ -58,6 +60,7 @@ mod who_can;
 mod whoami;
 mod worker;
 
+pub use allowances::Allowances;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
@@ -96,7 +99,7 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
-use strongroom_domain::{NamespaceId, ObjectId};
+use strongroom_domain::{NamespaceId, ObjectId, PrincipalId};
 use strongroom_ports::{Entropy, Store};
 use tokio::sync::Semaphore;
 
@@ -104,6 +107,7 @@ use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::login_delay::LoginDelay;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
@@ -125,6 +129,9 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     passwords: Passwords,
+    login_delay: LoginDelay,
+    /// What each principal may still ask for.
+    asked: Allowances<PrincipalId>,
     /// One backup at a time.
     backing_up: Semaphore,
     stats: Arc<Stats>,

@@ -83,7 +83,8 @@ fn refused() -> Error {
 impl Broker {
     /// Logs a workload in by client id and secret.
     pub async fn login_client(&self, request: &Request, id: &str, secret: &SecretString) -> Result<LoggedIn> {
-        self.log_in(request, || self.prove_client(id, secret)).await
+        let login = self.log_in(request, || self.prove_client(id, secret));
+        self.delayed(request, CLIENT, id, login).await
     }
 
     /// Logs an operator in by username and password, and a one-time code where it has them.
@@ -94,8 +95,8 @@ impl Broker {
         password: &SecretString,
         code: Option<&str>,
     ) -> Result<LoggedIn> {
-        self.log_in(request, || self.prove_operator(username, password, code))
-            .await
+        let login = self.log_in(request, || self.prove_operator(username, password, code));
+        self.delayed(request, "password", username, login).await
     }
 
     async fn log_in<F>(&self, request: &Request, prove: impl Fn() -> F) -> Result<LoggedIn>
@@ -126,6 +127,7 @@ impl Broker {
                     }
                 }
                 Ok(mut proved) => {
+                    self.within_rate(proved.principal)?;
                     let rests_on = std::mem::take(&mut proved.rests_on);
                     let issued = self.issue_token(home.clone(), proved)?;
                     let note = self.note(request, Some(&issued.session), Effect::new(Action::Login, ""), None)?;

@@ -3,6 +3,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use crate::audit::{Denial, EntryId};
 use crate::policy::Capability;
@@ -64,6 +65,8 @@ codes! {
     StoreUnavailable = 41, "store_unavailable", "The database cannot be reached", "Try again; see /ready for the cause.";
     OutcomeUnknown = 42, "outcome_unknown", "The change may or may not have been made", "Repeat the request with the id in the detail as its change id: it is applied at most once.";
     Unsettled = 43, "unsettled", "What the answer rests on kept changing", "Try again.";
+    RateLimited = 45, "rate_limited", "Too many requests", "Try again after the time in Retry-After, and mend what makes requests fail. Behind a proxy, name it in 'trusted_proxies'.";
+    LoginDelayed = 46, "login_delayed", "Too many logins with this name have failed", "Try again after the time in Retry-After, with the right secret.";
     Overloaded = 44, "overloaded", "The server is busy", "Try again after the time in Retry-After.";
     IntegrityFailed = 50, "integrity_failed", "A stored row fails its integrity check", "The database was altered or damaged. Do not trust it; follow the runbook for a tampered database.";
     Internal = 51, "internal", "An internal error", "Report it with the request id.";
@@ -84,6 +87,8 @@ pub struct Error {
     pub code: Code,
     pub detail: String,
     pub cause: Option<Box<dyn StdError + Send + Sync>>,
+    /// When the same request may succeed.
+    pub retry_after: Option<Duration>,
     /// The capability that policies do not grant.
     pub missing: Option<Capability>,
     /// As what it is on record.
@@ -96,6 +101,7 @@ impl Error {
             code,
             detail: detail.into(),
             cause: None,
+            retry_after: None,
             missing: None,
             entry: None,
         }
@@ -132,6 +138,11 @@ impl Error {
 
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 

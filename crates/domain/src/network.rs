@@ -49,6 +49,14 @@ pub fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
+/// By what limits count whoever asks: an IPv4 address, or the IPv6 network of 64 bits that one host has all of.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match plain(address) {
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
