@@ -72,6 +72,7 @@ fn listings_show_what_may_be_seen() {
         rule("secret/pay/prod/*", &[Capability::Read]),
         rule("secret/pay/prod/hidden", &[Capability::Deny]),
         rule("secret/open/*", &[Capability::List]),
+        rule("secret/one", &[Capability::Read]),
     ])]);
     for (folder, path, shown) in [
         ("secret/", "secret/pay", true),
@@ -81,6 +82,8 @@ fn listings_show_what_may_be_seen() {
         ("secret/pay/prod/", "secret/pay/prod/key", true),
         ("secret/pay/prod/", "secret/pay/prod/hidden", false),
         ("secret/open/", "secret/open/x", true),
+        ("secret/", "secret/one", true),
+        ("secret/", "secret/oneself", false),
     ] {
         assert_eq!(set.shows(folder, path, None), shown, "{path}");
     }
