@@ -8,6 +8,7 @@ pub mod batch;
 pub mod client;
 pub mod clients;
 pub mod control;
+pub mod explain;
 mod exposed;
 pub mod groups;
 pub mod health;

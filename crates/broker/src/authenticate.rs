@@ -17,7 +17,7 @@ use crate::Broker;
 use crate::grants::oldest;
 use crate::login::is_for_clients;
 use crate::methods;
-use crate::request::{Request, SYSTEM};
+use crate::request::{Request, SYSTEM, token_hash};
 use crate::room::nowhere;
 use crate::rows::Checked;
 use crate::session::{Grants, Home, Proven, Session, Whose};
@@ -71,7 +71,24 @@ impl Broker {
             return Err(refused());
         }
         session.admits(request)?;
+        self.within_rate(session.principal)?;
         Ok(session)
+    }
+
+    /// Whether this node has verified the token already; whether it still holds is decided when it is used.
+    pub fn knows(&self, token: &SecretString) -> bool {
+        self.0.node.session(&token_hash(token)).is_some()
+    }
+
+    /// Each principal has a rate of its own, for what it asks and for its logins.
+    pub(crate) fn within_rate(&self, principal: PrincipalId) -> Result<()> {
+        let Some(rate) = self.0.settings.per_identity else {
+            return Ok(());
+        };
+        self.0.asked.take(&principal, rate, self.0.clock.now()).map_err(|wait| {
+            count(&self.0.stats.identities_limited);
+            Error::new(Code::RateLimited, "Whoever has this token asks too often.").after(wait)
+        })
     }
 
     fn job_session(&self, job: &str) -> Result<Session> {
@@ -139,7 +156,7 @@ impl Broker {
                 }
             }
         }
-        let policies = self.load_policies(&names).await?;
+        let policies = self.load_policies_of(principal.body.name.as_deref(), &names).await?;
         rests_on.extend(self.keys_of(Kind::Policy, &names));
         let whose = Whose {
             kind: principal.body.kind,
@@ -183,7 +200,8 @@ impl Broker {
             None => self.vouched_workload(&claims).await?,
         };
         let (principal, read_at) = self.who(claims.sub, claims.generations.principal).await?;
-        let policies = self.load_policies(&standing.policies).await?;
+        let name = principal.body.name.as_deref();
+        let policies = self.load_policies_of(name, &standing.policies).await?;
         let mut rests_on = standing.rests_on;
         rests_on.extend([self.key(Kind::Revocation, claims.jti.as_str()), principal.record.key()]);
         // Named policies count whether they exist or not: one made later must be seen.

@@ -124,6 +124,7 @@ impl Broker {
             };
             let attempt = Attempt {
                 first: attempt == 0,
+                from: session.whence(&request.source),
                 session: session.clone(),
                 decided_at,
                 now: self.0.clock.now(),
@@ -159,8 +160,9 @@ impl Broker {
             let recorded = self
                 .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
                 .await?;
-            if recorded == Recorded::Committed {
-                return answer.map_err(|()| refusal.unwrap_or_else(|| Error::from(Code::Internal)));
+            if let Recorded::Committed(entry) = recorded {
+                let refusal = || refusal.unwrap_or_else(|| Error::from(Code::Internal));
+                return answer.map_err(|()| refusal().entered(entry));
             }
         }
         Err(match last {
@@ -185,10 +187,9 @@ impl Broker {
                 let recorded = self
                     .record_event(request, None, decided_at, effect, Some(&error))
                     .await?;
-                if recorded == Recorded::Committed {
-                    Err(error)
-                } else {
-                    Ok(None)
+                match recorded {
+                    Recorded::Committed(entry) => Err(error.entered(entry)),
+                    _ => Ok(None),
                 }
             }
         }
@@ -229,7 +230,7 @@ impl Broker {
             until: None,
         };
         match self.0.lanes.change(notes, change, decision.fresh, ground).await? {
-            Recorded::Committed => Ok(Ok(decision.answer)),
+            Recorded::Committed(_) => Ok(Ok(decision.answer)),
             again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(
                 Code::OutcomeUnknown,

@@ -2,6 +2,7 @@
 //! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
 mod access_tokens;
+mod allowances;
 mod authenticate;
 mod backup;
 mod batch;
@@ -12,6 +13,7 @@ mod clients;
 mod clock;
 mod delete;
 mod erase;
+mod explain;
 mod grants;
 mod groups;
 mod history;
@@ -25,6 +27,7 @@ mod lanes;
 mod list;
 mod locks;
 mod login;
+mod login_delay;
 mod metadata;
 mod methods;
 mod namespaces;
@@ -51,16 +54,21 @@ mod rows;
 mod search_audit;
 mod session;
 mod slots;
+mod standing;
 mod stats;
 mod tokens;
+mod totp;
 mod uses;
+mod who_can;
 mod whoami;
 mod worker;
 
+pub use allowances::Allowances;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;
+pub use explain::{ExplainQuery, Explained};
 pub use groups::GroupView;
 pub use history::History;
 pub use initialise::{Initialised, initialise, new_root_token};
@@ -84,8 +92,11 @@ pub use revoke::Revoke;
 pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
+pub use standing::Way;
 pub use stats::{LaneStats, Stats};
 pub use tokens::{CreatedToken, NewToken, TokenRef, TokenView};
+pub use totp::NewTotp;
+pub use who_can::{Holder, HolderKind, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
@@ -93,7 +104,7 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
-use strongroom_domain::{NamespaceId, ObjectId};
+use strongroom_domain::{NamespaceId, ObjectId, PrincipalId};
 use strongroom_ports::{Entropy, Fetch, Store};
 use tokio::sync::Semaphore;
 
@@ -101,6 +112,7 @@ use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
@@ -125,6 +137,9 @@ struct Inner {
     passwords: Passwords,
     fetch: Arc<dyn Fetch>,
     outside: Outside,
+    login_delay: LoginDelay,
+    /// What each principal may still ask for.
+    asked: Allowances<PrincipalId>,
     /// One backup at a time.
     backing_up: Semaphore,
     stats: Arc<Stats>,

@@ -93,12 +93,20 @@ pub(crate) fn is_for_clients(role: &Role) -> bool {
 impl Broker {
     /// Logs a workload in by client id and secret.
     pub async fn login_client(&self, request: &Request, id: &str, secret: &SecretString) -> Result<LoggedIn> {
-        self.log_in(request, || self.prove_client(id, secret)).await
+        let login = self.log_in(request, || self.prove_client(id, secret));
+        self.delayed(request, CLIENT, id, login).await
     }
 
-    /// Logs an operator in by username and password.
-    pub async fn login_password(&self, request: &Request, username: &str, password: &SecretString) -> Result<LoggedIn> {
-        self.log_in(request, || self.prove_operator(username, password)).await
+    /// Logs an operator in by username and password, and a one-time code where it has them.
+    pub async fn login_password(
+        &self,
+        request: &Request,
+        username: &str,
+        password: &SecretString,
+        code: Option<&str>,
+    ) -> Result<LoggedIn> {
+        let login = self.log_in(request, || self.prove_operator(username, password, code));
+        self.delayed(request, "password", username, login).await
     }
 
     pub(crate) async fn log_in<F>(&self, request: &Request, prove: impl Fn() -> F) -> Result<LoggedIn>
@@ -120,16 +128,16 @@ impl Broker {
                 }
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
-                    if self
+                    let recorded = self
                         .record_event(request, None, decided_at, effect, Some(&error))
-                        .await?
-                        == Recorded::Committed
-                    {
+                        .await?;
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins_refused);
                         return Err(error);
                     }
                 }
                 Ok(mut proved) => {
+                    self.within_rate(proved.principal)?;
                     let rests_on = std::mem::take(&mut proved.rests_on);
                     let issued = self.issue_token(home.clone(), proved)?;
                     let note = self.note(request, Some(&issued.session), Effect::new(Action::Login, ""), None)?;
@@ -141,7 +149,7 @@ impl Broker {
                         until: None,
                     };
                     let recorded = self.record_with(Lane::Events, note, issued.writes, ground).await?;
-                    if recorded == Recorded::Committed {
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins);
                         return Ok(issued.token);
                     }
@@ -219,7 +227,7 @@ impl Broker {
     }
 
     /// An unknown operator costs the same work as a known one: a look-up, and a password stretched.
-    async fn prove_operator(&self, username: &str, password: &SecretString) -> Result<Proved> {
+    async fn prove_operator(&self, username: &str, password: &SecretString, code: Option<&str>) -> Result<Proved> {
         let name = Name::parse(username).ok();
         // No operator has the empty name.
         let name = name.as_ref().map_or("", Name::as_str);
@@ -227,6 +235,10 @@ impl Broker {
         let proven = self.is_password(found.as_ref(), password).await?;
         let operator = found.filter(|_| proven).ok_or_else(refused)?;
         let stored = operator.body.password.as_ref().ok_or_else(refused)?;
+        let used = self
+            .second_factor(&operator, code, self.0.clock.now())
+            .await?
+            .ok_or_else(refused)?;
         let proven = Proven::Operator {
             id: operator.record.id,
             groups: operator.body.groups.clone(),
@@ -238,7 +250,7 @@ impl Broker {
             generation,
             principal: operator.body.principal,
             rests_on: vec![operator.record.key(), self.ring_key()],
-            writes: Vec::new(),
+            writes: used,
             yields: Yields::Service(OperatorLogin {
                 operator: operator.record.id,
                 credential: stored.id,

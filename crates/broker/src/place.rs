@@ -84,6 +84,8 @@ impl Place {
             audit_deadline: Duration::from_secs(5),
             audit_queue: 1000,
             payload_bytes: 65_536,
+            per_identity: None,
+            login_delay: std::time::Duration::ZERO,
             max_versions: 10,
             secret_cache_bytes: 1 << 20,
             session_cache: 100,

@@ -5,18 +5,20 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::policy::{BUILT_IN, Capability, Layout, Policy, Rule, built_in, check_native};
+use strongroom_domain::policy::{BUILT_IN, Capability, Policy, PolicyVersion, Rule, built_in, check_native};
 use strongroom_domain::{Code, Error, Kind, Name, Result, Time, method};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
-use crate::record::{Effect, Served};
+use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleSet {
     pub rules: Vec<Rule>,
+    /// Compared with the policy's version; 0: there is none.
+    pub cas: Option<i64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct PolicyView {
     pub rules: Vec<Rule>,
     #[serde(default)]
     pub built_in: bool,
+    /// None: built in.
+    #[serde(default)]
+    pub version: Option<i64>,
     /// None: built in.
     pub created_at: Option<Time>,
     pub updated_at: Option<Time>,
@@ -35,6 +40,7 @@ fn view(name: Name, policy: Policy) -> PolicyView {
         name,
         rules: policy.rules,
         built_in: false,
+        version: Some(policy.version),
         created_at: Some(policy.created_at),
         updated_at: Some(policy.updated_at),
     }
@@ -45,6 +51,7 @@ fn view_built_in(name: &Name) -> Option<PolicyView> {
         name: name.clone(),
         rules: built_in(name)?.rules,
         built_in: true,
+        version: None,
         created_at: None,
         updated_at: None,
     })
@@ -185,6 +192,24 @@ impl Broker {
         V: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<(T, V)>> + Send,
     {
+        let make = |old, attempt: &Attempt| make(old, attempt.now);
+        self.put_object_by(request, noun, access, fingerprint, make).await
+    }
+
+    /// The same, where it matters who puts it.
+    pub(crate) async fn put_object_by<'n, T, V, F>(
+        &self,
+        request: &Request,
+        noun: Noun<'_>,
+        access: impl Fn(Capability) -> Access<'n> + Sync,
+        fingerprint: &[u8],
+        make: impl Fn(Option<T>, &Attempt) -> F + Sync,
+    ) -> Result<V>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        V: Serialize + DeserializeOwned + Send,
+        F: Future<Output = Result<(T, V)>> + Send,
+    {
         let asked = Asked {
             action: noun.action,
             path: noun.name.to_owned(),
@@ -207,7 +232,7 @@ impl Broker {
             };
             attempt.authorise(access(capability))?;
             let (record, body) = old.map_or((None, None), |old| (Some(old.record), Some(old.body)));
-            let (body, answer) = make(body, attempt.now).await?;
+            let (body, answer) = make(body, &attempt).await?;
             let (record, write) = self.upsert(record.as_ref(), noun.kind, noun.name, &body)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
@@ -269,27 +294,39 @@ impl Broker {
         ))
     }
 
-    pub async fn put_policy(&self, request: &Request, name: &Name, rules: RuleSet) -> Result<PolicyView> {
-        check_native(&rules.rules)?;
-        let rules = &rules.rules;
-        let fingerprint = serde_json::to_vec(rules).map_err(Error::internal)?;
+    /// Its versions that are kept, newest first. One that is built in never changes, and has none.
+    pub async fn policy_history(&self, request: &Request, name: &Name) -> Result<Vec<PolicyVersion>> {
+        let noun = noun(name, Action::PolicyHistory, Capability::Read);
+        self.serve(request, noun.action, noun.name, |attempt| async move {
+            attempt.authorise(noun.access)?;
+            let stored = self.load::<Policy>(noun.kind, noun.name).await?.value;
+            let built_in = || built_in(name).map(|_| Vec::new());
+            let versions = stored.map(|stored| stored.body.versions()).or_else(built_in);
+            Ok(Served::fresh(versions.ok_or_else(|| absent(noun))?))
+        })
+        .await
+    }
+
+    pub async fn put_policy(&self, request: &Request, name: &Name, new: RuleSet) -> Result<PolicyView> {
+        check_native(&new.rules)?;
+        let fingerprint = serde_json::to_vec(&(&new.rules, new.cas)).map_err(Error::internal)?;
         let noun = noun(name, Action::PolicyWrite, Capability::Update);
-        self.put_object(
+        let new = &new;
+        self.put_object_by(
             request,
             noun,
             |capability| Access::Policy(name, capability),
             &fingerprint,
-            |old: Option<Policy>, now| async move {
-                if old.is_none() && built_in(name).is_some() {
-                    return Err(unchangeable(Kind::Policy, name.as_str()));
+            |old: Option<Policy>, attempt| {
+                let (by, now) = (attempt.session.principal, attempt.now);
+                async move {
+                    if old.is_none() && built_in(name).is_some() {
+                        return Err(unchangeable(Kind::Policy, name.as_str()));
+                    }
+                    Policy::check_cas(old.as_ref(), new.cas)?;
+                    let policy = Policy::written(old, new.rules.clone(), by, now);
+                    Ok((policy.clone(), view(name.clone(), policy)))
                 }
-                let policy = Policy {
-                    layout: Layout::Native,
-                    rules: rules.clone(),
-                    created_at: old.map_or(now, |old| old.created_at),
-                    updated_at: now,
-                };
-                Ok((policy.clone(), view(name.clone(), policy)))
             },
         )
         .await
@@ -363,16 +400,8 @@ mod tests {
     async fn a_policy_that_was_there_before_the_built_in_one_stands() {
         let place = Place::new().await;
         let (broker, name) = (&place.broker, Name::parse("reader").unwrap());
-        let rules = vec![Rule {
-            path: "secret/own/*".into(),
-            capabilities: vec![Capability::Read],
-        }];
-        let policy = Policy {
-            layout: Layout::Native,
-            rules: rules.clone(),
-            created_at: Time(1),
-            updated_at: Time(1),
-        };
+        let rules = vec![Rule::new("secret/own/*", [Capability::Read])];
+        let policy = Policy::new(rules.clone(), Time(1));
         // As a program wrote it that had no such policy.
         let (access, made) = (|capability| Access::Policy(&name, capability), (policy, ()));
         let noun = noun(&name, Action::PolicyWrite, Capability::Update);
@@ -397,7 +426,7 @@ mod tests {
         let listed = broker.policies(&place.request(), "", 100).await.unwrap().0;
         assert_eq!(listed.iter().filter(|view| view.built_in).count(), 3);
         broker
-            .put_policy(&place.request(), &name, RuleSet { rules })
+            .put_policy(&place.request(), &name, RuleSet { rules, cas: None })
             .await
             .unwrap();
         broker.delete_policy(&place.request(), &name).await.unwrap();

@@ -1,5 +1,6 @@
 //! Configuration: defaults, then the file, then the environment, then flags. Checked as a whole: all mistakes at once.
 
+mod limits;
 mod settings;
 mod sources;
 mod tls;
@@ -14,7 +15,7 @@ use strongroom_broker::Settings;
 use strongroom_connectors::Allowed;
 use strongroom_crypto::{Issuer, Unlock};
 use strongroom_domain::SlotMethod;
-use strongroom_http::Limits;
+use strongroom_http::{Limits, SourceLimits};
 
 use crate::files;
 use crate::tls::Tls;
@@ -41,6 +42,7 @@ pub struct Config {
     pub limits: Limits,
     /// What may be called that is not public.
     pub outbound: Allowed,
+    pub sources: SourceLimits,
     pub request_deadline: Duration,
     pub log: String,
 }
@@ -268,6 +270,8 @@ impl Config {
             secret_cache_bytes: reader.number("cache.secret_bytes", 0..=1 << 40),
             session_cache: reader.size("cache.sessions", 16..=10_000_000),
             poll: (!poll.is_zero()).then_some(poll),
+            per_identity: reader.rate("limits.per_identity_per_second", Duration::from_secs(1)),
+            login_delay: reader.seconds("limits.login_delay", 0..=3600),
         };
         let limits = Limits {
             connections: reader.size("limits.connections", 1..=1_000_000),
@@ -285,6 +289,7 @@ impl Config {
             unlock,
             settings,
             limits,
+            sources: reader.sources(),
         };
         if reader.mistakes.is_empty() {
             Ok(config)

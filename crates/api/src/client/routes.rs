@@ -8,8 +8,8 @@ use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, groups, health, keys, labels, list, metadata, methods, namespaces,
-    operators, policies, principals, roles, secrets, tokens, versions,
+    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, methods,
+    namespaces, operators, policies, principals, roles, secrets, tokens, versions,
 };
 
 /// No body, for methods that send none.
@@ -163,6 +163,21 @@ impl Client {
         Ok(())
     }
 
+    pub async fn begin_totp(&self, body: &auth::BeginTotp) -> Result<auth::NewTotp> {
+        self.call(Method::POST, "auth/password/totp", &(), Some(body)).await
+    }
+
+    pub async fn confirm_totp(&self, body: &auth::ConfirmTotp) -> Result<()> {
+        let IgnoredAny = self.call(Method::PUT, "auth/password/totp", &(), Some(body)).await?;
+        Ok(())
+    }
+
+    pub async fn remove_totp(&self, name: &Name) -> Result<()> {
+        let path = format!("operators/{name}/totp");
+        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
+        Ok(())
+    }
+
     pub async fn whoami(&self) -> Result<auth::WhoAmI> {
         self.call(Method::GET, "auth/whoami", &(), NONE).await
     }
@@ -267,11 +282,24 @@ impl Client {
             .await
     }
 
+    pub async fn policy_history(&self, name: &Name) -> Result<policies::PolicyHistory> {
+        self.call(Method::GET, &format!("policy-versions/{name}"), &(), NONE)
+            .await
+    }
+
     pub async fn delete_policy(&self, name: &Name) -> Result<()> {
         let IgnoredAny = self
             .call(Method::DELETE, &format!("policies/{name}"), &(), NONE)
             .await?;
         Ok(())
+    }
+
+    pub async fn explain(&self, body: &explain::Explain) -> Result<explain::Explained> {
+        self.call(Method::POST, "explain", &(), Some(body)).await
+    }
+
+    pub async fn who_can(&self, query: &explain::WhoCan) -> Result<Page<explain::Holder>> {
+        self.call(Method::GET, "who-can", query, NONE).await
     }
 
     pub async fn roles(&self, query: &PageQuery) -> Result<Page<roles::Role>> {

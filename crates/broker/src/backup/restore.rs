@@ -137,7 +137,7 @@ fn entry(file: &BackupFile, keys: &Keys, entropy: &dyn Entropy, boot: i64, now: 
         accessor: None,
         source: "".into(),
     };
-    let sealed = Chain::new(boot, Lane::Changes).seal(keys, now, [note])?;
+    let (sealed, _) = Chain::new(boot, Lane::Changes).seal(keys, now, [note])?;
     Ok([
         Part::Boots(vec![boot_row(keys, boot, "restore", now)?]),
         Part::Entries(sealed.batch.class, sealed.entries),

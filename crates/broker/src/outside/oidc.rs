@@ -80,8 +80,8 @@ impl Broker {
             .record_event(request, None, decided_at, effect, refusal.as_ref())
             .await?;
         match (recorded, started, refusal) {
-            (Recorded::Committed, Ok(started), _) => Ok(started),
-            (Recorded::Committed, Err(_), Some(refusal)) => Err(refusal),
+            (Recorded::Committed(_), Ok(started), _) => Ok(started),
+            (Recorded::Committed(_), Err(_), Some(refusal)) => Err(refusal),
             _ => Err(Error::from(Code::Unsettled)),
         }
     }

@@ -54,6 +54,9 @@ numbered! {
         MethodRead = 14, "method.read";
         NamespaceRead = 15, "namespace.read";
         SlotRead = 16, "key.slot_read";
+        Explain = 17, "access.explain";
+        WhoCan = 18, "access.who_can";
+        PolicyHistory = 19, "policy.history";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
         SecretUndelete = 22, "secret.undelete";
@@ -84,6 +87,7 @@ numbered! {
         MethodDelete = 55, "method.delete";
         NamespaceWrite = 56, "namespace.write";
         NamespaceDelete = 57, "namespace.delete";
+        NamespaceToken = 58, "namespace.token";
         Login = 60, "auth.login";
         TokenCreate = 61, "token.create";
         TokenRenew = 62, "token.renew";
@@ -266,6 +270,15 @@ pub struct StoredEntry {
     pub entry: Entry,
     pub accessor: Option<Arc<str>>,
     pub source: Option<Arc<str>>,
+}
+
+impl StoredEntry {
+    pub fn id(&self) -> super::EntryId {
+        super::EntryId {
+            batch: self.batch,
+            place: self.place,
+        }
+    }
 }
 
 #[cfg(test)]

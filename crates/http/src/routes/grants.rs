@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_api::policies::{Policy, WritePolicy};
+use strongroom_api::policies::{Policy, PolicyHistory, WritePolicy};
 use strongroom_api::roles::{Role, WriteRole};
 use strongroom_api::{Page, PageQuery};
 use strongroom_domain::policy::Capability;
 
-use super::AT;
+use super::{AT, PRINCIPAL};
 use crate::native;
 use crate::operation::{Operation, delete, get, put};
 
@@ -20,7 +20,7 @@ fn rules() -> Value {
 
 pub(crate) fn policies() -> Vec<Operation> {
     let policy = json!({
-        "name": "payments-read", "rules": rules(), "built_in": false, "created_at": AT, "updated_at": AT,
+        "name": "payments-read", "rules": rules(), "built_in": false, "version": 1, "created_at": AT, "updated_at": AT,
     });
     let built_in = json!({
         "name": "admin", "rules": [{ "path": "secret/*", "capabilities": Capability::GRANTS }], "built_in": true,
@@ -56,7 +56,7 @@ pub(crate) fn policies() -> Vec<Operation> {
             "Write a policy",
             native::policies::write,
         )
-        .describe("One that is built in cannot be. Needs `create` or `update` on `sys/policies/NAME`.")
+        .describe("One that is built in cannot be; the same rules again are no other version. Needs `create` or `update` on `sys/policies/NAME`.")
         .guarded()
         .changes()
         .takes::<WritePolicy>()
@@ -64,6 +64,20 @@ pub(crate) fn policies() -> Vec<Operation> {
         .example("policy", StatusCode::OK, &[POLICY])
         .sent(json!({ "rules": rules() }))
         .shown(policy),
+        get(
+            "/api/v1/policy-versions/{name}",
+            "readPolicyHistory",
+            "Read what rules a policy has had",
+            native::policies::history,
+        )
+        .describe("Its newest versions, at least the one before the current. Needs `read` on `sys/policies/NAME`.")
+        .guarded()
+        .finds()
+        .shows::<PolicyHistory>(StatusCode::OK, "Its versions, newest first.")
+        .example("policy", StatusCode::OK, &[POLICY])
+        .shown(json!({ "name": "payments-read", "items": [
+            { "version": 1, "rules": rules(), "written_at": AT, "principal": PRINCIPAL },
+        ] })),
         delete(
             "/api/v1/policies/{name}",
             "deletePolicy",

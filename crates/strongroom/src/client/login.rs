@@ -32,7 +32,7 @@ pub struct Login {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The login method of the server, where it is not `password`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["username", "password_file"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["username", "password_file", "totp"])]
     method: Option<String>,
     /// The role to have
     #[arg(long, requires = "method")]
@@ -40,6 +40,9 @@ pub struct Login {
     /// The file that holds a token of others; `-`: stdin
     #[arg(long, value_name = "FILE", requires = "role")]
     token_file: Option<PathBuf>,
+    /// A one-time code, of an operator that has them
+    #[arg(long, value_name = "CODE")]
+    totp: Option<String>,
 }
 
 impl Login {
@@ -81,7 +84,12 @@ impl Login {
             Some(file) => password::of_file(file)?,
             None => password::ask(&format!("Password of {username} (not shown): "))?,
         };
-        let login = PasswordLogin { username, password };
+        let totp = self.totp;
+        let login = PasswordLogin {
+            username,
+            password,
+            totp,
+        };
         Ok(common.client(None)?.login_password(&login).await?)
     }
 
@@ -106,7 +114,12 @@ impl Login {
     async fn show(self, client: &client::Client) -> Result<(), Failure> {
         let Some(method) = &self.method else {
             let (username, password) = (self.username.unwrap_or_default(), "".into());
-            let login = PasswordLogin { username, password };
+            let totp = self.totp;
+            let login = PasswordLogin {
+                username,
+                password,
+                totp,
+            };
             return Ok(client.login_password(&login).await.map(drop)?);
         };
         let (role, jwt) = (self.role.unwrap_or_default(), "".into());

@@ -3,6 +3,7 @@
 
 mod audit;
 mod browser;
+mod can_i;
 mod child;
 mod clients;
 mod compare;
@@ -13,6 +14,7 @@ mod diff;
 mod dotenv;
 mod edit;
 mod environment;
+mod explain;
 mod export;
 pub(crate) mod failure;
 mod field;
@@ -45,8 +47,10 @@ mod scratch;
 mod search;
 mod session;
 mod tokens;
+mod totp;
 mod undelete;
 mod vouched;
+mod who_can;
 mod whoami;
 mod yaml;
 
@@ -159,10 +163,18 @@ pub enum Verb {
     /// Namespaces: tenants with secrets, policies and keys of their own
     #[command(subcommand, alias = "namespaces")]
     Namespace(namespaces::Namespaces),
+    /// One-time codes beside a password
+    #[command(subcommand)]
+    Totp(totp::Totp),
     /// The keys of the installation
     #[command(subcommand)]
     Key(key::Key),
     Audit(audit::Audit),
+    #[command(name = "can-i")]
+    CanI(can_i::CanI),
+    #[command(name = "who-can")]
+    WhoCan(who_can::WhoCanDo),
+    Explain(explain::ExplainDenial),
     Login(login::Login),
     /// End the token that `login` keeps, and remove it
     Logout,
@@ -227,6 +239,11 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
+    if let Verb::Policy(policy) = &verb
+        && let Some(done) = policy.offline(&output::Output::new(common.output))
+    {
+        return done.map(|()| ExitCode::SUCCESS);
+    }
     let session = Session::open(common).await?;
     match verb {
         Verb::Diff(diff) => return diff.run(&session).await,
@@ -253,8 +270,12 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Groups(groups) => groups.run(&session).await,
         Verb::Token(tokens) => tokens.run(&session).await,
         Verb::Namespace(namespaces) => namespaces.run(&session).await,
+        Verb::Totp(totp) => totp.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
+        Verb::CanI(can_i) => can_i.run(&session).await,
+        Verb::WhoCan(who_can) => who_can.run(&session).await,
+        Verb::Explain(explain) => explain.run(&session).await,
         Verb::Password(password) => password.run(&session).await,
         Verb::WhoAmI(whoami) => whoami.run(&session).await,
         Verb::Run(_) | Verb::Health(_) | Verb::Login(_) | Verb::Logout => {

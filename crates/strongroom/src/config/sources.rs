@@ -67,6 +67,10 @@ impl Sources {
             match value {
                 toml::Value::Table(table) => self.read_table(&format!("{name}."), table, mistakes),
                 toml::Value::String(text) => self.known(&name, &text, mistakes),
+                toml::Value::Array(items) => {
+                    let items: Vec<&str> = items.iter().filter_map(toml::Value::as_str).collect();
+                    self.known(&name, &items.join(","), mistakes);
+                }
                 other => self.known(&name, &other.to_string(), mistakes),
             }
         }

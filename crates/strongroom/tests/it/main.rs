@@ -23,6 +23,8 @@ mod cli;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fence;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "waits for a shell of its own")]

@@ -76,6 +76,20 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
     let batch = json!({"reads": [{"path": "all/x"}]});
     vec![
         same(
+            "POST explain",
+            "explain",
+            Some(json!({"capability": "read", "path": "all/x", "principal": operator})),
+            "access.explain",
+            "secret/all/x",
+        ),
+        same(
+            "GET who-can",
+            "who-can?capability=read&path=all/x",
+            None,
+            "access.who_can",
+            "secret/all/x",
+        ),
+        same(
             "PUT secrets/{*path}",
             "secrets/all/x",
             Some(json!({"data": {"a": 1}})),
@@ -175,6 +189,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "new",
         ),
         same("GET policies/{name}", "policies/new", None, "policy.read", "new"),
+        same(
+            "GET policy-versions/{name}",
+            "policy-versions/new",
+            None,
+            "policy.history",
+            "new",
+        ),
         same("DELETE policies/{name}", "policies/new", None, "policy.delete", "new"),
         same("GET roles", "roles", None, "role.read", ""),
         same(
@@ -227,6 +248,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "operators/kept/password",
             Some(json!({"password": "correct horse battery staple"})),
             "operator.password",
+            [operator, ""],
+        ),
+        case(
+            "DELETE operators/{name}/totp",
+            "operators/kept/totp",
+            None,
+            "operator.totp",
             [operator, ""],
         ),
         case(
@@ -335,7 +363,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "POST namespaces/{name}/token",
             "namespaces/team-x/token",
             None,
-            "token.create",
+            "namespace.token",
             "team-x",
         ),
         same(
