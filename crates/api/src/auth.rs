@@ -39,6 +39,40 @@ pub struct PasswordLogin {
     #[serde(with = "crate::exposed")]
     #[schemars(with = "String")]
     pub password: SecretString,
+    /// A one-time code, of an operator that has them: six digits, good once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub totp: Option<String>,
+}
+
+/// Begins one-time codes.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BeginTotp {
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub current_password: SecretString,
+}
+
+/// The only answer that shows the secret.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NewTotp {
+    /// In base 32, as authenticators take it when it is typed.
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub secret: SecretString,
+    /// The same as a link, for a QR code.
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub uri: SecretString,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmTotp {
+    /// Six digits.
+    #[schemars(regex(pattern = "^[0-9]{6}$"))]
+    pub code: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -54,6 +54,7 @@ mod slots;
 mod standing;
 mod stats;
 mod tokens;
+mod totp;
 mod uses;
 mod who_can;
 mod whoami;
@@ -89,6 +90,7 @@ pub use slots::{NewSlot, SlotAdded, SlotView};
 pub use standing::Way;
 pub use stats::{LaneStats, Stats};
 pub use tokens::{CreatedToken, NewToken, TokenRef, TokenView};
+pub use totp::NewTotp;
 pub use who_can::{Holder, HolderKind, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 

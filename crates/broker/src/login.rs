@@ -87,9 +87,15 @@ impl Broker {
         self.delayed(request, CLIENT, id, login).await
     }
 
-    /// Logs an operator in by username and password.
-    pub async fn login_password(&self, request: &Request, username: &str, password: &SecretString) -> Result<LoggedIn> {
-        let login = self.log_in(request, || self.prove_operator(username, password));
+    /// Logs an operator in by username and password, and a one-time code where it has them.
+    pub async fn login_password(
+        &self,
+        request: &Request,
+        username: &str,
+        password: &SecretString,
+        code: Option<&str>,
+    ) -> Result<LoggedIn> {
+        let login = self.log_in(request, || self.prove_operator(username, password, code));
         self.delayed(request, "password", username, login).await
     }
 
@@ -210,7 +216,7 @@ impl Broker {
     }
 
     /// An unknown operator costs the same work as a known one: a look-up, and a password stretched.
-    async fn prove_operator(&self, username: &str, password: &SecretString) -> Result<Proved> {
+    async fn prove_operator(&self, username: &str, password: &SecretString, code: Option<&str>) -> Result<Proved> {
         let name = Name::parse(username).ok();
         // No operator has the empty name.
         let name = name.as_ref().map_or("", Name::as_str);
@@ -218,6 +224,10 @@ impl Broker {
         let proven = self.is_password(found.as_ref(), password).await?;
         let operator = found.filter(|_| proven).ok_or_else(refused)?;
         let stored = operator.body.password.as_ref().ok_or_else(refused)?;
+        let used = self
+            .second_factor(&operator, code, self.0.clock.now())
+            .await?
+            .ok_or_else(refused)?;
         let proven = Proven::Operator {
             id: operator.record.id,
             groups: operator.body.groups.clone(),
@@ -229,7 +239,7 @@ impl Broker {
             generation,
             principal: operator.body.principal,
             rests_on: vec![operator.record.key(), self.ring_key()],
-            writes: Vec::new(),
+            writes: used,
             yields: Yields::Service(OperatorLogin {
                 operator: operator.record.id,
                 credential: stored.id,

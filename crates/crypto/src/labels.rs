@@ -26,6 +26,8 @@ pub const BACKUP_PART: &str = "strongroom/v1/backup-part";
 pub const TOKEN_HASH: &str = "strongroom/v1/token-hash";
 /// Client secrets, as they are compared.
 pub const CLIENT_SECRET: &str = "strongroom/v1/client-secret";
+/// Secrets of one-time codes.
+pub const TOTP: &str = "strongroom/v1/one-time-codes";
 /// Passwords, before they are stretched.
 pub const PASSWORD: &str = "strongroom/v1/password";
 /// The digest a used change id keeps of its request.
@@ -49,6 +51,7 @@ pub const ALL: &[&str] = &[
     BACKUP_PART,
     TOKEN_HASH,
     CLIENT_SECRET,
+    TOTP,
     PASSWORD,
     REQUEST_DIGEST,
     BOOT_MAC,

@@ -12,6 +12,7 @@ mod password;
 mod ring;
 mod seal;
 mod slot;
+mod totp;
 
 pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, claimed_namespace};
 pub use backup::BackupPart;
@@ -20,3 +21,4 @@ pub use mac::audit_identity;
 pub use ring::{Keys, Purpose, Random};
 pub use seal::{Place, Sealed};
 pub use slot::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};
+pub use totp::{TotpCode, TotpSecret};

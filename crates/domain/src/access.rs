@@ -119,6 +119,8 @@ impl Access<'_> {
             ("operator", _) => "sys/operators/",
             ("group", _) => "sys/groups/",
             ("principal", _) => "sys/principals/",
+            // One for another namespace, which the entry names.
+            ("token", "create") if !entered.is_empty() => "sys/namespaces/",
             ("token", _) => "sys/tokens/",
             ("namespace", _) => "sys/namespaces/",
             ("report", _) => return Some(Self::Reports.path()),

@@ -120,9 +120,28 @@ pub struct Operator {
     /// None: it cannot log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
+    /// One-time codes beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp: Option<Totp>,
     pub created_at: Time,
     pub updated_at: Time,
 }
+
+/// What one-time codes are made of, with a key of the ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totp {
+    pub key: i64,
+    /// None: no login needs a code yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<Digest>,
+    /// Of a secret that was shown, and of which no code was seen yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Digest>,
+}
+
+/// A one-time code that was used: it stands in the record's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedCode {}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Password {

@@ -58,11 +58,13 @@ kinds! {
     Backup = 13, "backup";
     /// An access token that was revoked before it expired; its name is the token's `jti`.
     Revocation = 16, "revocation";
+    /// A one-time code of an operator that was used; its name is both.
+    UsedCode = 20, "used_code";
 }
 
 impl Kind {
     /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
-    pub const EXPIRING: [Self; 3] = [Self::ChangeId, Self::Token, Self::Revocation];
+    pub const EXPIRING: [Self; 4] = [Self::ChangeId, Self::Token, Self::Revocation, Self::UsedCode];
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.

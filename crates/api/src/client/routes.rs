@@ -153,6 +153,21 @@ impl Client {
         Ok(())
     }
 
+    pub async fn begin_totp(&self, body: &auth::BeginTotp) -> Result<auth::NewTotp> {
+        self.call(Method::POST, "auth/password/totp", &(), Some(body)).await
+    }
+
+    pub async fn confirm_totp(&self, body: &auth::ConfirmTotp) -> Result<()> {
+        let IgnoredAny = self.call(Method::PUT, "auth/password/totp", &(), Some(body)).await?;
+        Ok(())
+    }
+
+    pub async fn remove_totp(&self, name: &Name) -> Result<()> {
+        let path = format!("operators/{name}/totp");
+        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
+        Ok(())
+    }
+
     pub async fn whoami(&self) -> Result<auth::WhoAmI> {
         self.call(Method::GET, "auth/whoami", &(), NONE).await
     }

@@ -84,6 +84,7 @@ numbered! {
         GroupDelete = 53, "group.delete";
         NamespaceWrite = 56, "namespace.write";
         NamespaceDelete = 57, "namespace.delete";
+        NamespaceToken = 58, "namespace.token";
         Login = 60, "auth.login";
         TokenCreate = 61, "token.create";
         TokenRenew = 62, "token.renew";

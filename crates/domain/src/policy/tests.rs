@@ -72,6 +72,8 @@ fn listings_show_what_may_be_seen() {
         rule("secret/pay/prod/*", &[Capability::Read]),
         rule("secret/pay/prod/hidden", &[Capability::Deny]),
         rule("secret/open/*", &[Capability::List]),
+        rule("secret/one", &[Capability::Read]),
+        rule("secret/by/+/deep/key", &[Capability::Read]),
     ])]);
     for (folder, path, shown) in [
         ("secret/", "secret/pay", true),
@@ -81,6 +83,10 @@ fn listings_show_what_may_be_seen() {
         ("secret/pay/prod/", "secret/pay/prod/key", true),
         ("secret/pay/prod/", "secret/pay/prod/hidden", false),
         ("secret/open/", "secret/open/x", true),
+        ("secret/", "secret/one", true),
+        ("secret/by/", "secret/by/team", true),
+        ("secret/by/team/", "secret/by/team/other", false),
+        ("secret/", "secret/oneself", false),
     ] {
         assert_eq!(set.shows(folder, path, None), shown, "{path}");
     }
@@ -349,5 +355,41 @@ fn access_from_somewhere_is_found_wherever_that_is() {
     assert_eq!(
         explained(vec![everywhere, deny(&["::/0", "0.0.0.0/0"])]).decision,
         Decision::Deny
+    );
+}
+
+#[test]
+fn an_explanation_is_told_in_words() {
+    let policies = named(vec![policy(vec![
+        rule("secret/pay/*", &[Capability::List]),
+        within("secret/near", &[Capability::Read], &["10.0.0.0/8"]),
+        rule("secret/hsm", &[Capability::Deny]),
+    ])]);
+    let told = |path: &str, capability| {
+        let found = explain(&policies, &[need(path, capability)], "10.0.0.1".parse().ok());
+        in_words(capability, path, Some(&found))
+    };
+    assert_eq!(
+        told("secret/pay/db", Capability::Read),
+        "'read' on 'secret/pay/db' is not granted. The most specific rule that matches is 'secret/pay/*' of p0, which grants \
+         list. One policy more with this rule would allow it: \
+         {\"path\":\"secret/pay/db\",\"capabilities\":[\"read\",\"list\"]}"
+    );
+    assert_eq!(
+        told("secret/near", Capability::Read),
+        "'read' on 'secret/near' is granted. The rule that decides is 'secret/near' of p0, which grants read, from 10.0.0.0/8."
+    );
+    assert_eq!(
+        told("secret/hsm", Capability::Read),
+        "'read' on 'secret/hsm' is denied. The most specific rule that matches is 'secret/hsm' of p0, which says deny. No \
+         further rule would allow it: that one must be changed."
+    );
+    assert!(
+        told("sys/audit", Capability::Read).starts_with("'read' on 'sys/audit' is not granted. No rule matches. One")
+    );
+    let root = in_words(Capability::Sudo, "sys/recovery", None);
+    assert_eq!(
+        root,
+        "'sudo' on 'sys/recovery' is granted: as root everything is, whatever policies say."
     );
 }

@@ -23,7 +23,7 @@ pub(crate) async fn login_client(Call { broker, request }: Call, Json(body): Jso
 
 pub(crate) async fn login_password(Call { broker, request }: Call, Json(body): Json<PasswordLogin>) -> Answer {
     let room = broker.room_named(request.namespace.as_ref()).await?;
-    let token = room.login_password(&request, &body.username, &body.password);
+    let token = room.login_password(&request, &body.username, &body.password, body.totp.as_deref());
     ok(&shown(token.await?))
 }
 

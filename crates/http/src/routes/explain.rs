@@ -33,7 +33,7 @@ pub(crate) fn explain() -> Vec<Operation> {
         .takes::<Explain>()
         .shows::<Explained>(StatusCode::OK, "What decides.")
         .example("access", StatusCode::OK, &[])
-        .sent(json!({ "capability": "delete", "path": "payments/prod/database", "principal": "payments-web" }))
+        .sent(json!({ "capability": "delete", "path": "payments/prod/database", "principal": "payments-api" }))
         .shown(json!({
             "decision": "no_grant", "principal": PRINCIPAL, "capability": "delete",
             "path": "secret/payments/prod/database", "root": false, "deciding": deciding, "missing": "delete",

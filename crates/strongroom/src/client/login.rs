@@ -26,6 +26,9 @@ pub struct Login {
     /// The file that holds the password; `-`: stdin; none: a prompt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A one-time code, of an operator that has them
+    #[arg(long, value_name = "CODE")]
+    totp: Option<String>,
 }
 
 impl Login {
@@ -33,7 +36,11 @@ impl Login {
         let client = common.client(None)?;
         if common.show_curl {
             let (username, password) = (self.username.unwrap_or_default(), "".into());
-            let login = PasswordLogin { username, password };
+            let login = PasswordLogin {
+                username,
+                password,
+                totp: self.totp,
+            };
             return Ok(client.login_password(&login).await.map(drop)?);
         }
         // Before the login: a token without a place would be lost.
@@ -45,7 +52,12 @@ impl Login {
             Some(file) => password::of_file(file)?,
             None => password::ask(&format!("Password of {username} (not shown): "))?,
         };
-        let token = client.login_password(&PasswordLogin { username, password }).await?;
+        let login = PasswordLogin {
+            username,
+            password,
+            totp: self.totp,
+        };
+        let token = client.login_password(&login).await?;
         let kept = Kept {
             token: token.access_token,
             renew_at: token.renewable_until.map(|_| {

@@ -45,6 +45,7 @@ mod scratch;
 mod search;
 mod session;
 mod tokens;
+mod totp;
 mod undelete;
 mod who_can;
 mod whoami;
@@ -152,6 +153,9 @@ pub enum Verb {
     /// Namespaces: tenants with secrets, policies and keys of their own
     #[command(subcommand, alias = "namespaces")]
     Namespace(namespaces::Namespaces),
+    /// One-time codes beside a password
+    #[command(subcommand)]
+    Totp(totp::Totp),
     /// The keys of the installation
     #[command(subcommand)]
     Key(key::Key),
@@ -248,6 +252,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Groups(groups) => groups.run(&session).await,
         Verb::Token(tokens) => tokens.run(&session).await,
         Verb::Namespace(namespaces) => namespaces.run(&session).await,
+        Verb::Totp(totp) => totp.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
         Verb::CanI(can_i) => can_i.run(&session).await,

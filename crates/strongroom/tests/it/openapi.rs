@@ -15,12 +15,15 @@ const ORDER: &[&str] = &[
     "writePolicy/policy",
     "listPolicies/all",
     "readPolicy/policy",
+    "readPolicyHistory/policy",
     "writeRole/role",
     "listRoles/all",
     "readRole/role",
     "createClient/client",
     "listClients/all",
     "readClient/client",
+    "explain/access",
+    "whoCan/read",
     "login/login",
     "addClientSecret/second",
     "deleteClientSecret/second",
@@ -34,6 +37,9 @@ const ORDER: &[&str] = &[
     "loginOperator/login",
     "renewToken/own",
     "lookUpToken/own",
+    "beginTotp/own",
+    "confirmTotp/wrong",
+    "removeTotp/lost",
     "changePassword/own",
     "whoAmI/root",
     "deleteOperator/operator",
@@ -94,7 +100,13 @@ const ORDER: &[&str] = &[
 ];
 
 /// Asked by the operator that logged in last; all else by root.
-const BY_AN_OPERATOR: &[&str] = &["renewToken/own", "lookUpToken/own", "changePassword/own"];
+const BY_AN_OPERATOR: &[&str] = &[
+    "renewToken/own",
+    "lookUpToken/own",
+    "beginTotp/own",
+    "confirmTotp/wrong",
+    "changePassword/own",
+];
 
 /// Answers of which an example shows the form alone: tokens are listed by their hashes.
 const UNPREDICTABLE: &[&str] = &["metrics/metrics", "listTokens/all"];
@@ -120,7 +132,9 @@ const CHOSEN: &[&str] = &[
     "request_id",
     "secret_id",
     "source",
+    "secret",
     "token",
+    "uri",
     "token_endpoint",
     "x",
 ];

@@ -241,6 +241,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             [operator, ""],
         ),
         case(
+            "DELETE operators/{name}/totp",
+            "operators/kept/totp",
+            None,
+            "operator.totp",
+            [operator, ""],
+        ),
+        case(
             "DELETE operators/{name}",
             "operators/kept",
             None,
@@ -346,7 +353,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "POST namespaces/{name}/token",
             "namespaces/team-x/token",
             None,
-            "token.create",
+            "namespace.token",
             "team-x",
         ),
         same(
