@@ -83,12 +83,13 @@ fn counts(rule: &Rule, from: Option<IpAddr>) -> bool {
         })
 }
 
-fn bits(address: IpAddr) -> String {
+fn bits(address: IpAddr) -> Vec<bool> {
     let octets = match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    octets.iter().map(|octet| format!("{octet:08b}")).collect()
+    let bit = |octet: u8| (0..8).rev().map(move |at| octet >> at & 1 == 1);
+    octets.into_iter().flat_map(bit).collect()
 }
 
 /// Whether `a` is less specific than `b`: its first wildcard comes earlier; or it ends in `*` and `b` does not; or it has
