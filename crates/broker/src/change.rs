@@ -161,8 +161,7 @@ impl Broker {
                 .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
                 .await?;
             if let Recorded::Committed(entry) = recorded {
-                let refusal = || refusal.unwrap_or_else(|| Error::from(Code::Internal));
-                return answer.map_err(|()| refusal().entered(entry));
+                return answer.map_err(|()| refusal.unwrap_or_else(|| Code::Internal.into()).entered(entry));
             }
         }
         Err(match last {
