@@ -86,7 +86,7 @@ fn names(der: &[u8]) -> Result<CertificateNames, CertificateFault> {
     let (_, parsed) = X509Certificate::from_der(der).map_err(|_| CertificateFault::Malformed)?;
     let common_names = parsed.subject().iter_common_name();
     let common_names = common_names
-        .map(AttributeTypeAndValue::as_str)
+        .map(x509_parser::prelude::AttributeTypeAndValue::as_str)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| CertificateFault::Malformed)?;
     if common_names.len() > 1 {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn verify(own: &[u8], authority: &Authority) -> Result<CertificateNames, CertificateFault> {
-        verify_certificate(own, &[], &authority.pem(), NOW).map(|verified| verified.clone())
+        verify_certificate(own, &[], &authority.pem(), NOW).map(|verified| verified.0)
     }
 
     #[test]
