@@ -16,6 +16,7 @@ pub mod keys;
 pub mod labels;
 pub mod list;
 pub mod metadata;
+pub mod methods;
 pub mod namespaces;
 pub mod operators;
 pub mod page;

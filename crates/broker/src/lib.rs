@@ -2,6 +2,7 @@
 //! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
 mod access_tokens;
+mod allowances;
 mod authenticate;
 mod backup;
 mod batch;
@@ -18,6 +19,7 @@ mod groups;
 mod history;
 mod initialise;
 mod introspect;
+mod issuers;
 mod jobs;
 mod keys;
 mod labels;
@@ -25,10 +27,13 @@ mod lanes;
 mod list;
 mod locks;
 mod login;
+mod login_delay;
 mod metadata;
+mod methods;
 mod namespaces;
 mod open;
 mod operators;
+mod outside;
 mod passwords;
 mod patch;
 #[cfg(test)]
@@ -52,11 +57,13 @@ mod slots;
 mod standing;
 mod stats;
 mod tokens;
+mod totp;
 mod uses;
 mod who_can;
 mod whoami;
 mod worker;
 
+pub use allowances::Allowances;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
@@ -69,9 +76,11 @@ pub use introspect::Introspected;
 pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
+pub use methods::MethodView;
 pub use namespaces::{NamespaceView, SetupToken};
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
 pub use operators::OperatorView;
+pub use outside::{Proof, Started};
 pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};
@@ -86,6 +95,7 @@ pub use slots::{NewSlot, SlotAdded, SlotView};
 pub use standing::Way;
 pub use stats::{LaneStats, Stats};
 pub use tokens::{CreatedToken, NewToken, TokenRef, TokenView};
+pub use totp::NewTotp;
 pub use who_can::{Holder, HolderKind, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
@@ -94,14 +104,16 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
-use strongroom_domain::{NamespaceId, ObjectId};
-use strongroom_ports::{Entropy, Store};
+use strongroom_domain::{NamespaceId, ObjectId, PrincipalId};
+use strongroom_ports::{Entropy, Fetch, Store};
 use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::login_delay::LoginDelay;
+use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
@@ -123,6 +135,11 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     passwords: Passwords,
+    fetch: Arc<dyn Fetch>,
+    outside: Outside,
+    login_delay: LoginDelay,
+    /// What each principal may still ask for.
+    asked: Allowances<PrincipalId>,
     /// One backup at a time.
     backing_up: Semaphore,
     stats: Arc<Stats>,

@@ -6,7 +6,7 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::{BUILT_IN, Capability, Policy, PolicyVersion, Rule, built_in, check_native};
-use strongroom_domain::{Code, Error, Kind, Name, Result, Time};
+use strongroom_domain::{Code, Error, Kind, Name, Result, Time, method};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
@@ -57,16 +57,24 @@ fn view_built_in(name: &Name) -> Option<PolicyView> {
     })
 }
 
-fn unchangeable(name: &str) -> Error {
+pub(crate) fn unchangeable(kind: Kind, name: &str) -> Error {
     Error::new(
         Code::BuiltIn,
-        format!("The policy '{name}' is built in: it cannot be written or deleted."),
+        format!(
+            "The {} '{name}' is built in: it cannot be written or deleted.",
+            kind.name()
+        ),
     )
 }
 
-fn absent(noun: Noun<'_>) -> Error {
-    if noun.kind == Kind::Policy && BUILT_IN.contains(&noun.name) {
-        return unchangeable(noun.name);
+pub(crate) fn absent(noun: Noun<'_>) -> Error {
+    let built_in = match noun.kind {
+        Kind::Policy => BUILT_IN.contains(&noun.name),
+        Kind::Method => method::BUILT_IN.contains(&noun.name),
+        _ => false,
+    };
+    if built_in {
+        return unchangeable(noun.kind, noun.name);
     }
     Error::new(Code::NotFound, format!("There is no such {}.", noun.kind.name()))
 }
@@ -276,7 +284,14 @@ impl Broker {
             access: Access::Policies,
         };
         let (views, next) = self.list_views(request, noun, after, limit, view).await?;
-        Ok(with_built_in(views, next, after, limit.into()))
+        Ok(with_built_in(
+            views,
+            next,
+            after,
+            limit.into(),
+            all_built_in(),
+            |view| &view.name,
+        ))
     }
 
     /// Its versions that are kept, newest first. One that is built in never changes, and has none.
@@ -306,7 +321,7 @@ impl Broker {
                 let (by, now) = (attempt.session.principal, attempt.now);
                 async move {
                     if old.is_none() && built_in(name).is_some() {
-                        return Err(unchangeable(name.as_str()));
+                        return Err(unchangeable(Kind::Policy, name.as_str()));
                     }
                     Policy::check_cas(old.as_ref(), new.cas)?;
                     let policy = Policy::written(old, new.rules.clone(), by, now);
@@ -323,26 +338,38 @@ impl Broker {
     }
 }
 
-/// A page of stored policies with the built-in ones that belong on it: behind `after`, and before where the next begins.
-fn with_built_in(
-    mut page: Vec<PolicyView>,
+/// A page of stored objects with the built-in ones that belong on it: behind `after`, and before where the next begins.
+pub(crate) fn with_built_in<V>(
+    mut page: Vec<V>,
     mut next: Option<String>,
     after: &str,
     limit: usize,
-) -> (Vec<PolicyView>, Option<String>) {
-    let here = |name: &&str| **name > *after && next.as_deref().is_none_or(|next| **name < *next);
-    let names = BUILT_IN.iter().copied().filter(here);
-    let missing: Vec<_> = names
-        .filter(|name| page.iter().all(|stored| stored.name.as_str() != *name))
-        .filter_map(|name| view_built_in(&Name::parse(name).ok()?))
+    built_in: Vec<V>,
+    name: impl Fn(&V) -> &Name,
+) -> (Vec<V>, Option<String>) {
+    let here = |view: &V| {
+        let name = name(view).as_str();
+        name > after && next.as_deref().is_none_or(|next| name < next)
+    };
+    let missing: Vec<_> = built_in
+        .into_iter()
+        .filter(here)
+        .filter(|view| page.iter().all(|stored| name(stored) != name(view)))
         .collect();
     page.extend(missing);
-    page.sort_by(|a, b| a.name.cmp(&b.name));
+    page.sort_by(|a, b| name(a).cmp(name(b)));
     if page.len() > limit {
         page.truncate(limit);
-        next = page.last().map(|last| last.name.to_string());
+        next = page.last().map(|last| name(last).to_string());
     }
     (page, next)
+}
+
+fn all_built_in() -> Vec<PolicyView> {
+    let views = BUILT_IN
+        .iter()
+        .filter_map(|name| view_built_in(&Name::parse(name).ok()?));
+    views.collect()
 }
 
 #[cfg(test)]
@@ -419,7 +446,7 @@ mod tests {
             for page in 0.. {
                 assert!(page < 30, "it ends");
                 let (found, next) = stored(&own, &after, limit);
-                let (found, next) = with_built_in(found, next, &after, limit);
+                let (found, next) = with_built_in(found, next, &after, limit, all_built_in(), |view| &view.name);
                 assert!(found.len() <= limit);
                 seen.extend(found.into_iter().map(|view| (view.name.to_string(), view.built_in)));
                 match next {

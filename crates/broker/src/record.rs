@@ -97,6 +97,8 @@ pub(crate) fn is_recorded(code: Code) -> bool {
             | Code::OutcomeUnknown
             | Code::Unsettled
             | Code::Overloaded
+            | Code::RateLimited
+            | Code::LoginDelayed
             | Code::Internal
             | Code::DeadlineExceeded
     )

@@ -64,6 +64,12 @@ pub(crate) enum Proven {
         id: ObjectId,
         groups: Vec<Name>,
     },
+    /// Others vouched: for a workload in a role, for a person with groups.
+    Vouched {
+        method: Name,
+        role: Option<Name>,
+        groups: Vec<Name>,
+    },
 }
 
 pub(crate) enum Grants {

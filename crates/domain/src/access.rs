@@ -22,6 +22,8 @@ pub enum Access<'a> {
     Operators,
     Group(&'a Name, Capability),
     Groups,
+    Method(&'a Name, Capability),
+    Methods,
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -60,6 +62,8 @@ impl Access<'_> {
             Self::Operators => "sys/operators/".into(),
             Self::Group(name, _) => format!("sys/groups/{name}"),
             Self::Groups => "sys/groups/".into(),
+            Self::Method(name, _) => format!("sys/methods/{name}"),
+            Self::Methods => "sys/methods/".into(),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
@@ -85,6 +89,7 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
+            | Self::Method(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -95,6 +100,7 @@ impl Access<'_> {
             | Self::Clients
             | Self::Operators
             | Self::Groups
+            | Self::Methods
             | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Explain | Self::Reports => Capability::Read,

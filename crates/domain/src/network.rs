@@ -29,6 +29,11 @@ impl Network {
         }
     }
 
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.0.network()
+    }
+
     /// An IPv4 address counts as that however it is written.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&plain(address))
@@ -47,6 +52,14 @@ impl Network {
 /// An IPv4 address that stands within an IPv6 one as what it is.
 pub fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// By what limits count whoever asks: an IPv4 address, or the IPv6 network of 64 bits that one host has all of.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match plain(address) {
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 impl fmt::Display for Network {

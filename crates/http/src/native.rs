@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod labels;
 pub(crate) mod list;
 pub(crate) mod metadata;
+pub(crate) mod methods;
 pub(crate) mod namespaces;
 pub(crate) mod operators;
 pub(crate) mod policies;

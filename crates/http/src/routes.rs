@@ -5,6 +5,7 @@ pub(crate) mod explain;
 pub(crate) mod grants;
 pub(crate) mod list;
 pub(crate) mod metadata;
+pub(crate) mod methods;
 pub(crate) mod namespaces;
 pub(crate) mod node;
 pub(crate) mod operators;

@@ -51,6 +51,7 @@ numbered! {
         GroupRead = 11, "group.read";
         Whoami = 12, "auth.whoami";
         TokenRead = 13, "token.read";
+        MethodRead = 14, "method.read";
         NamespaceRead = 15, "namespace.read";
         SlotRead = 16, "key.slot_read";
         Explain = 17, "access.explain";
@@ -82,13 +83,17 @@ numbered! {
         OperatorPassword = 51, "operator.password";
         GroupWrite = 52, "group.write";
         GroupDelete = 53, "group.delete";
+        MethodWrite = 54, "method.write";
+        MethodDelete = 55, "method.delete";
         NamespaceWrite = 56, "namespace.write";
         NamespaceDelete = 57, "namespace.delete";
+        NamespaceToken = 58, "namespace.token";
         Login = 60, "auth.login";
         TokenCreate = 61, "token.create";
         TokenRenew = 62, "token.renew";
         TokenRevoke = 63, "token.revoke";
         SigningKeyRotate = 65, "key.signing_rotate";
+        LoginStart = 66, "auth.login_start";
         TotpWrite = 67, "operator.totp";
         Initialise = 70, "operator.init";
         DataKeyRotate = 71, "key.data_rotate";

@@ -14,6 +14,7 @@ const GRANTED: Grants = &[
     ("sys/clients/*", &[Read, List]),
     ("sys/explain", &[Read]),
     ("sys/groups/*", &[Read, List]),
+    ("sys/methods/*", &[Read, List]),
     ("sys/operators/*", &[Read, List]),
     ("sys/policies/*", &[Read, List]),
     ("sys/roles/*", &[Read, List]),
@@ -115,6 +116,7 @@ mod tests {
                     Access::Client("c", capability),
                     Access::Operator(&name, capability),
                     Access::Group(&name, capability),
+                    Access::Method(&name, capability),
                     Access::Principal("p", capability),
                     Access::Audit,
                     Access::Explain,
@@ -152,6 +154,7 @@ mod tests {
                 Access::Role(&name, capability),
                 Access::Operator(&name, capability),
                 Access::Group(&name, capability),
+                Access::Method(&name, capability),
             ] {
                 assert!(may("admin", access));
                 assert!(!may("reader", access));

@@ -98,6 +98,7 @@ fn history() -> Operation {
 }
 
 pub(crate) fn roles() -> Vec<Operation> {
+    let bounds = json!({ "method": "ci", "claims": { "sub": "build" } });
     let role = json!({
         "name": "payments", "policies": ["payments-read"], "access_token_ttl": 300, "created_at": AT, "updated_at": AT,
     });
@@ -122,14 +123,23 @@ pub(crate) fn roles() -> Vec<Operation> {
             "Write a role",
             native::roles::write,
         )
-        .describe("The policies it names must be there. Needs `create` or `update` on `sys/roles/NAME`.")
+        .describe(
+            "The policies it names must be there, and the login method that its bounds name. \
+             Needs `create` or `update` on `sys/roles/NAME`.",
+        )
         .guarded()
         .changes()
         .takes::<WriteRole>()
         .shows::<Role>(StatusCode::OK, "The role.")
         .example("role", StatusCode::OK, &[ROLE])
         .sent(json!({ "policies": ["payments-read"], "access_token_ttl": 300 }))
-        .shown(role),
+        .shown(role)
+        .example("bound", StatusCode::OK, &[("name", "deploy")])
+        .sent(json!({ "policies": ["payments-read"], "bounds": bounds }))
+        .shown(json!({
+            "name": "deploy", "policies": ["payments-read"], "access_token_ttl": 300, "bounds": bounds, "created_at": AT,
+            "updated_at": AT,
+        })),
         delete(
             "/api/v1/roles/{name}",
             "deleteRole",

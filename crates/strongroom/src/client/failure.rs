@@ -44,6 +44,10 @@ impl Failure {
         Self::new(USAGE, detail)
     }
 
+    pub(crate) fn denied(detail: impl Into<String>) -> Self {
+        Self::new(DENIED, detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(NOT_FOUND, detail)
     }

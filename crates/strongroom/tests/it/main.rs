@@ -34,6 +34,8 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod issuer;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod ledger;
@@ -41,6 +43,8 @@ mod ledger;
 mod lifecycle;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod methods;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

@@ -67,7 +67,11 @@ async fn every_route_leaves_one_entry(on: On) {
     let others = [
         "POST auth/client/login",
         "POST auth/password/login",
+        "POST auth/{method}/login",
+        "POST auth/{method}/start",
         "PUT auth/password",
+        "POST auth/password/totp",
+        "PUT auth/password/totp",
         "GET auth/whoami",
     ];
     tried.extend(others.map(str::to_owned));
@@ -134,6 +138,26 @@ async fn every_route_leaves_one_entry(on: On) {
             "failed password login",
             ask(&nobody, "POST", "auth/password/login", login("another password")),
             json!(["auth.login", "denied", "login_failed", "", 1, Value::Null]),
+        ),
+        (
+            "failed login by a method",
+            ask(
+                &nobody,
+                "POST",
+                "auth/nobody/login",
+                Some(json!({"role": "r", "jwt": "a.b.c"})),
+            ),
+            json!(["auth.login", "denied", "login_failed", "", 1, Value::Null]),
+        ),
+        (
+            "failed start of a login",
+            ask(
+                &nobody,
+                "POST",
+                "auth/nobody/start",
+                Some(json!({"redirect_uri": "http://127.0.0.1:1/"})),
+            ),
+            json!(["auth.login_start", "denied", "login_failed", "", 1, Value::Null]),
         ),
         (
             "whoami",

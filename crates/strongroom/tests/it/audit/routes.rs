@@ -207,6 +207,16 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         ),
         same("GET roles/{name}", "roles/new", None, "role.read", "new"),
         same("DELETE roles/{name}", "roles/new", None, "role.delete", "new"),
+        same("GET methods", "methods", None, "method.read", ""),
+        same(
+            "PUT methods/{name}",
+            "methods/new",
+            Some(json!({"type": "jwt", "issuer": "https://issuer.test", "audiences": ["us"]})),
+            "method.write",
+            "new",
+        ),
+        same("GET methods/{name}", "methods/new", None, "method.read", "new"),
+        same("DELETE methods/{name}", "methods/new", None, "method.delete", "new"),
         same("GET groups", "groups", None, "group.read", ""),
         same(
             "PUT groups/{name}",
@@ -238,6 +248,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "operators/kept/password",
             Some(json!({"password": "correct horse battery staple"})),
             "operator.password",
+            [operator, ""],
+        ),
+        case(
+            "DELETE operators/{name}/totp",
+            "operators/kept/totp",
+            None,
+            "operator.totp",
             [operator, ""],
         ),
         case(
@@ -346,7 +363,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "POST namespaces/{name}/token",
             "namespaces/team-x/token",
             None,
-            "token.create",
+            "namespace.token",
             "team-x",
         ),
         same(

@@ -51,6 +51,8 @@ const OPEN: &[&str] = &[
     "POST auth/client/login",
     "POST auth/password/login",
     "PUT auth/password",
+    "POST auth/password/totp",
+    "PUT auth/password/totp",
     "GET auth/whoami",
 ];
 
