@@ -28,13 +28,29 @@ pub(crate) fn check_keys<'a>(keys: &Keys, records: impl IntoIterator<Item = &'a 
     records.into_iter().try_for_each(check)
 }
 
+/// The ring's record with these keys in it, in the place of the old one.
+pub(crate) fn next_ring(keys: &Keys, old: &Record, salt: [u8; 32]) -> Result<Record> {
+    let rev = old.rev.next();
+    let body = keys
+        .seal_ring(old.namespace, old.id, rev.0, salt)
+        .map_err(Error::internal)?;
+    let record = Record {
+        rev,
+        body,
+        ..old.clone()
+    };
+    keys.mac_record(record).map_err(Error::internal)
+}
+
 impl Broker {
     pub(crate) fn ring_key(&self) -> Key {
         Key::new(self.0.root, Kind::KeyRing, RING)
     }
 
-    /// Reads the ring again if another node changed it.
-    pub(crate) async fn refresh_ring(&self) -> Result<()> {
+    /// What every request stands on: grants that were not put back, and the ring, which is read again if another node
+    /// changed it.
+    pub(crate) async fn stand(&self) -> Result<()> {
+        self.0.node.manifests().standing()?;
         let Some(change) = self.0.node.ring_change() else {
             return Ok(());
         };
@@ -51,8 +67,16 @@ impl Broker {
 
     async fn stored_ring(&self) -> Result<(Record, Keys)> {
         let (now, root) = (self.0.clock.now(), self.0.root);
-        let found = self.0.store.find_by_id(now, root, Kind::KeyRing, self.0.ring.id);
-        self.open_ring(self.ask(found).await?.value)
+        let id = self.0.ring.id;
+        let found = self.by_manifest(
+            root,
+            async || {
+                let found = self.0.store.find_by_id(now, root, Kind::KeyRing, id);
+                Ok(self.ask(found).await?.value)
+            },
+            |manifest, found| manifest.judge_id(Kind::KeyRing, id, found.as_ref()),
+        );
+        self.open_ring(found.await?)
     }
 
     /// The ring as it was read, and the keys in it.
@@ -97,12 +121,7 @@ impl Broker {
                 attempt.authorise(Access::DataKey)?;
                 let (old, keys) = self.stored_ring().await?;
                 let newer = edit(&keys, attempt.now).map_err(Error::internal)?;
-                let rev = old.rev.next();
-                let body = newer
-                    .seal_ring(old.namespace, old.id, rev.0, self.0.entropy.bytes())
-                    .map_err(Error::internal)?;
-                let expected = old.rev;
-                let record = newer.mac_record(Record { rev, body, ..old }).map_err(Error::internal)?;
+                let record = next_ring(&newer, &old, self.0.entropy.bytes())?;
                 Ok(Decided::Write(Decision {
                     touches: vec![touch(record.key(), action, None)],
                     fresh: Vec::new(),
@@ -110,14 +129,14 @@ impl Broker {
                         digest: Some(record.digest()),
                         ..Effect::new(action, "")
                     }],
-                    writes: vec![Write::Replace(expected, Row::Record(record))],
+                    writes: vec![Write::Replace(old.rev, Row::Record(record))],
                     answer: Epoch {
                         epoch: newer.data_epoch(self.namespace()).map_err(Error::internal)?,
                     },
                 }))
             })
             .await?;
-        self.refresh_ring().await?;
+        self.stand().await?;
         Ok(epoch.epoch)
     }
 }

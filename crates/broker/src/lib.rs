@@ -1,6 +1,7 @@
 //! What the product does, independent of wire and database: one file per verb, and the mechanisms they share.
 //! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
+mod accept;
 mod access_tokens;
 mod authenticate;
 mod backup;
@@ -23,6 +24,7 @@ mod lanes;
 mod list;
 mod locks;
 mod login;
+mod manifest;
 mod metadata;
 mod namespaces;
 mod open;
@@ -51,6 +53,7 @@ mod uses;
 mod whoami;
 mod worker;
 
+pub use accept::Accepted;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};

@@ -60,6 +60,16 @@ impl<T> Served<T> {
     }
 }
 
+impl<T> Served<T> {
+    /// What was read by the node's memory of these: were they changed meanwhile, it is read again.
+    pub(crate) fn resting_on(objects: Vec<Key>, answer: T) -> Self {
+        Self {
+            objects,
+            ..Self::fresh(answer)
+        }
+    }
+}
+
 /// What an entry says of one effect.
 #[derive(Debug, Clone)]
 pub(crate) struct Effect {
@@ -91,6 +101,7 @@ pub(crate) fn is_recorded(code: Code) -> bool {
             | Code::Overloaded
             | Code::Internal
             | Code::DeadlineExceeded
+            | Code::GrantsPutBack
     )
 }
 
@@ -105,7 +116,7 @@ impl Broker {
     ) -> Result<T> {
         let mut turn = None;
         for attempt in 0..ATTEMPTS {
-            self.refresh_ring().await?;
+            self.stand().await?;
             let decided_at = self.0.node.revision();
             let (session, done) = match self.caller(request, &mut turn).await {
                 Err(error) => (None, Err(error)),
@@ -150,6 +161,7 @@ impl Broker {
                 session,
                 objects,
                 until,
+                manifest: None,
             };
             if self.record_with(lane, note, spent, ground).await? == Recorded::Committed {
                 return done;
@@ -186,7 +198,7 @@ impl Broker {
             writes,
             touches: Vec::new(),
         };
-        match self.0.lanes.change(vec![note], change, Vec::new(), ground).await? {
+        match self.apply(vec![note], change, Vec::new(), ground).await? {
             Recorded::Unknown => Err(Error::from(Code::AuditUnavailable)),
             recorded => Ok(recorded),
         }
@@ -267,6 +279,7 @@ impl Broker {
             session,
             objects: Vec::new(),
             until: None,
+            manifest: None,
         };
         let recorded = self.record_with(Lane::Events, note, spent, ground).await?;
         if recorded == Recorded::Moved {

@@ -10,7 +10,7 @@ use strongroom_domain::ids::RequestId;
 
 /// What the principals of our own work are called: `system:` and one of these.
 pub(crate) const SYSTEM: &str = "system:";
-pub(crate) const JOBS: [&str; 3] = [OPERATOR, "purge", "reseal"];
+pub(crate) const JOBS: [&str; 4] = [OPERATOR, "purge", "reseal", crate::manifest::JOB];
 const OPERATOR: &str = "operator";
 
 /// A token, and its hash, which finds what it was verified as.

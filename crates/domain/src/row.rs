@@ -56,6 +56,8 @@ kinds! {
     Group = 12, "group";
     /// Of what moment the newest backup is that was kept.
     Backup = 13, "backup";
+    /// Which rows that grant something were written last; see [`crate::manifest`].
+    Manifest = 15, "manifest";
     /// An access token that was revoked before it expired; its name is the token's `jti`.
     Revocation = 16, "revocation";
 }

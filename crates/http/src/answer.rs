@@ -36,6 +36,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::Unsettled
         | Code::Overloaded
         | Code::DeadlineExceeded
+        | Code::GrantsPutBack
         | Code::Uninitialised => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
