@@ -13,6 +13,7 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use strongroom_domain::NamespaceName;
 use zeroize::Zeroizing;
 
 pub use error::Error;
@@ -33,6 +34,7 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     bearer: Option<HeaderValue>,
+    namespace: Option<NamespaceName>,
     sends: bool,
 }
 
@@ -55,6 +57,7 @@ impl Client {
             http,
             base,
             bearer: token.map(|token| bearer(&token)).transpose()?,
+            namespace: None,
             sends: true,
         })
     }
@@ -66,8 +69,15 @@ impl Client {
             http: built(&base, |builder| builder.unix_socket(path))?,
             base,
             bearer: None,
+            namespace: None,
             sends: true,
         })
+    }
+
+    /// The same within a namespace, which each request names.
+    #[must_use]
+    pub fn within(self, namespace: Option<NamespaceName>) -> Self {
+        Self { namespace, ..self }
     }
 
     /// The same, but every call ends in [`Error::Unsent`] with the request that would have gone out.
@@ -156,6 +166,9 @@ impl Client {
         }
         if let Some(bearer) = &self.bearer {
             request = request.header(AUTHORIZATION, bearer.clone());
+        }
+        if let Some(namespace) = &self.namespace {
+            request = request.header("X-Strongroom-Namespace", namespace.as_str());
         }
         if let Some(body) = body {
             let body = serde_json::to_vec(body).map_err(|_| Error::Unexpected("The request makes no JSON.".into()))?;

@@ -13,6 +13,14 @@ pub struct Rotated {
     pub epoch: i64,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSigningKey {
+    /// Ends every access token now: for a key that leaked. Else the old key goes on until what it signed has expired.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_all: bool,
+}
+
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSlot {

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod labels;
 pub mod list;
 pub mod metadata;
+pub mod namespaces;
 pub mod operators;
 pub mod page;
 pub mod parse;
@@ -27,6 +28,7 @@ pub mod reports;
 pub mod roles;
 pub mod schema;
 pub mod secrets;
+pub mod tokens;
 pub mod versions;
 
 pub use page::{Page, PageQuery};

@@ -11,7 +11,7 @@ use strongroom_domain::{Error, Kind, NamespaceId, Record, Result, Row, Time, Wri
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
-use crate::keys::next_ring;
+use crate::keys::ring_after;
 use crate::manifest::{Manifest, Scribe, listed};
 use crate::record::Effect;
 use crate::request::Request;
@@ -99,7 +99,7 @@ impl Broker {
             .with_new_token_signing(now, &|| entropy.bytes())
             .map_err(Error::internal)?;
         let expected = ring.rev;
-        let ring = next_ring(&keys, &ring, entropy.bytes())?;
+        let ring = ring_after(&ring, &keys, entropy.bytes())?;
         let top = found.manifests.iter().find(|row| row.key() == key(root, TOP));
         let last = top.map_or(0, |top| top.rev.0).max(self.0.node.manifests().seen());
         let number = number_ahead(last).ok_or_else(|| Error::internal("the manifest's number"))?;

@@ -16,8 +16,9 @@ use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, 
 use crate::Broker;
 use crate::grants::oldest;
 use crate::request::{Request, SYSTEM};
+use crate::room::nowhere;
 use crate::rows::Checked;
-use crate::session::{Grants, Proven, Session, Whose};
+use crate::session::{Grants, Home, Proven, Session, Whose};
 use crate::stats::count;
 use crate::tokens::SERVICE_TOKEN_PREFIX;
 
@@ -39,7 +40,7 @@ pub(crate) fn job_principal(job: &str) -> Result<PrincipalId> {
 impl Broker {
     pub(crate) async fn authenticate(&self, request: &Request) -> Result<Arc<Session>> {
         if let Some(job) = request.job {
-            return self.job_session(job).await.map(Arc::new);
+            return self.job_session(job).map(Arc::new);
         }
         let bearing = request.token.as_ref().ok_or_else(refused)?;
         let now = self.0.clock.now();
@@ -71,7 +72,7 @@ impl Broker {
         Ok(session)
     }
 
-    async fn job_session(&self, job: &str) -> Result<Session> {
+    fn job_session(&self, job: &str) -> Result<Session> {
         let name = job_name(job);
         let whose = Whose {
             kind: PrincipalKind::Operator,
@@ -79,10 +80,15 @@ impl Broker {
             proven: Proven::Token,
             policies: Vec::new(),
         };
-        let (home, home_key, _) = self.home().await?.ok_or_else(crate::namespaces::no_namespace)?;
+        // Our own work goes on in a namespace that is being deleted.
+        let home = Home {
+            id: self.namespace(),
+            is_root: self.namespace() == self.0.root,
+            ..nowhere()
+        };
         Ok(Session {
             grants: Grants::Root,
-            rests_on: home_key.into_iter().chain([self.ring_key()]).collect(),
+            rests_on: vec![self.ring_key()],
             ..Session::new(job_principal(job)?, home, name, Digest::ZERO, whose)
         })
     }
@@ -145,13 +151,7 @@ impl Broker {
             expires_at,
             grants,
             rests_on,
-            ..Session::new(
-                token.body.principal,
-                self.nowhere(),
-                accessor,
-                principal.body.salt,
-                whose,
-            )
+            ..Session::new(token.body.principal, nowhere(), accessor, principal.body.salt, whose)
         };
         let session = Session {
             token: Some(Box::new(token)),
@@ -192,7 +192,7 @@ impl Broker {
             expires_at: Some(Time(claims.exp.saturating_mul(1_000_000))),
             grants: Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy))),
             rests_on,
-            ..Session::new(claims.sub, self.nowhere(), claims.jti, principal.body.salt, whose)
+            ..Session::new(claims.sub, nowhere(), claims.jti, principal.body.salt, whose)
         };
         let read_at = oldest([standing.read_at, read_at, policies.revision, revocation.revision]);
         Ok((session, read_at))

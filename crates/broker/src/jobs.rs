@@ -72,8 +72,14 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = broker.purge_due().await {
             tracing::warn!(?error, "purging was put off");
         }
-        if let Err(error) = broker.reseal().await {
+        if let Err(error) = broker.reseal_everywhere().await {
             tracing::warn!(?error, "sealing under the newest key was put off");
+        }
+        if let Err(error) = broker.retire_signing_keys().await {
+            tracing::warn!(?error, "forgetting old signing keys was put off");
+        }
+        if let Err(error) = broker.empty_namespaces().await {
+            tracing::warn!(?error, "removing what was in deleted namespaces was put off");
         }
         if checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
             match broker.check_manifests().await {

@@ -29,7 +29,7 @@ pub(crate) fn check_keys<'a>(keys: &Keys, records: impl IntoIterator<Item = &'a 
 }
 
 /// The ring's record with these keys in it, in the place of the old one.
-pub(crate) fn next_ring(keys: &Keys, old: &Record, salt: [u8; 32]) -> Result<Record> {
+pub(crate) fn ring_after(old: &Record, keys: &Keys, salt: [u8; 32]) -> Result<Record> {
     let rev = old.rev.next();
     let body = keys
         .seal_ring(old.namespace, old.id, rev.0, salt)
@@ -100,6 +100,41 @@ impl Broker {
         .await
     }
 
+    /// Makes a new key to sign tokens. It is published at once and signs once others must have seen it; what was signed
+    /// before holds until it expires, unless every access token is to end now.
+    pub async fn rotate_signing_key(&self, request: &Request, end_all: bool) -> Result<()> {
+        let entropy = &self.0.entropy;
+        let asked = self.about_ring(request, Action::SigningKeyRotate, Access::SigningKey);
+        let asked = Asked {
+            fingerprint: vec![u8::from(end_all)].into(),
+            ..asked
+        };
+        self.replace_ring(request, asked, Access::SigningKey, |keys, now| {
+            if end_all {
+                keys.with_new_token_signing(now, &|| entropy.bytes())
+            } else {
+                keys.with_next_token_signing(now, &|| entropy.bytes())
+            }
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Forgets keys whose tokens have all expired.
+    pub(crate) async fn retire_signing_keys(&self) -> Result<()> {
+        self.stand().await?;
+        let Some(newest) = self.0.ring.keys.load().outlived_signing_keys(self.0.clock.now()) else {
+            return Ok(());
+        };
+        let request = Request::of_job("reseal", self.request_id());
+        let asked = self.about_ring(&request, Action::SigningKeyRotate, Access::SigningKey);
+        self.replace_ring(&request, asked, Access::SigningKey, |keys, _| {
+            keys.without_token_signing_before(newest)
+        })
+        .await
+        .map(drop)
+    }
+
     /// Puts another ring in the place of the one there is. Gives the epoch that seals under it.
     pub(crate) async fn edit_ring(
         &self,
@@ -107,21 +142,33 @@ impl Broker {
         action: Action,
         edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError> + Sync,
     ) -> Result<i64> {
-        let asked = Asked {
+        let asked = self.about_ring(request, action, Access::DataKey);
+        self.replace_ring(request, asked, Access::DataKey, edit).await
+    }
+
+    fn about_ring<'a>(&self, request: &Request, action: Action, access: Access<'a>) -> Asked<'a> {
+        Asked {
             action,
             path: String::new(),
             locks: vec![self.ring_key()],
             id: self.change_id(request),
             fingerprint: action.name().as_bytes().to_vec().into(),
-            needs: vec![vec![Access::DataKey]],
-        };
-        let edit = &edit;
+            needs: vec![vec![access]],
+        }
+    }
+
+    async fn replace_ring(
+        &self,
+        request: &Request,
+        asked: Asked<'_>,
+        access: Access<'_>,
+        edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError> + Sync,
+    ) -> Result<i64> {
+        let (edit, action) = (&edit, asked.action);
         let epoch = self
             .change(request, asked, |attempt| async move {
-                attempt.authorise(Access::DataKey)?;
-                let (old, keys) = self.stored_ring().await?;
-                let newer = edit(&keys, attempt.now).map_err(Error::internal)?;
-                let record = next_ring(&newer, &old, self.0.entropy.bytes())?;
+                attempt.authorise(access)?;
+                let (newer, record, write) = self.next_ring(attempt.now, edit).await?;
                 Ok(Decided::Write(Decision {
                     touches: vec![touch(record.key(), action, None)],
                     fresh: Vec::new(),
@@ -129,7 +176,7 @@ impl Broker {
                         digest: Some(record.digest()),
                         ..Effect::new(action, "")
                     }],
-                    writes: vec![Write::Replace(old.rev, Row::Record(record))],
+                    writes: vec![write],
                     answer: Epoch {
                         epoch: newer.data_epoch(self.namespace()).map_err(Error::internal)?,
                     },
@@ -138,5 +185,17 @@ impl Broker {
             .await?;
         self.stand().await?;
         Ok(epoch.epoch)
+    }
+
+    /// Another ring in the place of the stored one, its row, and what writes that.
+    pub(crate) async fn next_ring(
+        &self,
+        now: Time,
+        edit: impl Fn(&Keys, Time) -> Result<Keys, CryptoError>,
+    ) -> Result<(Keys, Record, Write)> {
+        let (old, keys) = self.stored_ring().await?;
+        let newer = edit(&keys, now).map_err(Error::internal)?;
+        let record = ring_after(&old, &newer, self.0.entropy.bytes())?;
+        Ok((newer, record.clone(), Write::Replace(old.rev, Row::Record(record))))
     }
 }

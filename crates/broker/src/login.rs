@@ -16,6 +16,7 @@ use crate::Broker;
 use crate::lanes::{Ground, Recorded};
 use crate::record::{Effect, is_recorded};
 use crate::request::Request;
+use crate::room::nowhere;
 use crate::session::{Home, Proven, Session, Whose};
 use crate::stats::count;
 
@@ -99,7 +100,7 @@ impl Broker {
             let decided_at = self.0.node.revision();
             // In no namespace there is nobody: that is found by the same work.
             let found = self.home().await?;
-            let (home, home_key) = found.map_or_else(|| (self.nowhere(), None), |(home, key, _)| (home, key));
+            let (home, home_key) = found.map_or_else(|| (nowhere(), None), |(home, key, _)| (home, key));
             match prove().await {
                 Err(error) if !is_recorded(error.code) => {
                     if error.code == Code::Overloaded {

@@ -1,104 +1,362 @@
-//! Namespaces: tenants, each with its own secrets, policies, roles and keys. A request is decided within one, which its
-//! token says; what has no token yet, a login, is told by name.
+//! Namespaces: tenants, each with its own secrets, policies, roles and keys. They are administered in `root`.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
-use strongroom_crypto::claimed_namespace;
-use strongroom_domain::grant::NamespaceBody;
-use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Error, Kind, NamespaceId, NamespaceName, ObjectId, Result, Revision};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::grant::{Generation, NamespaceBody, Principal, PrincipalKind, Token};
+use strongroom_domain::policy::Capability;
+use strongroom_domain::{
+    Code, Digest, Error, Kind, NamespaceId, NamespaceName, ObjectId, PrincipalId, Record, Result, Row, SecretPath,
+    Time, Write,
+};
 
 use crate::Broker;
+use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::initialise::ROOT;
+use crate::record::{Effect, Served};
 use crate::request::Request;
-use crate::rows::Checked;
-use crate::session::Home;
-use crate::tokens::namespace_of_token;
+use crate::room::no_namespace;
+use crate::rows::{Checked, remove, touch};
 
-/// The id of no namespace: nothing is found there.
-const NOWHERE: NamespaceId = NamespaceId([0; 16]);
+/// Long enough to make operators and policies, too short to work with.
+const SETUP: Duration = Duration::from_hours(1);
+const ADMIN: &str = "namespace-admin";
+/// Rows of one change that empties a namespace.
+const CHUNK: u16 = 100;
+/// Whose work that is.
+const JOB: &str = "namespaces";
 
-pub(crate) fn no_namespace() -> Error {
-    Error::new(Code::NotFound, "There is no such namespace.")
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NamespaceView {
+    pub name: NamespaceName,
+    pub id: NamespaceId,
+    pub created_at: Time,
+    /// Since when its rows are being removed.
+    pub deleted_at: Option<Time>,
+}
+
+/// A token that may do everything within a namespace, to set it up with.
+pub struct SetupToken {
+    pub token: SecretString,
+    pub accessor: ObjectId,
+    pub expires_at: Time,
+}
+
+impl std::fmt::Debug for SetupToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SetupToken({})", self.accessor)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Made {
+    accessor: ObjectId,
+    expires_at: Time,
+}
+
+fn view(found: &Checked<NamespaceBody>) -> Result<NamespaceView> {
+    Ok(NamespaceView {
+        name: NamespaceName::parse(&found.record.name)?,
+        id: found.body.id,
+        created_at: found.body.created_at,
+        deleted_at: found.body.deleted_at,
+    })
 }
 
 impl Broker {
-    /// The broker within the namespace that the request's token is of. What the token says is believed here only to know
-    /// where to look for what proves it.
-    pub async fn room(&self, request: &Request) -> Result<Self> {
-        if request.job.is_some() {
-            let named = self.named(request.namespace.as_ref()).await?;
-            return named.ok_or_else(no_namespace);
-        }
-        let Some(bearing) = &request.token else {
-            return Ok(self.clone());
+    pub async fn namespaces(
+        &self,
+        request: &Request,
+        after: &str,
+        limit: u16,
+    ) -> Result<(Vec<NamespaceView>, Option<String>)> {
+        let noun = crate::policies::Noun {
+            kind: Kind::Namespace,
+            name: "",
+            action: Action::NamespaceRead,
+            access: Access::Namespaces,
         };
-        if let Some(session) = self.0.node.session(&bearing.hash) {
-            return Ok(self.within(session.home.id));
-        }
-        let token = bearing.token.expose_secret();
-        let claimed = namespace_of_token(token).or_else(|| claimed_namespace(token));
-        let Some(room) = claimed.filter(|id| *id != self.0.root).map(|id| self.within(id)) else {
-            return Ok(self.within(self.0.root));
-        };
-        // One that is not there is nobody's: its entries would be seen by none.
-        let there = room.home().await?.is_some();
-        Ok(if there { room } else { self.within(self.0.root) })
+        let (found, next) = self.list_objects::<NamespaceBody>(request, noun, after, limit).await?;
+        Ok((found.iter().map(view).collect::<Result<_>>()?, next))
     }
 
-    /// The broker within the namespace of that name, for what has no token; of a name that stands for none, one in which
-    /// nothing is found.
-    pub async fn room_named(&self, name: Option<&NamespaceName>) -> Result<Self> {
-        Ok(self.named(name).await?.unwrap_or_else(|| self.within(NOWHERE)))
+    pub async fn read_namespace(&self, request: &Request, name: &NamespaceName) -> Result<NamespaceView> {
+        let access = Access::Namespace(name.as_str(), Capability::Read);
+        self.serve(request, Action::NamespaceRead, name.as_str(), |attempt| async move {
+            attempt.authorise(access)?;
+            let found = self.load_namespace(name).await?.ok_or_else(no_namespace)?;
+            Ok(Served::fresh(view(&found)?))
+        })
+        .await
     }
 
-    async fn named(&self, name: Option<&NamespaceName>) -> Result<Option<Self>> {
-        let root = self.within(self.0.root);
-        match name {
-            None => Ok(Some(root)),
-            Some(name) if name.as_str() == ROOT => Ok(Some(root)),
-            Some(name) => {
-                let found = root.load::<NamespaceBody>(Kind::Namespace, name.as_str()).await?.value;
-                Ok(found.map(|found| self.within(found.body.id)))
+    async fn load_namespace(&self, name: &NamespaceName) -> Result<Option<Checked<NamespaceBody>>> {
+        Ok(self.load::<NamespaceBody>(Kind::Namespace, name.as_str()).await?.value)
+    }
+
+    /// Makes a namespace with a data key of its own. One that is there stays as it is.
+    pub async fn create_namespace(&self, request: &Request, name: &NamespaceName) -> Result<NamespaceView> {
+        let access = Access::Namespace(name.as_str(), Capability::Create);
+        let asked = self.about_namespace(request, Action::NamespaceWrite, name, access);
+        let made = self
+            .change(request, asked, |attempt| async move {
+                attempt.authorise(access)?;
+                if let Some(there) = self.load_namespace(name).await? {
+                    return match there.body.deleted_at {
+                        None => Ok(Decided::Nothing(view(&there)?)),
+                        Some(_) => Err(Error::new(
+                            Code::Conflict,
+                            "A namespace of this name is being deleted. Try again later.",
+                        )),
+                    };
+                }
+                let id = NamespaceId(self.0.entropy.bytes());
+                let entropy = &self.0.entropy;
+                let (_, ring, replace) = self
+                    .next_ring(attempt.now, |keys, now| {
+                        keys.with_data_epoch(id, now, &|| entropy.bytes())
+                    })
+                    .await?;
+                let body = NamespaceBody {
+                    id,
+                    created_at: attempt.now,
+                    deleted_at: None,
+                };
+                let record = self.new_record(Kind::Namespace, ObjectId(id.0), name.as_str(), None, &body)?;
+                let action = Action::NamespaceWrite;
+                Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
+                    touches: vec![touch(record.key(), action, None), touch(ring.key(), action, None)],
+                    effects: vec![Effect {
+                        digest: Some(record.digest()),
+                        ..Effect::new(action, name.as_str())
+                    }],
+                    answer: view(&Checked::new(record.clone(), body))?,
+                    writes: vec![Write::Insert(Row::Record(record)), replace],
+                }))
+            })
+            .await?;
+        self.stand().await?;
+        Ok(made)
+    }
+
+    fn about_namespace<'a>(
+        &self,
+        request: &Request,
+        action: Action,
+        name: &NamespaceName,
+        access: Access<'a>,
+    ) -> Asked<'a> {
+        Asked {
+            action,
+            path: name.to_string(),
+            locks: vec![self.ring_key()],
+            id: self.change_id(request),
+            fingerprint: Canon::new(action.name()).text(name.as_str()).done().into(),
+            needs: vec![vec![access]],
+        }
+    }
+
+    /// A token of an hour that may do everything within the namespace, to a principal of its own. Whoever may ask for it
+    /// can read everything there.
+    pub async fn namespace_token(&self, request: &Request, name: &NamespaceName) -> Result<SetupToken> {
+        let access = Access::Namespace(name.as_str(), Capability::Sudo);
+        let asked = Asked {
+            // Its text stands in no answer that is kept.
+            id: ChangeId::Version(self.new_id().to_string()),
+            locks: Vec::new(),
+            ..self.about_namespace(request, Action::TokenCreate, name, access)
+        };
+        let Some(room) = self.named(Some(name)).await? else {
+            // Told to whoever may ask, and on record.
+            self.read_namespace(request, name).await?;
+            return Err(no_namespace());
+        };
+        let (room, principal) = (&room, PrincipalId(self.0.entropy.bytes()));
+        let token = &room.new_token_text();
+        let made = self
+            .change(request, asked, |attempt| async move {
+                attempt.authorise(access)?;
+                let expires_at = attempt.now + SETUP;
+                let body = Principal {
+                    kind: PrincipalKind::Operator,
+                    name: Some(ADMIN.into()),
+                    salt: Digest(self.0.entropy.bytes()),
+                    generation: Generation::first(attempt.now),
+                    created_at: attempt.now,
+                    erased_at: None,
+                };
+                let who = room.new_record(Kind::Principal, self.new_id(), &principal.to_string(), None, &body)?;
+                let row = Token {
+                    root: true,
+                    expires_at: Some(expires_at),
+                    ..Token::blank(principal, body.generation, attempt.now)
+                };
+                let row = room.token_record(token, &row)?;
+                Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
+                    touches: Vec::new(),
+                    effects: vec![Effect {
+                        digest: Some(row.digest()),
+                        ..Effect::new(Action::TokenCreate, name.as_str())
+                    }],
+                    answer: Made {
+                        accessor: row.id,
+                        expires_at,
+                    },
+                    writes: vec![Write::Insert(Row::Record(who)), Write::Insert(Row::Record(row))],
+                }))
+            })
+            .await?;
+        Ok(SetupToken {
+            token: token.clone(),
+            accessor: made.accessor,
+            expires_at: made.expires_at,
+        })
+    }
+
+    /// Nothing of it is shown from now on. What is in it is removed behind the answer; the log stays.
+    pub async fn delete_namespace(&self, request: &Request, name: &NamespaceName) -> Result<()> {
+        let (action, access) = (
+            Action::NamespaceDelete,
+            Access::Namespace(name.as_str(), Capability::Delete),
+        );
+        let asked = self.about_namespace(request, action, name, access);
+        self.change(request, asked, |attempt| async move {
+            attempt.authorise(access)?;
+            if name.as_str() == ROOT {
+                return Err(Error::new(Code::Conflict, "The installation itself belongs to 'root'."));
+            }
+            let old = self.load_namespace(name).await?.ok_or_else(no_namespace)?;
+            if old.body.deleted_at.is_some() {
+                return Ok(Decided::Nothing(()));
+            }
+            let body = NamespaceBody {
+                deleted_at: Some(attempt.now),
+                ..old.body
+            };
+            let record = self.next_record(&old.record, &body)?;
+            Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
+                touches: vec![touch(record.key(), action, None)],
+                effects: vec![Effect {
+                    digest: Some(record.digest()),
+                    ..Effect::new(action, name.as_str())
+                }],
+                writes: vec![Write::Replace(old.record.rev, Row::Record(record))],
+                answer: (),
+            }))
+        })
+        .await?;
+        let broker = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = broker.empty_namespaces().await {
+                tracing::warn!(?error, "removing what was in a deleted namespace was put off");
+            }
+        });
+        Ok(())
+    }
+
+    async fn stored_namespaces(&self) -> Result<Vec<Checked<NamespaceBody>>> {
+        let found = self
+            .ask(self.0.store.of_kind(self.0.clock.now(), Kind::Namespace))
+            .await?;
+        found.value.into_iter().map(|record| self.check(record)).collect()
+    }
+
+    pub(crate) async fn every_namespace(&self) -> Result<Vec<NamespaceId>> {
+        Ok(self
+            .stored_namespaces()
+            .await?
+            .into_iter()
+            .map(|found| found.body.id)
+            .collect())
+    }
+
+    /// Removes what was in namespaces that are deleted, and then their keys and names. It can stop anywhere and goes on.
+    pub(crate) async fn empty_namespaces(&self) -> Result<()> {
+        for namespace in self.stored_namespaces().await? {
+            if namespace.body.deleted_at.is_some() {
+                self.within(namespace.body.id).empty_namespace().await?;
+                self.forget_namespace(&namespace).await?;
             }
         }
+        Ok(())
     }
 
-    /// The namespace that this broker is within, unless it is gone; and what says so, of every one but `root`.
-    pub(crate) async fn home(&self) -> Result<Option<(Home, Option<Key>, Revision)>> {
-        let id = self.namespace();
-        let is_root = id == self.0.root;
-        let home = |name: &str| Home {
-            id,
-            name: Arc::from(name),
-            is_root,
+    async fn empty_namespace(&self) -> Result<()> {
+        let request = Request::of_job(JOB, self.request_id());
+        for kind in Kind::ALL.iter().copied() {
+            loop {
+                let now = self.0.clock.now();
+                let found = self.0.store.list(now, self.namespace(), kind, "", "", CHUNK);
+                let found = self.ask(found).await?.value;
+                if found.is_empty() {
+                    break;
+                }
+                if kind == Kind::Secret {
+                    for record in found {
+                        self.purge(&request, &SecretPath::parse(&record.name)?).await?;
+                    }
+                } else {
+                    self.remove_all(&request, found).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_all(&self, request: &Request, records: Vec<Record>) -> Result<()> {
+        let asked = Asked {
+            action: Action::NamespaceDelete,
+            path: String::new(),
+            locks: Vec::new(),
+            id: ChangeId::Version(self.new_id().to_string()),
+            fingerprint: Vec::new().into(),
+            needs: Vec::new(),
         };
-        if is_root {
-            return Ok(Some((home(ROOT), None, Revision(i64::MAX))));
-        }
-        let root = self.within(self.0.root);
-        let found = root
-            .load_by_id::<NamespaceBody>(Kind::Namespace, ObjectId(id.0))
-            .await?;
-        let stands = |found: &Checked<NamespaceBody>| found.body.id == id && found.body.deleted_at.is_none();
-        let there = found.value.filter(stands);
-        Ok(there.map(|there| (home(&there.record.name), Some(there.record.key()), found.revision)))
+        let records = &records;
+        self.change(request, asked, |_| async move {
+            Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
+                // Nobody is of this namespace any more.
+                touches: Vec::new(),
+                effects: vec![Effect::new(Action::NamespaceDelete, "")],
+                writes: records.iter().map(remove).collect(),
+                answer: (),
+            }))
+        })
+        .await
     }
 
-    /// In place of a home that is not known yet.
-    pub(crate) fn nowhere(&self) -> Home {
-        Home {
-            id: NOWHERE,
-            name: Arc::from(""),
-            is_root: false,
-        }
-    }
-
-    /// Where an entry goes of somebody who proved nothing.
-    pub(crate) fn unproven_namespace(&self) -> NamespaceId {
-        Some(self.namespace())
-            .filter(|id| *id != NOWHERE)
-            .unwrap_or(self.0.root)
+    async fn forget_namespace(&self, namespace: &Checked<NamespaceBody>) -> Result<()> {
+        let (action, record) = (Action::NamespaceDelete, &namespace.record);
+        let asked = Asked {
+            action,
+            path: record.name.clone(),
+            locks: vec![self.ring_key()],
+            id: ChangeId::Version(self.new_id().to_string()),
+            fingerprint: Vec::new().into(),
+            needs: Vec::new(),
+        };
+        let request = Request::of_job(JOB, self.request_id());
+        self.change(&request, asked, |attempt| async move {
+            let (_, ring, replace) = self
+                .next_ring(attempt.now, |keys, _| keys.without_namespace(namespace.body.id))
+                .await?;
+            Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
+                touches: vec![touch(record.key(), action, None), touch(ring.key(), action, None)],
+                effects: vec![Effect::new(action, record.name.as_str())],
+                writes: vec![remove(record), replace],
+                answer: (),
+            }))
+        })
+        .await?;
+        self.stand().await
     }
 }

@@ -111,7 +111,7 @@ impl Broker {
         let due = self.ask(self.0.store.due(now, Kind::Secret, ROUND)).await?.value;
         for record in due {
             // One that fails holds up nobody else.
-            if let Err(error) = self.purge_record(record).await {
+            if let Err(error) = self.within(record.namespace).purge_record(record).await {
                 tracing::warn!(?error, "a secret that is due was not purged this time");
             }
         }

@@ -84,7 +84,7 @@ impl Broker {
             }
         };
         if secret.used_now(attempt.now) {
-            self.0.uses.note(secret.head.record.id, attempt.now);
+            self.0.uses.note((self.namespace(), secret.head.record.id), attempt.now);
         }
         let view = SecretView {
             path: path.clone(),

@@ -1,5 +1,6 @@
 //! What every verb is told of its request.
 
+use std::fmt;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -10,7 +11,7 @@ use strongroom_domain::ids::RequestId;
 
 /// What the principals of our own work are called: `system:` and one of these.
 pub(crate) const SYSTEM: &str = "system:";
-pub(crate) const JOBS: [&str; 4] = [OPERATOR, "purge", "reseal", crate::manifest::JOB];
+pub(crate) const JOBS: [&str; 5] = [OPERATOR, crate::manifest::JOB, "namespaces", "purge", "reseal"];
 const OPERATOR: &str = "operator";
 
 /// A token, and its hash, which finds what it was verified as.
@@ -18,6 +19,20 @@ const OPERATOR: &str = "operator";
 pub(crate) struct Bearing {
     pub(crate) token: SecretString,
     pub(crate) hash: [u8; 32],
+}
+
+/// What a client showed in its TLS handshake, as DER: its own certificate, then those that lead from it to a CA of the
+/// edge's. The handshake proved that the client has the key and that the chain held at that moment; whom it stands for,
+/// and whether it still holds, is a login method's to decide.
+pub struct ClientCertificate {
+    pub own: Vec<u8>,
+    pub intermediates: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientCertificate({} behind it)", self.intermediates.len())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -28,6 +43,8 @@ pub struct Request {
     pub source: Arc<str>,
     /// The namespace that the request names; none: the token's own.
     pub namespace: Option<NamespaceName>,
+    /// What its connection's client showed, where the edge speaks TLS and asks for it.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The client's change id, which makes a change that has no version id idempotent.
     pub change_id: Option<String>,
     /// Work of our own, or of the machine's operator, which needs no token. No request from outside can say so.
@@ -43,6 +60,7 @@ impl Request {
             dialect,
             source,
             namespace: None,
+            certificate: None,
             change_id: None,
             job: None,
             token: None,

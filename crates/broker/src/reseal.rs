@@ -23,6 +23,13 @@ use crate::stats::count;
 const CHUNK: u16 = 200;
 
 impl Broker {
+    pub(crate) async fn reseal_everywhere(&self) -> Result<()> {
+        for namespace in self.every_namespace().await? {
+            self.within(namespace).reseal().await?;
+        }
+        Ok(())
+    }
+
     /// Seals everything anew that is not under the newest data key. Once nothing is left under the older ones, and the
     /// answers of changes that they seal too are forgotten, these are destroyed.
     pub(crate) async fn reseal(&self) -> Result<()> {

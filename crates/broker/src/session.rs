@@ -10,8 +10,8 @@ use strongroom_domain::policy::{Decision, PolicySet};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
 
-use crate::namespaces::no_namespace;
 use crate::request::Request;
+use crate::room::no_namespace;
 use crate::rows::Checked;
 
 pub(crate) struct Session {

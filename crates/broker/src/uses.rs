@@ -1,9 +1,9 @@
 //! When secrets were last read, by minute: noted in memory, written in batches, and lost with the node that noted it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use strongroom_domain::{ObjectId, Result, Time};
+use strongroom_domain::{NamespaceId, ObjectId, Result, Time};
 use strongroom_ports::Upkeep;
 
 use crate::Broker;
@@ -14,33 +14,37 @@ const CHUNK: usize = 1000;
 const MAX: usize = 100_000;
 
 #[derive(Debug, Default)]
-pub(crate) struct Uses(Mutex<HashMap<ObjectId, Time>>);
+pub(crate) struct Uses(Mutex<HashMap<(NamespaceId, ObjectId), Time>>);
 
 impl Uses {
-    pub(crate) fn note(&self, secret: ObjectId, now: Time) {
+    pub(crate) fn note(&self, secret: (NamespaceId, ObjectId), now: Time) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.len() < MAX {
             noted.insert(secret, now.minute());
         }
     }
 
-    fn take(&self) -> Vec<(ObjectId, Time)> {
+    fn take(&self) -> BTreeMap<NamespaceId, Vec<(ObjectId, Time)>> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.drain().collect()
+        let mut by_namespace: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for ((namespace, secret), at) in noted.drain() {
+            by_namespace.entry(namespace).or_default().push((secret, at));
+        }
+        by_namespace
     }
 }
 
 impl Broker {
     /// Writes down what was noted; of a database that does not answer in time it is lost.
     pub async fn flush(&self) {
-        for chunk in self.0.uses.take().chunks(CHUNK) {
-            let work = Upkeep::Used {
-                namespace: self.namespace(),
-                secrets: chunk.to_vec(),
-            };
-            if let Err(error) = self.ask(self.0.store.upkeep(self.0.clock.now(), work)).await {
-                tracing::warn!(?error, "when secrets were last read was not written down");
-                return;
+        for (namespace, uses) in self.0.uses.take() {
+            for chunk in uses.chunks(CHUNK) {
+                let secrets = chunk.to_vec();
+                let work = Upkeep::Used { namespace, secrets };
+                if let Err(error) = self.ask(self.0.store.upkeep(self.0.clock.now(), work)).await {
+                    tracing::warn!(?error, "when secrets were last read was not written down");
+                    return;
+                }
             }
         }
     }

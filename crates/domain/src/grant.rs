@@ -73,6 +73,23 @@ impl Generation {
     }
 }
 
+/// What tokens are issued for.
+pub trait Generational {
+    fn generation(&mut self) -> &mut Generation;
+}
+
+macro_rules! generational {
+    ($($body:ty),*) => {
+        $(impl Generational for $body {
+            fn generation(&mut self) -> &mut Generation {
+                &mut self.generation
+            }
+        })*
+    };
+}
+
+generational! { Role, Client, Principal }
+
 /// A workload that proves itself with an id and a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {

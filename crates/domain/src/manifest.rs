@@ -111,14 +111,16 @@ fn marks(row: &Record) -> Option<Marks> {
     serde_json::from_slice(&row.body).ok()
 }
 
-/// Principals are many and seldom change: one is listed from when its tokens were revoked, or its name erased. Of
-/// tokens, which end by themselves, those are that may do everything.
+/// Principals are many and seldom change: one is listed from when its tokens were revoked, or its name erased. Of tokens
+/// those are that may do everything and do not end by themselves.
 pub fn must_be_listed(row: &Record) -> bool {
     match row.kind {
         Kind::Principal => {
             marks(row).is_none_or(|marks| marks.erased_at.is_some() || marks.generation > marks.created_at.0)
         }
-        Kind::Token => marks(row).is_none_or(|marks| marks.root),
+        Kind::Token => row.due.is_none() && marks(row).is_none_or(|marks| marks.root),
+        // The top of a namespace, in the manifest of `root`.
+        Kind::Manifest => true,
         kind => lists(kind),
     }
 }

@@ -62,6 +62,11 @@ kinds! {
     Revocation = 16, "revocation";
 }
 
+impl Kind {
+    /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
+    pub const EXPIRING: [Self; 3] = [Self::ChangeId, Self::Token, Self::Revocation];
+}
+
 /// Where a record is: unique, and never used for another object's grants or values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {

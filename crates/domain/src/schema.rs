@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::{Name, PrincipalId, Time};
+use crate::{Name, NamespaceId, NamespaceName, ObjectId, PrincipalId, Time};
 
 /// Of everything with 128 random bits.
 pub const ID_PATTERN: &str = "^[0-9a-f]{32}$";
@@ -30,6 +30,36 @@ impl JsonSchema for Name {
             "pattern": "^[a-z0-9][a-z0-9._-]{0,127}$",
             "description": "The name of a policy, a role or a client.",
         })
+    }
+}
+
+impl JsonSchema for NamespaceName {
+    fn schema_name() -> Cow<'static, str> {
+        "NamespaceName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[a-z0-9-]{1,63}$", "description": "The name of a namespace." })
+    }
+}
+
+impl JsonSchema for NamespaceId {
+    fn schema_name() -> Cow<'static, str> {
+        "NamespaceId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": ID_PATTERN, "description": "A namespace, whatever its name." })
+    }
+}
+
+impl JsonSchema for ObjectId {
+    fn schema_name() -> Cow<'static, str> {
+        "ObjectId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": ID_PATTERN, "description": "What an object is known by." })
     }
 }
 

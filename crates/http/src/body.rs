@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
-use http::header;
+use axum::extract::{FromRequest, Query, Request};
+use http::{Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use strongroom_domain::{Code, Error, payload};
@@ -49,5 +49,30 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         let bytes = read(request, app.request_deadline / 2).await?;
         payload::check_depth(&bytes)?;
         Ok(Self(strongroom_api::parse(&bytes)?))
+    }
+}
+
+/// The same, or a form: what protocols of others send (RFC 7662 §2.1).
+pub(crate) struct FormOrJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for FormOrJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let bytes = read(request, app.request_deadline / 2).await?;
+        if bytes.trim_ascii_start().starts_with(b"{") {
+            payload::check_depth(&bytes)?;
+            return Ok(Self(strongroom_api::parse(&bytes)?));
+        }
+        // A form has the syntax of a query string.
+        let form = std::str::from_utf8(&bytes).ok();
+        let uri = form.and_then(|form| format!("/?{form}").parse::<Uri>().ok());
+        let read = uri.and_then(|uri| Query::<T>::try_from_uri(&uri).ok());
+        match read {
+            Some(Query(read)) => Ok(Self(read)),
+            None => Err(
+                Error::invalid("The body is neither a JSON object nor a form with the fields that it needs.").into(),
+            ),
+        }
     }
 }

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use strongroom_broker::{Broker, Request};
+use strongroom_broker::{Broker, ClientCertificate, Request};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Error, Name, NamespaceName, ObjectId, Prefix, SecretPath};
@@ -22,6 +22,7 @@ pub(crate) struct Origin {
     pub(crate) source: Arc<str>,
     /// It came by the control socket: its sender may read our key and our store.
     pub(crate) operator: bool,
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// The broker's view of a request, and the broker within the namespace that it is of.
@@ -62,6 +63,7 @@ impl FromRequestParts<App> for Call {
         if origin.operator {
             request = request.of_operator();
         }
+        request.certificate.clone_from(&origin.certificate);
         request.change_id = change_id.map(str::to_owned);
         request.namespace = namespace.map(NamespaceName::parse).transpose()?;
         let request = request.with_token(bearer(&parts.headers));
@@ -107,6 +109,18 @@ impl<S: Send + Sync, const AT: usize> FromRequestParts<S> for Named<AT> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let name = tail(parts).split('/').nth(AT).unwrap_or_default();
         Ok(Self(Name::parse(name)?))
+    }
+}
+
+/// A namespace's name behind the noun.
+pub(crate) struct NamedNamespace(pub(crate) NamespaceName);
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedNamespace {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let name = tail(parts).split('/').next().unwrap_or_default();
+        Ok(Self(NamespaceName::parse(name)?))
     }
 }
 

@@ -50,6 +50,7 @@ pub(crate) async fn edge(
         id,
         source: peer.name,
         operator: peer.operator,
+        certificate: peer.certificate,
     });
     let id = id.to_string();
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();

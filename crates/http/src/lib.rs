@@ -17,6 +17,7 @@ mod server;
 pub use answer::status;
 pub use metrics::Metrics;
 pub use openapi::{document as api_document, text as api_text};
+pub use operation::Door;
 pub use router::{Route, control_router, every_route, metrics_router, router};
 pub use server::{Limits, Listener, Peer, serve};
 

@@ -12,7 +12,7 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::operation::{Example, JSON, Operation, Shown};
+use crate::operation::{Door, Example, JSON, Operation, Shown};
 use crate::router::operations;
 
 const DESCRIPTION: &str = "\
@@ -164,7 +164,7 @@ fn described(operation: &Operation, schemas: &mut Schemas) -> Value {
     if !operation.description.is_empty() {
         set(&mut fields, "description", operation.description.into());
     }
-    if !operation.bearer {
+    if operation.door == Door::Anybody {
         set(&mut fields, "security", json!([]));
     }
     if let Some(body) = operation.body {

@@ -11,6 +11,16 @@ use crate::App;
 
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
+/// What a route asks of who comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    Anybody,
+    /// A token that holds; capabilities only where it is about somebody else.
+    Token,
+    /// A token, and a capability on what is asked for.
+    Capability,
+}
+
 pub(crate) struct Operation {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
@@ -18,8 +28,7 @@ pub(crate) struct Operation {
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) description: &'static str,
-    /// Needs a token.
-    pub(crate) bearer: bool,
+    pub(crate) door: Door,
     /// Takes `Idempotency-Key`.
     pub(crate) changes: bool,
     pub(crate) query: Option<SchemaOf>,
@@ -86,7 +95,7 @@ impl Operation {
             id,
             summary,
             description: "",
-            bearer: true,
+            door: Door::Capability,
             changes: false,
             query: None,
             body: None,
@@ -107,7 +116,18 @@ impl Operation {
 
     /// For anybody.
     pub(crate) fn open(self) -> Self {
-        Self { bearer: false, ..self }
+        Self {
+            door: Door::Anybody,
+            ..self
+        }
+    }
+
+    /// For whoever has a token, about oneself or what one holds.
+    pub(crate) fn oneself(self) -> Self {
+        Self {
+            door: Door::Token,
+            ..self
+        }
     }
 
     pub(crate) fn changes(self) -> Self {

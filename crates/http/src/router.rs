@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, get, post};
 use strongroom_domain::{Code, Error};
 
 use crate::answer::Failure;
-use crate::operation::Operation;
+use crate::operation::{Door, Operation};
 use crate::{App, health, native, routes};
 
 const METRICS: &str = "/metrics";
@@ -43,6 +43,9 @@ fn native() -> Vec<Operation> {
         routes::operators::operators(),
         routes::operators::groups(),
         routes::operators::oneself(),
+        routes::tokens::tokens(),
+        routes::tokens::of_tokens(),
+        routes::namespaces::namespaces(),
         routes::system::system(),
         routes::system::slots(),
         routes::system::audit(),
@@ -66,6 +69,7 @@ pub struct Route {
     pub path: &'static str,
     /// From the audit log.
     pub exempt: bool,
+    pub door: Door,
 }
 
 /// Every route, for tests that must miss none.
@@ -75,6 +79,7 @@ pub fn every_route() -> Vec<Route> {
             method: operation.method.to_string(),
             path: operation.path,
             exempt,
+            door: operation.door,
         }
     };
     let native = native().into_iter().map(route(false));

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use strongroom_broker::ClientCertificate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -38,6 +39,8 @@ pub struct Peer {
     pub name: Arc<str>,
     /// Proved to be this machine's operator, who needs no token.
     pub operator: bool,
+    /// What it showed in its TLS handshake.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Where connections come from.
@@ -56,6 +59,7 @@ impl Listener for TcpListener {
         let peer = Peer {
             name: address.ip().to_canonical().to_string().into(),
             operator: false,
+            certificate: None,
         };
         Ok((stream, peer))
     }

@@ -136,7 +136,7 @@ behaviours! { $
         the_newest_granted_are_found_by_action
     }
     upkeep {
-        pruning_removes_change_ids_that_fell_due
+        pruning_removes_what_expired
         pruning_many_change_ids_comes_to_an_end
         pruning_keeps_young_changes_and_the_counter
         pruned_changes_are_too_many_not_none

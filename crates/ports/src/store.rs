@@ -62,7 +62,7 @@ pub enum Upkeep {
     MakePartitions,
     /// Drops what of a class is older.
     DropEntries { class: Class, before: Time },
-    /// Removes change ids that fell due, and change rows older than `before`.
+    /// Removes records of the kinds that expire ([`Kind::EXPIRING`]) which fell due, and change rows older than `before`.
     Prune { before: Time },
     /// Empties the columns of entries that name a person.
     ErasePrincipal(PrincipalId),

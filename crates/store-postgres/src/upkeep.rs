@@ -155,17 +155,20 @@ impl PostgresStore {
     }
 
     async fn prune(&self, now: Time, before: Time) -> Result<UpkeepDone, StoreError> {
-        let ids = sqlx::query!(
-            "DELETE FROM strongroom.record WHERE ctid IN \
+        let mut most = 0;
+        for kind in Kind::EXPIRING {
+            let removed = sqlx::query!(
+                "DELETE FROM strongroom.record WHERE ctid IN \
              (SELECT ctid FROM strongroom.record WHERE kind = $1 AND due <= $2 LIMIT $3)",
-            Kind::ChangeId.number(),
-            now.0,
-            CHUNK,
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error)?
-        .rows_affected();
+                kind.number(),
+                now.0,
+                CHUNK,
+            )
+            .execute(&self.pool)
+            .await
+            .map_err(store_error)?;
+            most = most.max(removed.rows_affected());
+        }
         let changes = sqlx::query!(
             "DELETE FROM strongroom.change WHERE revision IN (SELECT revision FROM strongroom.change WHERE at < $1 ORDER BY revision LIMIT $2)",
             before.0,
@@ -175,7 +178,7 @@ impl PostgresStore {
         .await
         .map_err(store_error)?
         .rows_affected();
-        Ok(more(ids.max(changes)))
+        Ok(more(most.max(changes)))
     }
 
     async fn note_uses(&self, namespace: NamespaceId, secrets: &[(ObjectId, Time)]) -> Result<UpkeepDone, StoreError> {

@@ -82,18 +82,20 @@ impl SqliteStore {
     }
 
     async fn prune(&self, now: Time, before: Time) -> Result<UpkeepDone, StoreError> {
-        let kind = Kind::ChangeId.number();
         self.on_writer(async |connection| {
-            let ids = sqlx::query!(
-                "DELETE FROM record WHERE (namespace, kind, id) IN (SELECT namespace, kind, id FROM record WHERE kind = ? AND due <= ? LIMIT ?)",
-                kind,
-                now.0,
-                CHUNK,
-            )
-            .execute(&mut *connection)
-            .await
-            .map_err(store_error)?
-            .rows_affected();
+            let mut most = 0;
+            for kind in Kind::EXPIRING.map(Kind::number) {
+                let removed = sqlx::query!(
+                    "DELETE FROM record WHERE (namespace, kind, id) IN (SELECT namespace, kind, id FROM record WHERE kind = ? AND due <= ? LIMIT ?)",
+                    kind,
+                    now.0,
+                    CHUNK,
+                )
+                .execute(&mut *connection)
+                .await
+                .map_err(store_error)?;
+                most = most.max(removed.rows_affected());
+            }
             let changes = sqlx::query!(
                 "DELETE FROM change WHERE revision IN (SELECT revision FROM change WHERE at < ? ORDER BY revision LIMIT ?)",
                 before.0,
@@ -103,7 +105,7 @@ impl SqliteStore {
             .await
             .map_err(store_error)?
             .rows_affected();
-            Ok(more(ids.max(changes)))
+            Ok(more(most.max(changes)))
         })
         .await
     }

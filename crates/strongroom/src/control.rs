@@ -54,7 +54,12 @@ impl Listener for Control {
             // Root may do what it likes on this machine anyway, and is who maintains it.
             if user == geteuid().as_raw() || user == 0 {
                 let name: Arc<str> = "control socket".into();
-                return Ok((stream, Peer { name, operator: true }));
+                let peer = Peer {
+                    name,
+                    operator: true,
+                    certificate: None,
+                };
+                return Ok((stream, peer));
             }
             tracing::warn!("another user tried the control socket");
         }

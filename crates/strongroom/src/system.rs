@@ -25,6 +25,10 @@ impl SystemClock {
     }
 }
 
+pub(crate) fn now() -> Time {
+    SystemClock::start().now()
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Time {
         self.wall + self.since.elapsed()

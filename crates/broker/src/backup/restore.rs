@@ -16,7 +16,7 @@ use strongroom_ports::{Clock, Entropy, Part, Snapshot, Store, StoreError};
 use super::{BackupFile, Counts};
 use crate::authenticate::job_principal;
 use crate::chain::Chain;
-use crate::keys::next_ring;
+use crate::keys::ring_after;
 use crate::lanes::Noted;
 use crate::manifest::{Manifest, Scribe, Slots, listed};
 use crate::open::{boot_row, is_boot_row};
@@ -218,6 +218,6 @@ fn new_keys(
         };
         slots = vec![keys.mac_record(slot).map_err(Error::internal)?];
     }
-    slots.push(next_ring(&keys, &old, entropy.bytes())?);
+    slots.push(ring_after(&old, &keys, entropy.bytes())?);
     Ok(slots)
 }

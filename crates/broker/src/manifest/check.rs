@@ -1,12 +1,11 @@
 //! What a node makes sure of when it starts, and looks at again while it serves.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use strongroom_domain::audit::{Action, BatchId, StoredEntry, merkle};
 use strongroom_domain::manifest::lists;
-use strongroom_domain::{Code, Error, Kind, NamespaceId, Record, Result, Time};
+use strongroom_domain::{Code, Error, Kind, Record, Result, Time};
 
 use crate::Broker;
 use crate::record::Served;
@@ -114,7 +113,7 @@ impl Broker {
         self.serve(&request, Action::ManifestCheck, "", |_| async move {
             let root = self.read_manifest(self.0.root).await?;
             self.reload_ring().await?;
-            for namespace in self.all_namespaces().await? {
+            for namespace in self.every_namespace().await? {
                 for kind in Kind::ALL.iter().filter(|kind| lists(**kind) && **kind != Kind::KeyRing) {
                     self.within(namespace).compare_all(*kind).await?;
                 }
@@ -125,18 +124,6 @@ impl Broker {
             })
         })
         .await
-    }
-
-    async fn all_namespaces(&self) -> Result<BTreeSet<NamespaceId>> {
-        let found = self
-            .ask(self.0.store.of_kind(self.0.clock.now(), Kind::Namespace))
-            .await?;
-        let others = found
-            .value
-            .iter()
-            .filter(|row| row.name != crate::initialise::ROOT)
-            .map(|row| NamespaceId(row.id.0));
-        Ok(others.chain([self.0.root]).collect())
     }
 
     /// Compares every row of a kind, in this namespace.

@@ -33,18 +33,20 @@ pub(crate) struct Vouched {
 fn may_be_listed(write: &Write) -> bool {
     match write {
         Write::Insert(Row::Record(row)) | Write::Replace(_, Row::Record(row)) => lists(row.kind) && must_be_listed(row),
-        Write::Remove(RowKey::Record(_, kind, _), _) => lists(*kind),
+        Write::Remove(RowKey::Record(_, kind, _), _) => lists(*kind) || *kind == Kind::Manifest,
         _ => false,
     }
+}
+
+fn is_of_manifest(write: &Write) -> bool {
+    matches!(write.key(), RowKey::Record(_, Kind::Manifest, _))
 }
 
 impl Broker {
     /// What must go along with these writes; `None` where nothing that grants is among them, or they have a manifest.
     pub(crate) async fn vouch(&self, writes: &[Write], action: Action) -> Result<Option<Vouched>> {
-        if writes
-            .iter()
-            .any(|write| matches!(write.key(), RowKey::Record(_, Kind::Manifest, _)))
-        {
+        let made = |write: &Write| !matches!(write, Write::Remove(..)) && is_of_manifest(write);
+        if writes.iter().any(made) {
             return Ok(None);
         }
         let mut of: BTreeMap<NamespaceId, Vec<&Write>> = BTreeMap::new();
@@ -67,6 +69,11 @@ impl Broker {
         let of_root = of.remove(&root).unwrap_or_default();
         let (mut all, mut tops) = (Vec::new(), Slots::new());
         for (namespace, writes) in of {
+            // What is left of a namespace that is deleted goes last.
+            if writes.iter().any(|write| is_of_manifest(write)) {
+                tops.push((slot_of_top(namespace), None));
+                continue;
+            }
             let manifest = self.manifest(namespace).await?;
             let slots = manifest.slots_in(&writes);
             if !slots.is_empty() {

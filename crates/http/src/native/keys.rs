@@ -1,4 +1,4 @@
-use strongroom_api::keys::{NewSlot, Rotated, Slot, SlotAdded, Slots};
+use strongroom_api::keys::{NewSlot, RotateSigningKey, Rotated, Slot, SlotAdded, Slots};
 use strongroom_broker::SlotView;
 use strongroom_domain::{Name, Result};
 
@@ -45,4 +45,9 @@ pub(crate) async fn rotate_data(Call { broker, request }: Call) -> Answer {
     ok(&Rotated {
         epoch: broker.rotate_data_key(&request).await?,
     })
+}
+
+pub(crate) async fn rotate_signing(Call { broker, request }: Call, Json(body): Json<RotateSigningKey>) -> Answer {
+    broker.rotate_signing_key(&request, body.end_all).await?;
+    no_content()
 }

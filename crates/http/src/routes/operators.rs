@@ -141,6 +141,7 @@ pub(crate) fn oneself() -> Vec<Operation> {
             "Change one's own password",
             native::auth::change_password,
         )
+        .oneself()
         .describe("For an operator, whose tokens end with the password that they were had for.")
         .guarded()
         .changes()
@@ -149,6 +150,7 @@ pub(crate) fn oneself() -> Vec<Operation> {
         .example("own", StatusCode::NO_CONTENT, &[])
         .sent(json!({ "current_password": PASSWORD, "password": "another horse, another staple" })),
         get("/api/v1/auth/whoami", "whoAmI", "Who one is", native::auth::whoami)
+            .oneself()
             .describe("Needs a token and no capability.")
             .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
             .shows::<WhoAmI>(StatusCode::OK, "Whom the token stands for, and what it may do.")

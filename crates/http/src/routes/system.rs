@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::json;
 use strongroom_api::Page;
 use strongroom_api::audit::{AuditQuery, Entry};
-use strongroom_api::keys::{NewSlot, Rotated, SlotAdded, Slots};
+use strongroom_api::keys::{NewSlot, RotateSigningKey, Rotated, SlotAdded, Slots};
 use strongroom_api::principals::Erased;
 
 use super::{AT, PRINCIPAL, RECOVERY_KEY};
@@ -39,6 +39,22 @@ pub(crate) fn system() -> Vec<Operation> {
         .shows::<Rotated>(StatusCode::OK, "The new key's epoch.")
         .example("rotated", StatusCode::OK, &[])
         .shown(json!({ "epoch": 7 })),
+        post(
+            "/api/v1/keys/signing/rotate",
+            "rotateSigningKey",
+            "Sign access tokens with a new key",
+            native::keys::rotate_signing,
+        )
+        .describe(
+            "It is published at once and signs ten minutes later; the old one goes once what it signed has expired. Needs \
+             `rotate` on `sys/keys/signing`, in `root`.",
+        )
+        .guarded()
+        .changes()
+        .takes::<RotateSigningKey>()
+        .ends("It is published.")
+        .example("rotated", StatusCode::NO_CONTENT, &[])
+        .sent(json!({})),
     ]
 }
 

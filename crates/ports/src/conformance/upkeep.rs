@@ -16,7 +16,7 @@ async fn all_entries(store: &dyn Store) -> Vec<StoredEntry> {
     store.entries(START, &filter).await.unwrap().value
 }
 
-pub(super) async fn pruning_removes_change_ids_that_fell_due(store: &dyn Store) {
+pub(super) async fn pruning_removes_what_expired(store: &dyn Store) {
     let mut writer = Writer::new(store, Lane::Events);
     let due = |kind, id, name: &str, due| Record {
         due,
@@ -31,6 +31,9 @@ pub(super) async fn pruning_removes_change_ids_that_fell_due(store: &dyn Store) 
             due(Kind::ChangeId, 4, "not yet", after),
             due(Kind::ChangeId, 5, "never", None),
             due(Kind::Token, 2, "token", before),
+            due(Kind::Token, 3, "renewed", after),
+            due(Kind::Revocation, 2, "revocation", before),
+            due(Kind::Revocation, 3, "holds still", after),
             due(Kind::Secret, 2, "secret", before),
             due(Kind::Client, 3, "client", Some(START)),
         ])
@@ -48,7 +51,8 @@ pub(super) async fn pruning_removes_change_ids_that_fell_due(store: &dyn Store) 
     );
     for (kind, expected) in [
         (Kind::ChangeId, vec!["never", "not yet"]),
-        (Kind::Token, vec!["token"]),
+        (Kind::Token, vec!["renewed"]),
+        (Kind::Revocation, vec!["holds still"]),
         (Kind::Secret, vec!["secret"]),
         (Kind::Client, vec!["client"]),
     ] {

@@ -144,7 +144,7 @@ impl State {
                     .retain(|stored| stored.entry.class() != class || stored.entry.at >= before);
             }
             Upkeep::Prune { before } => {
-                self.rows.retain(|_, row| !is_due_change_id(row, now));
+                self.rows.retain(|_, row| !has_expired(row, now));
                 self.changes.retain(|_, (at, _)| *at >= before);
             }
             Upkeep::ErasePrincipal(principal) => {
@@ -269,8 +269,8 @@ impl State {
     }
 }
 
-fn is_due_change_id(row: &Row, now: Time) -> bool {
-    matches!(row, Row::Record(record) if record.kind == Kind::ChangeId && record.due.is_some_and(|due| due <= now))
+fn has_expired(row: &Row, now: Time) -> bool {
+    matches!(row, Row::Record(record) if Kind::EXPIRING.contains(&record.kind) && record.due.is_some_and(|due| due <= now))
 }
 
 /// Where an entry stands in the log.

@@ -2,13 +2,17 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use strongroom_api::auth::PasswordLogin;
-use strongroom_api::client::Client;
+use strongroom_api::client;
+use strongroom_api::tokens::Revoke;
 
 use super::failure::Failure;
+use super::login_file::Kept;
 use super::output::{Output, warn};
 use super::{Common, password, session};
+use crate::system;
 
 /// Log in with a username and a password
 ///
@@ -26,7 +30,7 @@ pub struct Login {
 
 impl Login {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let client = Client::new(&common.addr, None)?;
+        let client = common.client(None)?;
         if common.show_curl {
             let (username, password) = (self.username.unwrap_or_default(), "".into());
             let login = PasswordLogin { username, password };
@@ -42,13 +46,25 @@ impl Login {
             None => password::ask(&format!("Password of {username} (not shown): "))?,
         };
         let token = client.login_password(&PasswordLogin { username, password }).await?;
-        file.write(&token.access_token, &common.addr)?;
+        let kept = Kept {
+            token: token.access_token,
+            renew_at: token.renewable_until.map(|_| {
+                let lasts = Duration::from_secs(token.expires_in.into());
+                session::half_way(system::now() + lasts)
+            }),
+        };
+        file.write(&kept, &common.addr)?;
         if let Some(name) = session::overriding()? {
             warn(&format!("{name} is set, and wins over the login."));
         }
         let minutes = token.expires_in / 60;
         let path = file.path().display();
-        Output::new(common.output).done(&format!("Logged in for {minutes} minutes; the token is in {path}."))
+        let renewed = token
+            .renewable_until
+            .map_or_else(String::new, |until| format!(" and, while it is used, until {until}"));
+        Output::new(common.output).done(&format!(
+            "Logged in for {minutes} minutes{renewed}; the token is in {path}."
+        ))
     }
 }
 
@@ -66,15 +82,28 @@ fn ask_username() -> Result<String, Failure> {
     Ok(line.trim().to_owned())
 }
 
-pub(super) fn logout(common: &Common) -> Result<(), Failure> {
-    let removed = match session::login_file()? {
-        Some(file) => file.remove()?,
-        None => false,
-    };
+pub(super) async fn logout(common: &Common) -> Result<(), Failure> {
     let output = Output::new(common.output);
-    if removed {
-        output.done("Logged out: the token is removed here. A copy of it would hold until it expires.")
-    } else {
-        output.done("There was no login.")
+    let Some(file) = session::login_file()? else {
+        return output.done("There was no login.");
+    };
+    let kept = file.read(&common.addr);
+    // Whatever the server says, or where it cannot be asked: nobody shall use it from here.
+    if !file.remove()? {
+        return output.done("There was no login.");
+    }
+    let Ok(Some(kept)) = kept else {
+        return output
+            .done("The token is removed here. It was not this server's: a copy of it holds until it expires.");
+    };
+    match common.client(Some(kept.token))?.revoke_tokens(&Revoke::default()).await {
+        Ok(()) => output.done("Logged out: the token has ended."),
+        Err(client::Error::Problem(problem)) if problem.status == 401 => {
+            output.done("Logged out: the token had ended before.")
+        }
+        Err(error) => {
+            warn("The token is removed here. The server did not end it: a copy of it holds until it expires.");
+            Err(error.into())
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The file in which `login` keeps its token, for its owner alone: the token, and the server that it is for.
+//! The file in which `login` keeps its token, for its owner alone: the token, the server that it is for, and when it is
+//! to be renewed.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -6,12 +7,19 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
+use strongroom_domain::Time;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::files;
 
 pub(super) struct LoginFile(PathBuf);
+
+pub(super) struct Kept {
+    pub(super) token: SecretString,
+    /// None: it is used until it ends.
+    pub(super) renew_at: Option<Time>,
+}
 
 impl LoginFile {
     /// In the user's directory of configurations.
@@ -24,7 +32,7 @@ impl LoginFile {
     }
 
     /// The token, if there is one for this server: it goes to no other.
-    pub(super) fn read(&self, addr: &str) -> Result<Option<SecretString>, Failure> {
+    pub(super) fn read(&self, addr: &str) -> Result<Option<Kept>, Failure> {
         let failed = |error: &io::Error| Failure::local(&format!("Cannot read {}", self.0.display()), error);
         match fs::metadata(&self.0) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -39,7 +47,9 @@ impl LoginFile {
             Ok(_) => {}
         }
         let text = files::read_secret(&self.0).map_err(|error| failed(&error))?;
-        let (token, kept_for) = text.split_once('\n').unwrap_or((&text, ""));
+        let mut lines = text.split('\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let (token, kept_for, renew_at) = (line(), line(), line());
         if kept_for != plain(addr) {
             let addr = plain(addr);
             return Err(
@@ -47,12 +57,17 @@ impl LoginFile {
                     .help("Log in there with 'strongroom login', or name the other with --addr or STRONGROOM_ADDR."),
             );
         }
-        Ok(Some(token.into()))
+        Ok(Some(Kept {
+            token: token.into(),
+            renew_at: Time::parse(renew_at),
+        }))
     }
 
     /// In the place of an earlier one, at once.
-    pub(super) fn write(&self, token: &SecretString, addr: &str) -> Result<(), Failure> {
-        let text = Zeroizing::new(format!("{}\n{}", token.expose_secret(), plain(addr)));
+    pub(super) fn write(&self, kept: &Kept, addr: &str) -> Result<(), Failure> {
+        let renew_at = kept.renew_at.map_or_else(String::new, |at| at.to_string());
+        let token = kept.token.expose_secret();
+        let text = Zeroizing::new(format!("{token}\n{}\n{renew_at}", plain(addr)));
         let folder = self.0.parent().unwrap_or(Path::new("."));
         let new = self.0.with_extension(std::process::id().to_string());
         let written = files::make_directory(folder)
@@ -90,9 +105,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = LoginFile::within(home.path());
         assert!(file.read(ADDR).unwrap().is_none() && !file.remove().unwrap());
-        for token in ["first", "second"] {
-            file.write(&token.into(), &format!("{ADDR}/")).unwrap();
-            assert_eq!(file.read(ADDR).unwrap().unwrap().expose_secret(), token);
+        let kept = |token: &str, renew_at| Kept {
+            token: token.into(),
+            renew_at,
+        };
+        for (token, renew_at) in [("first", None), ("second", Some(Time(1_000_000)))] {
+            file.write(&kept(token, renew_at), &format!("{ADDR}/")).unwrap();
+            let read = file.read(ADDR).unwrap().unwrap();
+            assert_eq!((read.token.expose_secret(), read.renew_at), (token, renew_at));
         }
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let folder = file.path().parent().unwrap();
@@ -101,7 +121,7 @@ mod tests {
         assert!(file.read("http://127.0.0.1:8201").is_err());
         fs::set_permissions(file.path(), Permissions::from_mode(0o640)).unwrap();
         assert!(file.read(ADDR).is_err());
-        file.write(&"third".into(), ADDR).unwrap();
+        file.write(&kept("third", None), ADDR).unwrap();
         assert_eq!(mode(file.path()), 0o600);
         assert!(file.remove().unwrap() && file.read(ADDR).unwrap().is_none());
     }

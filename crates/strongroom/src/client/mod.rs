@@ -28,6 +28,7 @@ mod list;
 mod login;
 mod login_file;
 mod metadata;
+mod namespaces;
 mod operators;
 pub(crate) mod output;
 pub(crate) mod password;
@@ -41,6 +42,7 @@ mod run;
 mod scratch;
 mod search;
 mod session;
+mod tokens;
 mod undelete;
 mod whoami;
 mod yaml;
@@ -51,6 +53,8 @@ pub use output::Format;
 
 use failure::Failure;
 use session::Session;
+use strongroom_api::client::Client;
+use strongroom_domain::NamespaceName;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
 pub const HELP: &str = "The token comes from STRONGROOM_TOKEN or the file STRONGROOM_TOKEN_FILE. Without one, a client logs in with \
@@ -69,6 +73,9 @@ pub struct Common {
         global = true
     )]
     pub addr: String,
+    /// The namespace to work in, for a login; a token has one of its own, and works in no other
+    #[arg(long, env = "STRONGROOM_NAMESPACE", value_name = "NAME", global = true)]
+    pub namespace: Option<String>,
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
@@ -113,16 +120,30 @@ pub enum Verb {
     /// Groups: policies under one name, for operators
     #[command(subcommand, alias = "group")]
     Groups(groups::Groups),
+    /// Service tokens
+    #[command(subcommand, alias = "tokens")]
+    Token(tokens::Tokens),
+    /// Namespaces: tenants with secrets, policies and keys of their own
+    #[command(subcommand, alias = "namespaces")]
+    Namespace(namespaces::Namespaces),
     /// The keys of the installation
     #[command(subcommand)]
     Key(key::Key),
     Audit(audit::Audit),
     Login(login::Login),
-    /// Remove the token that `login` keeps
+    /// End the token that `login` keeps, and remove it
     Logout,
     Password(password::Password),
     #[command(name = "whoami")]
     WhoAmI(whoami::WhoAmI),
+}
+
+impl Common {
+    /// The server, with or without a token to show there.
+    fn client(&self, token: Option<secrecy::SecretString>) -> Result<Client, Failure> {
+        let namespace = self.namespace.as_deref().map(NamespaceName::parse).transpose()?;
+        Ok(Client::new(&self.addr, token)?.within(namespace))
+    }
 }
 
 /// Does what was asked, tells stderr what went wrong, and says both in the exit code.
@@ -154,7 +175,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Health(health) => return health.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Login(login) => return login.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Logout if common.show_curl => return Err(Failure::usage("'logout' sends nothing.")),
-        Verb::Logout => return login::logout(common).map(|()| ExitCode::SUCCESS),
+        Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
     let session = Session::open(common).await?;
@@ -180,6 +201,8 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Operators(operators) => operators.run(&session).await,
         Verb::Groups(groups) => groups.run(&session).await,
+        Verb::Token(tokens) => tokens.run(&session).await,
+        Verb::Namespace(namespaces) => namespaces.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
         Verb::Password(password) => password.run(&session).await,

@@ -6,13 +6,16 @@ use secrecy::SecretString;
 use strongroom_api::auth::ClientLogin;
 use strongroom_api::batch::{BatchWrite, BatchWritten, Item};
 use strongroom_api::client::{self, Client};
+use strongroom_api::tokens::WhichToken;
 use strongroom_api::{Page, PageQuery};
+use strongroom_domain::Time;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use super::login_file::LoginFile;
+use super::login_file::{Kept, LoginFile};
 use super::output::Output;
 use super::{Common, input};
+use crate::system;
 
 const TOKEN: &str = "STRONGROOM_TOKEN";
 const CLIENT_ID: &str = "STRONGROOM_CLIENT_ID";
@@ -40,16 +43,16 @@ impl Session {
 
 async fn client(common: &Common) -> Result<Client, Failure> {
     if common.show_curl {
-        return Ok(Client::new(&common.addr, None)?.unsending());
+        return Ok(common.client(None)?.unsending());
     }
     let token = match variable_or_file(TOKEN)? {
         Some(token) => token,
         None => match client_login()? {
-            Some(login) => Client::new(&common.addr, None)?.login(&login).await?.access_token,
-            None => kept(common)?,
+            Some(login) => common.client(None)?.login(&login).await?.access_token,
+            None => kept(common).await?,
         },
     };
-    Ok(Client::new(&common.addr, Some(token))?)
+    common.client(Some(token))
 }
 
 /// The command that opens a file for its user.
@@ -107,15 +110,35 @@ fn client_login() -> Result<Option<ClientLogin>, Failure> {
     }
 }
 
-/// The token that `login` keeps.
-fn kept(common: &Common) -> Result<SecretString, Failure> {
-    let token = login_file()?.map(|file| file.read(&common.addr)).transpose()?.flatten();
-    token.ok_or_else(|| {
+/// The token that `login` keeps, renewed where half of its time is over.
+async fn kept(common: &Common) -> Result<SecretString, Failure> {
+    let file = login_file()?;
+    let kept = file.as_ref().map(|file| file.read(&common.addr)).transpose()?.flatten();
+    if let (Some(file), Some(kept)) = (&file, &kept)
+        && kept.renew_at.is_some_and(|at| at <= system::now())
+    {
+        let client = common.client(Some(kept.token.clone()))?;
+        // One that is refused is over, and what follows says so.
+        if let Ok(token) = client.renew_token(&WhichToken::default()).await {
+            let renewed = Kept {
+                token: kept.token.clone(),
+                renew_at: token.expires_at.map(half_way),
+            };
+            file.write(&renewed, &common.addr)?;
+        }
+    }
+    kept.map(|kept| kept.token).ok_or_else(|| {
         Failure::usage("There is no token.").help(format!(
             "Run 'strongroom login'; or set {TOKEN} or {TOKEN}_FILE; or {CLIENT_ID} with {CLIENT_SECRET} or \
              {CLIENT_SECRET}_FILE."
         ))
     })
+}
+
+/// When half of the time until then is over.
+pub(super) fn half_way(until: Time) -> Time {
+    let now = system::now();
+    now + until.since(now) / 2
 }
 
 /// Where `login` keeps its token; none: the user has no directory for it.

@@ -73,12 +73,17 @@ impl Store {
     /// On PostgreSQL, with a proxy before it.
     pub(crate) fn behind_proxy() -> (Self, Proxy) {
         let mut store = Self::fresh(On::Postgres);
-        let url = store.url.take().unwrap();
-        let (server, database) = url.rsplit_once('/').unwrap();
+        let (url, proxy) = store.proxy();
+        store.url = Some(url);
+        (store, proxy)
+    }
+
+    /// A proxy before its PostgreSQL, and the address by way of that.
+    pub(crate) fn proxy(&self) -> (String, Proxy) {
+        let (server, database) = self.url.as_deref().unwrap().rsplit_once('/').unwrap();
         let (user, address) = server.rsplit_once('@').unwrap();
         let proxy = Proxy::start(address.parse().unwrap());
-        store.url = Some(format!("{user}@{}/{database}", proxy.addr()));
-        (store, proxy)
+        (format!("{user}@{}/{database}", proxy.addr()), proxy)
     }
 
     pub(crate) fn at(url: impl Into<String>) -> Self {

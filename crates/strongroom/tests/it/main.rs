@@ -26,6 +26,8 @@ mod fence;
 #[expect(clippy::disallowed_methods, reason = "waits for a shell of its own")]
 mod guides;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod kills;

@@ -28,6 +28,30 @@ pub(crate) struct Names {
     pub(crate) principal: String,
     /// The principal of the operator `kept`.
     pub(crate) operator: String,
+    /// A service token's accessor.
+    pub(crate) token: String,
+}
+
+impl Names {
+    /// Of nothing that there is.
+    pub(crate) fn nobody() -> Self {
+        let id = |digit: &str| digit.repeat(32);
+        Self {
+            client: id("1"),
+            secret_id: id("2"),
+            principal: id("3"),
+            operator: id("4"),
+            token: id("5"),
+        }
+    }
+}
+
+impl Case {
+    /// With the whole path, as the router has it.
+    pub(crate) fn full_route(&self) -> String {
+        let (method, path) = self.route.split_once(' ').unwrap();
+        format!("{method} /api/v1/{path}")
+    }
 }
 
 pub(crate) fn cases(names: &Names) -> Vec<Case> {
@@ -36,6 +60,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         secret_id,
         principal,
         operator,
+        token,
     } = names;
     let rules = || json!({"rules": [{"path": "secret/x", "capabilities": ["read"]}]});
     let case = |route, path: &str, body, action, about: [&str; 2]| Case {
@@ -245,6 +270,71 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "client.delete",
             client,
         ),
+        same("GET tokens", "tokens", None, "token.read", ""),
+        case(
+            "POST tokens",
+            "tokens",
+            Some(json!({"policies": ["reader"]})),
+            "token.create",
+            ["<accessor>", ""],
+        ),
+        case(
+            "POST auth/token/lookup",
+            "auth/token/lookup",
+            Some(json!({"accessor": token})),
+            "token.read",
+            [token, ""],
+        ),
+        case(
+            "POST auth/token/renew",
+            "auth/token/renew",
+            Some(json!({"accessor": token})),
+            "token.renew",
+            [token, ""],
+        ),
+        case(
+            "POST auth/token/revoke",
+            "auth/token/revoke",
+            Some(json!({"accessor": token})),
+            "token.revoke",
+            [token, ""],
+        ),
+        same(
+            "POST auth/token/introspect",
+            "auth/token/introspect",
+            Some(json!({"token": "srs_none"})),
+            "token.read",
+            "",
+        ),
+        same("GET namespaces", "namespaces", None, "namespace.read", ""),
+        same(
+            "PUT namespaces/{name}",
+            "namespaces/team-x",
+            None,
+            "namespace.write",
+            "team-x",
+        ),
+        same(
+            "GET namespaces/{name}",
+            "namespaces/team-x",
+            None,
+            "namespace.read",
+            "team-x",
+        ),
+        same(
+            "POST namespaces/{name}/token",
+            "namespaces/team-x/token",
+            None,
+            "token.create",
+            "team-x",
+        ),
+        same(
+            "POST keys/signing/rotate",
+            "keys/signing/rotate",
+            Some(json!({})),
+            "key.signing_rotate",
+            "",
+        ),
         same("POST keys/data/rotate", "keys/data/rotate", None, "key.data_rotate", ""),
         same("GET keys/slots", "keys/slots", None, "key.slot_read", ""),
         same(
@@ -262,5 +352,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "safe",
         ),
         same("GET audit", "audit?limit=1", None, "audit.read", ""),
+        // The last: what is removed behind its answer may let others decide, and record, again.
+        same(
+            "DELETE namespaces/{name}",
+            "namespaces/team-x",
+            None,
+            "namespace.delete",
+            "team-x",
+        ),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PASSWORD;
 use crate::asks::Ask;
@@ -21,6 +21,8 @@ const SHOWN: &[&str] = &[
     "GET list/",
     "GET list/{*prefix}",
     "GET metadata/{*path}",
+    "GET namespaces",
+    "GET namespaces/{name}",
     "GET operators",
     "GET operators/{name}",
     "GET policies",
@@ -29,10 +31,18 @@ const SHOWN: &[&str] = &[
     "GET reports/unused",
     "GET roles",
     "GET roles/{name}",
+    "GET tokens",
     "GET versions/{*path}",
+    "POST auth/token/introspect",
+    "POST auth/token/lookup",
 ];
 /// What an operator of the installation does beyond that.
-const OPERATED: &[&str] = &["DELETE clients/{id}", "POST keys/data/rotate"];
+const OPERATED: &[&str] = &[
+    "DELETE clients/{id}",
+    "POST auth/token/revoke",
+    "POST keys/data/rotate",
+    "POST keys/signing/rotate",
+];
 /// Asked without a token, or of oneself.
 const OPEN: &[&str] = &[
     "POST auth/client/login",
@@ -64,6 +74,7 @@ async fn no_value_is_shown(on: On) {
         assert_eq!(root.put(&format!("{noun}/new"), body).await.0, 200);
     }
     root.operator("kept", json!({})).await;
+    assert_eq!(root.put("namespaces/team-x", Value::Null).await.0, 200);
     for policy in ["auditor", "operator"] {
         root.operator(policy, json!({ "policies": [policy] })).await;
         let who = root.as_operator(policy, PASSWORD).await;
@@ -75,7 +86,9 @@ async fn no_value_is_shown(on: On) {
             .await;
         let client = login["client_id"].as_str().unwrap().to_owned();
         let shown = root.get(&format!("clients/{client}")).await.1;
+        let token = root.post("tokens", json!({ "policies": ["reader"] })).await.1;
         let cases = cases(&Names {
+            token: token["accessor"].as_str().unwrap().to_owned(),
             secret_id: shown["secrets"][0]["secret_id"].as_str().unwrap().to_owned(),
             principal: shown["principal"].as_str().unwrap().to_owned(),
             operator: root.get("operators/kept").await.1["principal"]
