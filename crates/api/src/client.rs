@@ -2,6 +2,7 @@
 
 mod error;
 mod routes;
+mod tls;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use error::Error;
 pub use reqwest;
+pub use tls::Tls;
 
 use crate::{BASE, Problem};
 
@@ -41,6 +43,11 @@ pub struct Client {
 impl Client {
     /// `addr` is `http://host:port` or `https://host:port`, with nothing behind it.
     pub fn new(addr: &str, token: Option<SecretString>) -> Result<Self> {
+        Self::with(addr, token, &Tls::default())
+    }
+
+    /// The same, where more is to be said of how HTTPS is spoken there.
+    pub fn with(addr: &str, token: Option<SecretString>, tls: &Tls) -> Result<Self> {
         let refuse = || Error::Address(addr_without_user(addr));
         let base = Url::parse(addr).map_err(|_| refuse())?;
         let host_only = matches!(base.scheme(), "http" | "https")
@@ -52,7 +59,7 @@ impl Client {
         if !host_only {
             return Err(refuse());
         }
-        let http = built(&base, |builder| builder)?;
+        let http = built(&base, |builder| tls.applied(builder))?;
         Ok(Self {
             http,
             base,

@@ -57,7 +57,7 @@ pub(crate) async fn edge(
     let mut response = match timeout(app.request_deadline, answering).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(_)) => {
-            app.metrics.panics.inc();
+            app.metrics.edge.panics.inc();
             Failure(Error::from(Code::Internal)).into_response()
         }
         Err(_) => Failure(Error::from(Code::DeadlineExceeded)).into_response(),

@@ -13,6 +13,7 @@ mod operation;
 mod router;
 mod routes;
 mod server;
+mod tls;
 
 pub use answer::status;
 pub use metrics::Metrics;
@@ -20,6 +21,7 @@ pub use openapi::{document as api_document, text as api_text};
 pub use operation::Door;
 pub use router::{Route, control_router, every_route, metrics_router, router};
 pub use server::{Limits, Listener, Peer, serve};
+pub use tls::TlsListener;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

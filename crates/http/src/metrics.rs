@@ -1,5 +1,7 @@
 //! What a scrape reads. Every label comes from a closed set: routes, methods, status classes, lanes.
 
+mod edge;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use prometheus::{
 use strongroom_broker::Broker;
 use strongroom_domain::Time;
 use strongroom_domain::audit::Lane;
+
+pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
 const ROUTES: [&str; 21] = [
@@ -50,9 +54,7 @@ pub struct Metrics {
     registry: Registry,
     routes: Vec<RouteMetrics>,
     elsewhere: RouteMetrics,
-    pub(crate) connections: IntGauge,
-    pub(crate) refused_connections: IntCounter,
-    pub(crate) panics: IntCounter,
+    pub(crate) edge: EdgeMetrics,
 }
 
 /// One route's children, resolved at the start.
@@ -83,12 +85,6 @@ impl Metrics {
             .buckets(BUCKETS.to_vec()),
             &["route"],
         )?;
-        let connections = IntGauge::new("strongroom_http_connections", "Open connections.")?;
-        let refused_connections = IntCounter::new(
-            "strongroom_http_refused_connections_total",
-            "Connections closed for their number.",
-        )?;
-        let panics = IntCounter::new("strongroom_panics_total", "Requests that ended in a panic.")?;
         let build = IntGaugeVec::new(
             Opts::new("strongroom_build_info", "1, with the version as a label."),
             &["version"],
@@ -96,21 +92,17 @@ impl Metrics {
         build.with_label_values(&[version]).set(1);
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
-        registry.register(Box::new(connections.clone()))?;
-        registry.register(Box::new(refused_connections.clone()))?;
-        registry.register(Box::new(panics.clone()))?;
         registry.register(Box::new(build))?;
         registry.register(Box::new(BrokerMetrics(broker.clone())))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let edge = EdgeMetrics::new(&registry)?;
         let children = |route| RouteMetrics::new(route, &requests, &durations);
         let (routes, elsewhere) = (ROUTES.iter().map(|route| children(route)).collect(), children("none"));
         Ok(Arc::new(Self {
             registry,
             routes,
             elsewhere,
-            connections,
-            refused_connections,
-            panics,
+            edge,
         }))
     }
 
@@ -127,6 +119,16 @@ impl Metrics {
             .iter()
             .find(|route| route.route == name)
             .unwrap_or(&self.elsewhere)
+    }
+
+    /// The certificate that is served from now on ends then, in seconds since 1970.
+    pub fn serves_certificate_until(&self, end: i64) {
+        self.edge.certificate_expiry.set(end);
+    }
+
+    /// Certificates were to be replaced, and were not.
+    pub fn certificate_not_replaced(&self) {
+        self.edge.reload_failures.inc();
     }
 
     pub(crate) fn render(&self) -> Vec<u8> {

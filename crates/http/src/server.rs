@@ -2,7 +2,9 @@
 //! deadline to finish.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use strongroom_broker::ClientCertificate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
 
@@ -43,25 +46,33 @@ pub struct Peer {
     pub certificate: Option<Arc<ClientCertificate>>,
 }
 
+impl Peer {
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self {
+            name: address.ip().to_canonical().to_string().into(),
+            operator: false,
+            certificate: None,
+        }
+    }
+}
+
 /// Where connections come from.
 pub trait Listener: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// What a connection begins with, in a task of its own: nobody else waits for it.
+    type Opening: Future<Output = io::Result<(Self::Stream, Peer)>> + Send + 'static;
 
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Peer)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Opening>> + Send;
 }
 
 impl Listener for TcpListener {
     type Stream = TcpStream;
+    type Opening = Ready<io::Result<(TcpStream, Peer)>>;
 
-    async fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         let (stream, address) = Self::accept(self).await?;
         let _ = stream.set_nodelay(true);
-        let peer = Peer {
-            name: address.ip().to_canonical().to_string().into(),
-            operator: false,
-            certificate: None,
-        };
-        Ok((stream, peer))
+        Ok(ready(Ok((stream, Peer::at(address)))))
     }
 }
 
@@ -72,9 +83,9 @@ pub async fn serve(listener: impl Listener, app: App, router: Router, limits: Li
     let slots = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     loop {
-        let (stream, peer) = tokio::select! {
+        let opening = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
+                Ok(opening) => opening,
                 Err(error) => {
                     // Out of file descriptors, most likely: leave room to recover.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -85,33 +96,48 @@ pub async fn serve(listener: impl Listener, app: App, router: Router, limits: Li
             () = stop.cancelled() => break,
         };
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            app.metrics.refused_connections.inc();
+            app.metrics.edge.refused_connections.inc();
             continue;
         };
-        let asked = Arc::new(AtomicBool::new(false));
-        let connection = connection(&builder, stream, peer, app.clone(), router.clone(), asked.clone());
-        let connection = graceful.watch(connection.into_owned());
-        let (open, header_time) = (app.metrics.connections.clone(), limits.header_time);
-        open.inc();
+        let (app, router, builder) = (app.clone(), router.clone(), builder.clone());
+        let (watcher, stop, deadline) = (graceful.watcher(), stop.clone(), Instant::now() + limits.header_time);
         tokio::spawn(async move {
             let _slot = slot;
-            tokio::pin!(connection);
-            // How a connection ends is its client's business, but one that never asks anything is closed.
-            tokio::select! {
-                biased;
-                _ = &mut connection => {}
-                () = tokio::time::sleep(header_time) => {
-                    if asked.load(Ordering::Relaxed) {
-                        let _ = connection.await;
-                    }
+            app.metrics.edge.connections.inc();
+            let opened = tokio::select! {
+                opened = timeout_at(deadline, opening) => opened.unwrap_or_else(|late| Err(late.into())),
+                // It has asked nothing yet.
+                () = stop.cancelled() => Err(io::ErrorKind::Interrupted.into()),
+            };
+            match opened {
+                Ok((stream, peer)) => {
+                    let asked = Arc::new(AtomicBool::new(false));
+                    let connection = connection(&builder, stream, peer, app.clone(), router, asked.clone());
+                    until_its_end(watcher.watch(connection), &asked, deadline).await;
                 }
+                Err(error) if stop.is_cancelled() => drop(error),
+                Err(_) => app.metrics.edge.handshake_failures.inc(),
             }
-            open.dec();
+            app.metrics.edge.connections.dec();
         });
     }
     drop(listener);
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were cut off at the drain deadline");
+    }
+}
+
+/// How a connection ends is its client's business, but one that has asked nothing by the deadline is closed.
+async fn until_its_end(connection: impl Future, asked: &AtomicBool, deadline: Instant) {
+    tokio::pin!(connection);
+    tokio::select! {
+        biased;
+        _ = &mut connection => {}
+        () = sleep_until(deadline) => {
+            if asked.load(Ordering::Relaxed) {
+                let _ = connection.await;
+            }
+        }
     }
 }
 

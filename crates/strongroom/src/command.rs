@@ -13,12 +13,15 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use strongroom_domain::SlotMethod;
+use strongroom_ports::Clock as _;
+use tokio::signal::unix::SignalKind;
 
 use crate::client::output::Output;
 use crate::client::{self, Common, Verb};
 use crate::config::{Config, SecretSource, Sources, StoreChoice, UnlockSource};
 use crate::reference::{self, Page};
-use crate::serve::{StopSignals, start};
+use crate::serve::{StopSignals, caught, start};
+use crate::system::SystemClock;
 use crate::wiring::{open_broker, open_store};
 use crate::{dev, logging, migrate, operator};
 
@@ -79,6 +82,9 @@ struct DevArgs {
     /// Address to listen on.
     #[arg(long)]
     listen: Option<String>,
+    /// Serve HTTPS, with a certificate from a CA that is made here for this.
+    #[arg(long)]
+    tls: bool,
     /// Serve plain HTTP beyond loopback.
     #[arg(long)]
     insecure_listen: bool,
@@ -228,14 +234,16 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
     }
     // Its own key, in its own directory: that is what `dev` is.
     sources.forget_keys();
+    let ca = args.tls.then(|| dev::certificates::name(&args.data_dir, &mut sources));
     let config = Config::check(&sources, Vec::new()).map_err(mistakes)?;
     logging::start(&config.log);
+    dev::make_directory(&args.data_dir)?;
+    if ca.is_some() {
+        dev::certificates::make(&args.data_dir, config.listen.ip(), SystemClock::start().now())?;
+    }
     let running = dev::run(&config, &args.data_dir, &config.store).await?;
-    let stop = StopSignals::catch()?;
-    println!(
-        "{}",
-        dev::examples(&format!("http://{}", running.address), &args.data_dir)
-    );
+    let mut stop = StopSignals::catch()?;
+    println!("{}", dev::examples(&running.url(), &args.data_dir, ca.as_deref()));
     stop.wait().await;
     running.stop().await;
     Ok(())
@@ -248,9 +256,10 @@ async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
     let store = open_store(&config.store).await?;
     let running = start(&config, open_broker(&config, store, &unlock).await?).await?;
     drop(unlock);
-    let stop = StopSignals::catch()?;
+    let mut stop = StopSignals::catch()?;
+    let reload = caught(SignalKind::hangup())?;
     tracing::info!(address = %running.address, "serving");
-    stop.wait().await;
+    stop.wait_or_reload(reload, &running).await;
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
@@ -278,6 +287,7 @@ async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure
 
 fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
     let config = read_config(args, |_| {})?;
+    let mut wrong = Vec::new();
     match &config.unlock {
         Some(UnlockSource {
             method: SlotMethod::File,
@@ -288,16 +298,22 @@ fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
                 path.display()
             );
         }
-        Some(source) => {
-            source.read().map_err(|line| mistakes(vec![line]))?;
-        }
+        Some(source) => wrong.extend(source.read().err()),
         None => {}
+    }
+    wrong.extend(config.tls.as_ref().and_then(|tls| tls.load().err()));
+    if !wrong.is_empty() {
+        return Err(mistakes(wrong));
     }
     let store = match &config.store {
         StoreChoice::Sqlite(directory) => format!("the embedded store in {}", directory.display()),
         StoreChoice::Postgres(_) => "PostgreSQL".to_owned(),
     };
-    println!("The configuration is valid: {store}, listening on {}.", config.listen);
+    let how = config.tls.as_ref().map_or("", |_| " by HTTPS");
+    println!(
+        "The configuration is valid: {store}, listening on {}{how}.",
+        config.listen
+    );
     Ok(())
 }
 

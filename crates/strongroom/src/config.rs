@@ -1,8 +1,9 @@
 //! Configuration: defaults, then the file, then the environment, then flags. Checked as a whole: all mistakes at once.
 
 mod settings;
+mod sources;
+mod tls;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,7 +16,10 @@ use strongroom_domain::SlotMethod;
 use strongroom_http::Limits;
 
 use crate::files;
+use crate::tls::Tls;
 pub use settings::{SETTINGS, Setting};
+use sources::OPENING;
+pub use sources::Sources;
 
 /// Where the rows are.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub enum StoreChoice {
 #[derive(Debug)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// Without it: plain HTTP.
+    pub tls: Option<Tls>,
     pub metrics_listen: Option<SocketAddr>,
     pub store: StoreChoice,
     pub unlock: Option<UnlockSource>,
@@ -87,94 +93,6 @@ fn made_by(method: SlotMethod) -> &'static str {
     match method {
         SlotMethod::File => " 'strongroom operator init' makes it, once.",
         SlotMethod::Recovery | SlotMethod::Passphrase => "",
-    }
-}
-
-/// The settings that open the installation: one of them is given.
-const OPENING: [(&str, SlotMethod); 3] = [
-    ("root_key", SlotMethod::File),
-    ("recovery_key", SlotMethod::Recovery),
-    ("passphrase", SlotMethod::Passphrase),
-];
-
-/// Values by setting's name; `NAME_file` for secrets in files.
-#[derive(Debug, Default)]
-pub struct Sources(BTreeMap<String, SecretString>);
-
-impl Sources {
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.0.insert(name.to_owned(), value.into());
-    }
-
-    /// Forgets whatever was to open the installation.
-    pub fn forget_keys(&mut self) {
-        for (name, _) in OPENING {
-            self.0.remove(name);
-            self.0.remove(&format!("{name}_file"));
-        }
-    }
-
-    /// For a verb that opens none of the stores that are configured.
-    pub fn forget_store(&mut self) {
-        self.0.remove("database_url");
-        self.0.remove("database_url_file");
-        self.set("data_dir", "/dev/null");
-    }
-
-    /// The file of this setting opens the installation, and nothing else does.
-    pub fn open_with(&mut self, name: &str, file: &Path) {
-        self.forget_keys();
-        self.set(&format!("{name}_file"), &file.to_string_lossy());
-    }
-
-    /// From the file's text. Tables become dotted names.
-    pub fn read_file(&mut self, text: &str, mistakes: &mut Vec<String>) {
-        match text.parse::<toml::Table>() {
-            Ok(table) => self.read_table("", table, mistakes),
-            Err(error) => mistakes.push(format!("The configuration file is not TOML: {}.", error.message())),
-        }
-    }
-
-    fn read_table(&mut self, prefix: &str, table: toml::Table, mistakes: &mut Vec<String>) {
-        for (key, value) in table {
-            let name = format!("{prefix}{key}");
-            match value {
-                toml::Value::Table(table) => self.read_table(&format!("{name}."), table, mistakes),
-                toml::Value::String(text) => self.known(&name, &text, mistakes),
-                other => self.known(&name, &other.to_string(), mistakes),
-            }
-        }
-    }
-
-    /// Sets what is a setting; anything else is a mistake.
-    pub fn known(&mut self, name: &str, value: &str, mistakes: &mut Vec<String>) {
-        let known = SETTINGS.iter().any(|setting| {
-            setting.name == name || (setting.secret && name.strip_suffix("_file") == Some(setting.name))
-        });
-        if known {
-            self.set(name, value);
-        } else {
-            mistakes.push(format!("'{name}' is not a setting."));
-        }
-    }
-
-    pub fn read_environment(&mut self, variable: impl Fn(&str) -> Option<String>) {
-        for setting in SETTINGS {
-            let name = setting.variable();
-            if let Some(value) = variable(&name) {
-                self.set(setting.name, &value);
-                self.0.remove(&format!("{}_file", setting.name));
-            }
-            if setting.secret
-                && let Some(value) = variable(&format!("{name}_FILE"))
-            {
-                self.set(&format!("{}_file", setting.name), &value);
-            }
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(ExposeSecret::expose_secret)
     }
 }
 
@@ -308,14 +226,16 @@ impl Config {
             .parsed("listen", "an address like 127.0.0.1:8200")
             .unwrap_or(fallback);
         let insecure = reader.parsed("insecure_listen", "true or false").unwrap_or(false);
-        if !listen.ip().is_loopback() && !insecure {
+        let tls = reader.tls();
+        if !listen.ip().is_loopback() && !insecure && tls.is_none() {
             reader.mistakes.push(format!(
-                "'listen' {listen} is reachable from outside and this is plain HTTP: set 'insecure_listen' where TLS ends before us."
+                "'listen' {listen} is reachable from outside and this is plain HTTP: set 'tls.certificate_file' and 'tls.key_file', or 'insecure_listen' where TLS ends before us."
             ));
         }
         let store = reader.store();
         let unlock = reader.unlock(&store);
-        let issuer = reader.text("issuer").unwrap_or_else(|| format!("http://{listen}"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let issuer = reader.text("issuer").unwrap_or_else(|| format!("{scheme}://{listen}"));
         if !issuer.starts_with("http://") && !issuer.starts_with("https://") {
             reader.mistakes.push("'issuer' is not an http or https address.".into());
         }
@@ -341,6 +261,7 @@ impl Config {
         };
         let config = Self {
             listen,
+            tls,
             metrics_listen: reader.parsed("metrics_listen", "an address like 127.0.0.1:9200"),
             request_deadline: reader.seconds("limits.request_seconds", 1..=60),
             log: reader.text("log").unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The control socket: a server's second door, for this machine's operator alone. Who may is decided by the kernel: the
 //! socket's mode, and that the peer's user is ours or root.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -46,8 +47,9 @@ impl Drop for Control {
 
 impl Listener for Control {
     type Stream = UnixStream;
+    type Opening = Ready<io::Result<(UnixStream, Peer)>>;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+    async fn accept(&self) -> io::Result<Self::Opening> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             let user = stream.peer_cred()?.uid();
@@ -59,7 +61,7 @@ impl Listener for Control {
                     operator: true,
                     certificate: None,
                 };
-                return Ok((stream, peer));
+                return Ok(ready(Ok((stream, peer))));
             }
             tracing::warn!("another user tried the control socket");
         }

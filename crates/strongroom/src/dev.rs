@@ -1,5 +1,7 @@
 //! `dev`: everything in one directory, persistent, made at first start.
 
+pub(crate) mod certificates;
+
 use std::path::{Path, PathBuf};
 
 use strongroom_crypto::Unlock;
@@ -22,14 +24,19 @@ pub(crate) fn paths(directory: &Path) -> Paths {
     }
 }
 
-/// Makes what is missing, and serves.
-pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) -> Result<Running, String> {
+/// Everything of ours is in it, and nothing of it belongs in a repository.
+pub(crate) fn make_directory(directory: &Path) -> Result<(), String> {
     files::make_directory(directory)
         .map_err(|error| format!("The data directory {} cannot be made: {error}.", directory.display()))?;
     let ignore = directory.join(".gitignore");
     if !ignore.exists() {
         files::write_new(&ignore, "*").map_err(|error| format!("{} cannot be made: {error}.", ignore.display()))?;
     }
+    Ok(())
+}
+
+/// Makes what is missing, and serves.
+pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) -> Result<Running, String> {
     migrate::up(store, false).await?;
     let paths = paths(directory);
     let store = open_store(store).await?;
@@ -50,14 +57,18 @@ pub(crate) async fn run(config: &Config, directory: &Path, store: &StoreChoice) 
 }
 
 /// What to paste next.
-pub(crate) fn examples(address: &str, directory: &Path) -> String {
+pub(crate) fn examples(address: &str, directory: &Path, ca: Option<&Path>) -> String {
     let token = paths(directory).root_token.display().to_string();
+    let (trusted, curl) = ca.map_or_else(Default::default, |ca| {
+        let ca = ca.display();
+        (format!(" STRONGROOM_CACERT={ca}"), format!(" --cacert {ca}"))
+    });
     format!(
         "Strongroom is ready on {address}. Its files, the root token among them, are in {}.\n\n  \
-         export STRONGROOM_ADDR={address} STRONGROOM_TOKEN_FILE={token}\n  \
+         export STRONGROOM_ADDR={address}{trusted} STRONGROOM_TOKEN_FILE={token}\n  \
          echo -n s3cr3t | strongroom put payments/prod/api-key -\n  \
          strongroom get payments/prod/api-key\n  \
-         curl -H \"Authorization: Bearer $(cat {token})\" {address}/api/v1/secrets/payments/prod/api-key\n",
+         curl{curl} -H \"Authorization: Bearer $(cat {token})\" {address}/api/v1/secrets/payments/prod/api-key\n",
         directory.display()
     )
 }

@@ -13,4 +13,5 @@ mod operator;
 mod reference;
 pub mod serve;
 pub mod system;
+pub mod tls;
 pub mod wiring;

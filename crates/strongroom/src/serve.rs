@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_broker::Broker;
-use strongroom_http::{App, Metrics, Served, control_router, metrics_router, router, serve};
+use strongroom_http::{App, Metrics, Served, TlsListener, control_router, metrics_router, router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, StoreChoice};
 use crate::control::Control;
+use crate::tls;
 
 /// A server that runs in this process.
 pub struct Running {
@@ -21,10 +22,25 @@ pub struct Running {
     pub broker: Broker,
     stop: CancellationToken,
     app: App,
+    tls: Option<tls::Served>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
+    /// What its users write.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Reads again what can be read again.
+    pub fn reload(&self) {
+        match &self.tls {
+            Some(tls) => tls.reload(),
+            None => tracing::info!("there is no certificate to be read again"),
+        }
+    }
+
     /// Not ready any more, no new connections; open requests finish within the drain deadline.
     pub async fn stop(self) {
         self.app.draining.store(true, Ordering::Release);
@@ -96,6 +112,10 @@ pub(crate) fn console(config: &Config, broker: Broker, directory: &Path) -> Resu
 pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
     let app = served(config, &broker, config.metrics_listen.is_none())?;
     let stop = CancellationToken::new();
+    let tls = match &config.tls {
+        Some(tls) => Some(tls::Served::start(tls, app.metrics.clone(), stop.clone())?),
+        None => None,
+    };
     let listener = bind(config.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let mut tasks = Vec::new();
@@ -122,18 +142,20 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
             Err(says) => tracing::warn!("{says} 'strongroom operator' will not reach this server."),
         }
     }
-    tasks.push(tokio::spawn(serve(
-        listener,
-        app.clone(),
-        router(app.clone()),
-        config.limits.clone(),
-        stop.clone(),
-    )));
+    let (router, limits) = (router(app.clone()), config.limits.clone());
+    tasks.push(match &tls {
+        Some(tls) => {
+            let listener = TlsListener::new(listener, tls.config.clone());
+            tokio::spawn(serve(listener, app.clone(), router, limits, stop.clone()))
+        }
+        None => tokio::spawn(serve(listener, app.clone(), router, limits, stop.clone())),
+    });
     Ok(Running {
         address,
         broker,
         stop,
         app,
+        tls,
         tasks,
     })
 }
@@ -147,17 +169,30 @@ pub struct StopSignals {
 
 impl StopSignals {
     pub fn catch() -> Result<Self, String> {
-        let signals = |kind| signal(kind).map_err(|error| format!("Signals cannot be handled: {error}."));
         Ok(Self {
-            terminate: signals(SignalKind::terminate())?,
-            interrupt: signals(SignalKind::interrupt())?,
+            terminate: caught(SignalKind::terminate())?,
+            interrupt: caught(SignalKind::interrupt())?,
         })
     }
 
-    pub async fn wait(mut self) {
+    pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
     }
+
+    /// The same for a daemon, which has no terminal that could hang up: it is told by that signal to read again.
+    pub async fn wait_or_reload(&mut self, mut reload: Signal, running: &Running) {
+        loop {
+            tokio::select! {
+                () = self.wait() => return,
+                _ = reload.recv() => running.reload(),
+            }
+        }
+    }
+}
+
+pub fn caught(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("Signals cannot be handled: {error}."))
 }

@@ -11,6 +11,9 @@ pub enum Error {
     Address(String),
     #[error("The token holds characters that no header can carry.")]
     Token,
+    /// Ours, or the CA's by which we believe the server's.
+    #[error("{0}")]
+    Certificate(String),
     #[error("{0}")]
     Network(String),
     /// The server refused.
@@ -30,7 +33,7 @@ impl Error {
         match self {
             Self::Network(_) => true,
             Self::Problem(problem) => matches!(problem.status, 429 | 502..=504),
-            Self::Address(_) | Self::Token | Self::Unexpected(_) | Self::Unsent(_) => false,
+            Self::Address(_) | Self::Token | Self::Certificate(_) | Self::Unexpected(_) | Self::Unsent(_) => false,
         }
     }
 }

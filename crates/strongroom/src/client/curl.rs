@@ -43,8 +43,8 @@ const OPEN: [&str; 27] = [
 const BEARER: &str = "-H \"Authorization: Bearer $STRONGROOM_TOKEN\" ";
 const MASK: &str = r#""…""#;
 
-pub(super) fn command(request: &Request) -> String {
-    let mut command = start(request.method(), request.url().as_str());
+pub(super) fn command(common: &Common, request: &Request) -> String {
+    let mut command = start(common, request.method(), request.url().as_str());
     // Who logs in has no token yet.
     let path = request.url().path();
     if path.starts_with(&format!("{BASE}/auth/")) && path.ends_with("/login") {
@@ -71,18 +71,26 @@ pub(super) fn following(verb: &Verb, common: &Common) -> Option<String> {
         _ => return None,
     };
     let addr = common.addr.trim_end_matches('/');
-    let command = start(&method, &format!("{addr}{BASE}/{noun}{}", path::encode(path)));
+    let command = start(common, &method, &format!("{addr}{BASE}/{noun}{}", path::encode(path)));
     Some(format!("# then, built from what that answers:\n{command} -d @-"))
 }
 
-fn start(method: &Method, url: &str) -> String {
+fn start(common: &Common, method: &Method, url: &str) -> String {
     let method = match *method {
         Method::GET => String::new(),
         _ => format!("-X {method} "),
     };
     // What stands outside the API takes no token.
     let token = if url.contains(BASE) { BEARER } else { "" };
-    format!("curl {method}{token}{}", quoted(url))
+    let tls: String = [
+        ("--cacert", &common.ca_cert),
+        ("--cert", &common.client_cert),
+        ("--key", &common.client_key),
+    ]
+    .into_iter()
+    .filter_map(|(option, file)| Some(format!("{option} {} ", quoted(&file.as_ref()?.to_string_lossy()))))
+    .collect();
+    format!("curl {tls}{method}{token}{}", quoted(url))
 }
 
 fn quoted(text: &str) -> String {
@@ -115,14 +123,33 @@ mod tests {
     use strongroom_api::secrets::WriteOptions;
     use strongroom_domain::{Payload, SecretPath};
 
+    use super::super::Format;
     use super::*;
+
+    fn common(ca: Option<&str>) -> Common {
+        Common {
+            addr: String::new(),
+            namespace: None,
+            ca_cert: ca.map(Into::into),
+            client_cert: None,
+            client_key: None,
+            output: Format::default(),
+            show_curl: true,
+        }
+    }
+
+    #[test]
+    fn whom_to_believe_is_said() {
+        let shown = start(&common(Some("a b.pem")), &Method::GET, "https://x/health");
+        assert_eq!(shown, "curl --cacert 'a b.pem' 'https://x/health'");
+    }
 
     async fn shown(body: &impl serde::Serialize) -> String {
         let client = Client::new("http://127.0.0.1:1", Some("srs_hunter2".into()))
             .unwrap()
             .unsending();
         match client.call::<()>(Method::PUT, "x", &(), Some(body)).await {
-            Err(Error::Unsent(request)) => command(&request),
+            Err(Error::Unsent(request)) => command(&common(None), &request),
             other => panic!("{other:?}"),
         }
     }

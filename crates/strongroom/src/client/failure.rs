@@ -144,7 +144,7 @@ impl From<Error> for Failure {
         let passing = error.is_passing();
         let failure = match error {
             Error::Problem(problem) => Self::from(*problem),
-            Error::Address(_) | Error::Token => Self::usage(error.to_string()),
+            Error::Address(_) | Error::Token | Error::Certificate(_) => Self::usage(error.to_string()),
             Error::Network(_) => Self::new(SERVER, error.to_string())
                 .help("Is the server running, and is --addr (or STRONGROOM_ADDR) its address?"),
             Error::Unexpected(_) => Self::new(SERVER, error.to_string()),

@@ -21,10 +21,7 @@ pub struct Health {
 
 impl Health {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let mut client = Client::new(&common.addr, None)?;
-        if common.show_curl {
-            client = client.unsending();
-        }
+        let client = common.client(None)?;
         let asked = tokio::time::timeout(LIMIT, self.ask(&client, Output::new(common.output)));
         let late = |_| Error::Network(format!("No answer from {} in {} s.", common.addr, LIMIT.as_secs()));
         asked.await.map_err(late)?

@@ -34,7 +34,7 @@ impl Login {
         if common.show_curl {
             let (username, password) = (self.username.unwrap_or_default(), "".into());
             let login = PasswordLogin { username, password };
-            return Ok(client.unsending().login_password(&login).await.map(drop)?);
+            return Ok(client.login_password(&login).await.map(drop)?);
         }
         // Before the login: a token without a place would be lost.
         let file = session::login_file()?.ok_or_else(|| {

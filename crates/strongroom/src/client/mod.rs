@@ -47,13 +47,15 @@ mod undelete;
 mod whoami;
 mod yaml;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use output::Format;
 
 use failure::Failure;
+use secrecy::{SecretSlice, SecretString};
 use session::Session;
-use strongroom_api::client::Client;
+use strongroom_api::client::{Client, Tls};
 use strongroom_domain::NamespaceName;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
@@ -73,6 +75,27 @@ pub struct Common {
         global = true
     )]
     pub addr: String,
+    /// The CAs by which an HTTPS server is believed, in PEM, instead of those that this machine trusts
+    #[arg(long, env = "STRONGROOM_CACERT", value_name = "FILE", global = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// A certificate to show to the server, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_CERT_FILE",
+        value_name = "FILE",
+        requires = "client_key",
+        global = true
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        env = "STRONGROOM_CLIENT_KEY_FILE",
+        value_name = "FILE",
+        requires = "client_cert",
+        global = true
+    )]
+    pub client_key: Option<PathBuf>,
     /// The namespace to work in, for a login; a token has one of its own, and works in no other
     #[arg(long, env = "STRONGROOM_NAMESPACE", value_name = "NAME", global = true)]
     pub namespace: Option<String>,
@@ -139,10 +162,19 @@ pub enum Verb {
 }
 
 impl Common {
-    /// The server, with or without a token to show there.
-    fn client(&self, token: Option<secrecy::SecretString>) -> Result<Client, Failure> {
+    /// The server, with or without a token to show there; one that sends nothing for `--show-curl`.
+    fn client(&self, token: Option<SecretString>) -> Result<Client, Failure> {
         let namespace = self.namespace.as_deref().map(NamespaceName::parse).transpose()?;
-        Ok(Client::new(&self.addr, token)?.within(namespace))
+        let mut tls = Tls::default();
+        if let Some(ca) = &self.ca_cert {
+            tls = tls.trusting(&input::file(ca)?)?;
+        }
+        if let (Some(certificate), Some(key)) = (&self.client_cert, &self.client_key) {
+            let key = SecretSlice::from(input::file(key)?.to_vec());
+            tls = tls.showing(&input::file(certificate)?, &key)?;
+        }
+        let client = Client::with(&self.addr, token, &tls)?.within(namespace);
+        Ok(if self.show_curl { client.unsending() } else { client })
     }
 }
 
@@ -157,7 +189,7 @@ pub async fn run(verb: Verb, common: Common) -> ExitCode {
         failure.report();
         return failure.exit_code();
     };
-    let commands = [Some(curl::command(request)), following];
+    let commands = [Some(curl::command(&common, request)), following];
     let commands: Vec<String> = commands.into_iter().flatten().collect();
     match output::line(commands.join("\n").as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,

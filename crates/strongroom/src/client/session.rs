@@ -20,10 +20,14 @@ use crate::system;
 const TOKEN: &str = "STRONGROOM_TOKEN";
 const CLIENT_ID: &str = "STRONGROOM_CLIENT_ID";
 const CLIENT_SECRET: &str = "STRONGROOM_CLIENT_SECRET";
+const CLIENT_KEY_FILE: &str = "STRONGROOM_CLIENT_KEY_FILE";
 
 /// Whether a variable holds, or leads to, what proves who we are: no child inherits it.
 pub(super) fn is_credential(variable: &str) -> bool {
-    variable == TOKEN || variable.strip_prefix(TOKEN) == Some("_FILE") || variable.starts_with(CLIENT_SECRET)
+    variable == TOKEN
+        || variable.strip_prefix(TOKEN) == Some("_FILE")
+        || variable.starts_with(CLIENT_SECRET)
+        || variable == CLIENT_KEY_FILE
 }
 
 #[derive(Debug)]
@@ -43,7 +47,7 @@ impl Session {
 
 async fn client(common: &Common) -> Result<Client, Failure> {
     if common.show_curl {
-        return Ok(common.client(None)?.unsending());
+        return common.client(None);
     }
     let token = match variable_or_file(TOKEN)? {
         Some(token) => token,
@@ -201,6 +205,7 @@ mod tests {
     fn credentials_are_known_by_name() {
         let secret = ["", "_FILE", "_2"].map(|end| format!("{CLIENT_SECRET}{end}"));
         assert!(secret.iter().all(|name| is_credential(name)));
+        assert!(is_credential("STRONGROOM_CLIENT_KEY_FILE") && !is_credential("STRONGROOM_CLIENT_CERT_FILE"));
         assert!(is_credential("STRONGROOM_TOKEN") && is_credential("STRONGROOM_TOKEN_FILE"));
         assert!(!is_credential("STRONGROOM_TOKENS") && !is_credential(CLIENT_ID) && !is_credential("PATH"));
     }

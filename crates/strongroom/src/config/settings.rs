@@ -43,6 +43,26 @@ pub const SETTINGS: &[Setting] = &[
         "Serve plain HTTP beyond loopback; TLS is then somebody else's.",
     ),
     setting(
+        "tls.certificate_file",
+        None,
+        "Serve HTTPS with the certificate in this file (PEM), and those that lead from it to its CA. Read again when it changes.",
+    ),
+    setting(
+        "tls.key_file",
+        None,
+        "The certificate's private key (PEM). Read again when it changes.",
+    ),
+    setting(
+        "tls.client_certificates",
+        Some("none"),
+        "Whether clients show a certificate: 'none', 'optional' or 'required'.",
+    ),
+    setting(
+        "tls.client_ca_file",
+        None,
+        "The CAs that clients' certificates come from (PEM). Read again when it changes.",
+    ),
+    setting(
         "metrics_listen",
         None,
         "Address of a listener for metrics and health alone; without it they are on 'listen'.",
@@ -66,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "issuer",
         None,
-        "The 'iss' of access tokens and base of the discovery document; default http://LISTEN.",
+        "The 'iss' of access tokens and base of the discovery document; default http://LISTEN, or https://LISTEN with TLS.",
     ),
     setting("audience", Some("strongroom"), "The 'aud' of access tokens."),
     setting("log", Some("info"), "Log level, or a tracing filter."),

@@ -1,5 +1,6 @@
 //! `operator doctor`: what is wrong with an installation, or soon will be, and what to run next.
 
+mod certificate;
 mod disk;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -20,7 +21,7 @@ use super::console::running;
 use super::init;
 use crate::client::failure::{CHECK_FAILED, Failure};
 use crate::client::output::{Output, table};
-use crate::config::{Config, SecretSource, StoreChoice, UnlockSource};
+use crate::config::{Config, SecretSource, StoreChoice};
 use crate::system::SystemClock;
 use crate::wiring::open_store;
 
@@ -107,7 +108,8 @@ impl Doctor {
             Some(client) => of_running(config, &client, &mut findings).await,
             None => of_store(config, &mut findings).await,
         }
-        key_file(config, &mut findings);
+        certificate::check(config, SystemClock::start().now(), &mut findings);
+        key_files(config, &mut findings);
         output.show(&findings, || findings.text())?;
         let failed = findings.findings.iter().any(|finding| finding.state == State::Failed);
         Ok(ExitCode::from(if failed { CHECK_FAILED } else { 0 }))
@@ -216,21 +218,20 @@ async fn key(config: &Config, store: &Arc<dyn Store>, now: Time, findings: &mut 
     }
 }
 
-fn key_file(config: &Config, findings: &mut Findings) {
-    let Some(UnlockSource {
-        from: SecretSource::File(path),
-        ..
-    }) = &config.unlock
-    else {
-        return;
-    };
-    if std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0) {
-        let path = path.display();
-        findings.warn(
-            "key file",
-            format!("Others can read {path}."),
-            format!("Run 'chmod 600 {path}', unless the platform that mounts it keeps them away."),
-        );
+fn key_files(config: &Config, findings: &mut Findings) {
+    let unlock = config.unlock.as_ref().and_then(|unlock| match &unlock.from {
+        SecretSource::File(path) => Some(path),
+        SecretSource::Value(_) => None,
+    });
+    for path in unlock.into_iter().chain(config.tls.as_ref().map(|tls| &tls.key)) {
+        if std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0) {
+            let path = path.display();
+            findings.warn(
+                "key file",
+                format!("Others can read {path}."),
+                format!("Run 'chmod 600 {path}', unless the platform that mounts it keeps them away."),
+            );
+        }
     }
 }
 
@@ -268,7 +269,14 @@ fn clock(now: Time, db_now: Time, findings: &mut Findings) {
 
 /// The nearest node, if one listens where the configuration says.
 async fn nodes(config: &Config, findings: &mut Findings) {
-    let listen = config.metrics_listen.unwrap_or(config.listen);
+    let listen = match (config.metrics_listen, &config.tls) {
+        (Some(listen), _) => listen,
+        (None, None) => config.listen,
+        // Its certificate is for the name that clients use, and that is not known here.
+        (None, Some(_)) => {
+            return findings.ok("server", "Not asked: it speaks HTTPS. With 'metrics_listen' it can be.");
+        }
+    };
     let text = match Client::new(&format!("http://{listen}"), None) {
         Ok(client) => client.metrics().await,
         Err(error) => Err(error),

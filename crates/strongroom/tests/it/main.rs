@@ -12,6 +12,8 @@ mod asks;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "kills after a time")]
 mod backup;
 #[cfg(test)]
@@ -49,5 +51,7 @@ mod reference;
 mod rows;
 #[cfg(test)]
 mod sql;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod upgrade;

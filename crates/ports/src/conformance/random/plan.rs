@@ -177,14 +177,15 @@ impl Plan {
         if there.is_empty() || self.dice.percent(20) {
             // An absent row is sometimes swapped, and a present one inserted.
             let write = Write::Insert(Row::Record(fresh.clone()));
-            return if self.dice.percent(85) {
+            // A record keeps its name for ever: one that is there is not swapped for one of another.
+            let renames = there.iter().any(|stored| stored.id == fresh.id);
+            return if renames || self.dice.percent(85) {
                 write
             } else {
                 self.swap(Row::Record(fresh))
             };
         }
         let stored = self.dice.pick(&there);
-        // A record keeps its name for ever.
         let body = vec![number; self.dice.index(4)];
         self.swap(Row::Record(Record {
             body,

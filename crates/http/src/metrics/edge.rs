@@ -1,0 +1,46 @@
+//! What happens before a request meets a route.
+
+use prometheus::core::Collector;
+use prometheus::{IntCounter, IntGauge, Registry, Result};
+
+#[derive(Debug)]
+pub(crate) struct EdgeMetrics {
+    pub(crate) connections: IntGauge,
+    pub(crate) refused_connections: IntCounter,
+    pub(crate) handshake_failures: IntCounter,
+    pub(crate) certificate_expiry: IntGauge,
+    pub(crate) reload_failures: IntCounter,
+    pub(crate) panics: IntCounter,
+}
+
+impl EdgeMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self> {
+        let counter = |name, help| registered(registry, IntCounter::new(name, help)?);
+        let gauge = |name, help| registered(registry, IntGauge::new(name, help)?);
+        Ok(Self {
+            connections: gauge("strongroom_http_connections", "Open connections.")?,
+            refused_connections: counter(
+                "strongroom_http_refused_connections_total",
+                "Connections closed for their number.",
+            )?,
+            handshake_failures: counter(
+                "strongroom_tls_handshake_failures_total",
+                "Connections closed because no TLS handshake came of them in time.",
+            )?,
+            certificate_expiry: gauge(
+                "strongroom_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate that is served ends; 0: none is.",
+            )?,
+            reload_failures: counter(
+                "strongroom_tls_reload_failures_total",
+                "Times that certificate and key were to be replaced by what is in their files, and were not.",
+            )?,
+            panics: counter("strongroom_panics_total", "Requests that ended in a panic.")?,
+        })
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
