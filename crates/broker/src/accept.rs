@@ -101,7 +101,9 @@ impl Broker {
         let expected = ring.rev;
         let ring = ring_after(&ring, &keys, entropy.bytes())?;
         let top = found.manifests.iter().find(|row| row.key() == key(root, TOP));
-        let last = top.map_or(0, |top| top.rev.0).max(self.0.node.manifests().seen());
+        let last = top
+            .map_or(0, |top| top.rev.0)
+            .max(self.0.node.manifests().number_seen());
         let number = number_ahead(last).ok_or_else(|| Error::internal("the manifest's number"))?;
         let rows = found.of.values().map(Vec::len).sum::<usize>() + 1;
         let scribe = Scribe {

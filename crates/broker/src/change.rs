@@ -118,9 +118,7 @@ impl Broker {
             if began.elapsed() > self.0.settings.audit_deadline {
                 break;
             }
-            if asked.action != Action::AcceptRestore {
-                self.stand().await?;
-            }
+            self.stand_for(asked.action).await?;
             let decided_at = self.0.node.revision();
             let Some(session) = self.proven(request, &mut turn, asked.action, decided_at).await? else {
                 continue;

@@ -59,6 +59,15 @@ impl Broker {
         Ok(())
     }
 
+    /// The same for all but what mends that.
+    pub(crate) async fn stand_for(&self, action: Action) -> Result<()> {
+        if action == Action::AcceptRestore {
+            Ok(())
+        } else {
+            self.stand().await
+        }
+    }
+
     pub(crate) async fn reload_ring(&self) -> Result<()> {
         let (_, newer) = self.stored_ring().await?;
         self.0.ring.keys.store(newer.into());

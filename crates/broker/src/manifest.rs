@@ -198,6 +198,27 @@ impl Manifest {
         Ok(())
     }
 
+    /// What is the matter with rows that are all there are, each told by its kind and id.
+    pub(crate) fn differences(&self, rows: Slots) -> Vec<String> {
+        let rows: BTreeMap<String, Listed> = rows.into_iter().filter_map(|(slot, row)| Some((slot, row?))).collect();
+        let here = self.buckets.values().flat_map(|bucket| &bucket.listed);
+        let here: BTreeMap<&String, &Listed> = here.collect();
+        let all: BTreeSet<&String> = rows.keys().chain(here.keys().copied()).collect();
+        let each = all.into_iter().filter_map(|slot| {
+            let (listed, row) = (here.get(slot).copied(), rows.get(slot));
+            let how = match (listed, row) {
+                (Some(listed), Some(row)) if listed == row => return None,
+                (Some(_), Some(_)) => Unlike::Another,
+                (Some(_), None) => Unlike::Gone,
+                (None, _) => Unlike::PutBack,
+            };
+            let kind = slot.split('/').next().unwrap_or_default();
+            let id = row.or(listed).map_or_else(String::new, |row| row.id.to_string());
+            Some(format!("The {kind} {id} {}.", how.text()))
+        });
+        each.collect()
+    }
+
     /// Whether this is an opaque token that a restore has voided.
     pub(crate) fn voids(&self, row: &Record) -> bool {
         self.tokens_since.is_some_and(|since| token_is_void(row, since))

@@ -97,11 +97,12 @@ impl Broker {
 
     /// Looks at the top of the manifest: whether it was put back, or what was put back is accepted meanwhile.
     pub(crate) async fn look_again(&self) -> Result<()> {
-        let found = self.stored_top().await?;
         let known = self.0.node.manifests();
+        let seen = known.seen();
+        let found = self.stored_top().await?;
         match &found.value {
             Some(top) if known.goes_on_with(top) => self.0.node.start_anew(found.revision),
-            Some(top) => known.see(top)?,
+            Some(top) => known.see(&seen, top)?,
             None => return Err(known.no_manifest()),
         }
         known.standing()

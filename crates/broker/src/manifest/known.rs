@@ -15,11 +15,16 @@ pub(crate) struct Known {
     put_back: ArcSwapOption<PutBack>,
 }
 
+/// The greatest number that this node has seen, and the MAC of the top that had it, if that was read.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    number: i64,
+    mac: Option<Vec<u8>>,
+}
+
 #[derive(Default)]
 struct State {
-    /// The greatest number that this node has seen, and the MAC of the top that had it, if that was read.
-    seen: i64,
-    mac: Option<Vec<u8>>,
+    seen: Seen,
     /// The last one that was read of each namespace, and whether it is the newest still.
     of: HashMap<NamespaceId, (Arc<Manifest>, bool)>,
 }
@@ -68,35 +73,43 @@ impl Known {
     /// That there was one of this number.
     pub(crate) fn expect(&self, number: i64) {
         let mut state = self.state();
-        if number > state.seen {
-            state.seen = number;
-            state.mac = None;
+        if number > state.seen.number {
+            state.seen = Seen { number, mac: None };
         }
     }
 
-    pub(crate) fn seen(&self) -> i64 {
-        self.state().seen
+    pub(crate) fn seen(&self) -> Seen {
+        self.state().seen.clone()
     }
 
-    /// Refuses a top of `root` that comes before one which this node has seen, and another of the same number.
-    pub(crate) fn see(&self, top: &Record) -> Result<()> {
-        let mut state = self.state();
-        let (number, seen) = (top.rev.0, state.seen);
-        let another = state.mac.as_ref().is_some_and(|mac| *mac != top.mac);
-        if number < seen || (number == seen && another) {
-            drop(state);
+    pub(crate) fn number_seen(&self) -> i64 {
+        self.state().seen.number
+    }
+
+    /// Refuses a top of `root` that comes before one which this node had `seen` when it began to read, and another of the
+    /// same number.
+    pub(crate) fn see(&self, seen: &Seen, top: &Record) -> Result<()> {
+        let number = top.rev.0;
+        let another = seen.mac.as_ref().is_some_and(|mac| *mac != top.mac);
+        if number < seen.number || (number == seen.number && another) {
             return Err(self.put_back(format!(
-                "The manifest of what grants access is number {number}, and number {seen} was there before it."
+                "The manifest of what grants access is number {number}, and number {} was there before it.",
+                seen.number
             )));
         }
-        state.seen = number;
-        state.mac = Some(top.mac.clone());
+        let mut state = self.state();
+        if number >= state.seen.number {
+            state.seen = Seen {
+                number,
+                mac: Some(top.mac.clone()),
+            };
+        }
         Ok(())
     }
 
     /// From here on nothing is served. Gives what is answered instead.
     pub(crate) fn put_back(&self, how: String) -> Error {
-        let seen = self.seen();
+        let seen = self.number_seen();
         if self.put_back.load().is_none() {
             tracing::error!(
                 how,
@@ -128,8 +141,10 @@ impl Known {
         }
         let mut state = self.state();
         *state = State {
-            seen: top.rev.0,
-            mac: Some(top.mac.clone()),
+            seen: Seen {
+                number: top.rev.0,
+                mac: Some(top.mac.clone()),
+            },
             of: HashMap::new(),
         };
         drop(state);

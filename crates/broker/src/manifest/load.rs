@@ -146,10 +146,11 @@ impl Broker {
     /// The checked top of a namespace; of none whose manifest is empty.
     async fn read_top(&self, namespace: NamespaceId) -> Result<At<Option<Record>>> {
         if namespace == self.0.root {
-            let found = self.stored_top().await?;
             let known = self.0.node.manifests();
+            let seen = known.seen();
+            let found = self.stored_top().await?;
             return match &found.value {
-                Some(top) => known.see(top).map(|()| found),
+                Some(top) => known.see(&seen, top).map(|()| found),
                 None => Err(known.no_manifest()),
             };
         }

@@ -311,6 +311,19 @@ async fn without_a_manifest_nothing_is_served() {
     assert!(again.broker.health().await.ready);
 }
 
+/// A read that began before a change of this node's, and ends after it.
+#[tokio::test]
+async fn an_answer_that_comes_late_is_no_older_state() {
+    let place = Place::new().await;
+    let known = place.broker.0.node.manifests();
+    let (before, top) = (known.seen(), place.broker.stored_top().await.unwrap().value.unwrap());
+    place.write(Kind::Role, NAME, Some(body(Kind::Role, 1))).await;
+    known.see(&before, &top).unwrap();
+    let number = known.number_seen();
+    assert!(number > top.rev.0);
+    assert!(known.see(&known.seen(), &top).is_err());
+}
+
 #[tokio::test]
 async fn writers_of_grants_on_two_nodes_take_turns() {
     let place = Arc::new(Place::new().await);
