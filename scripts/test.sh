@@ -105,5 +105,6 @@ if [[ -n $all ]]; then
     STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom")
     export STRONGROOM_PROGRAM
     scripts/test-api.sh
+    scripts/test-identity.sh
     scripts/test-deploy.sh
 fi

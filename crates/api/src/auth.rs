@@ -39,6 +39,92 @@ pub struct PasswordLogin {
     #[serde(with = "crate::exposed")]
     #[schemars(with = "String")]
     pub password: SecretString,
+    /// A one-time code, of an operator that has them: six digits, good once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub totp: Option<String>,
+}
+
+/// Begins one-time codes.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BeginTotp {
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub current_password: SecretString,
+}
+
+/// The only answer that shows the secret.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct NewTotp {
+    /// In base 32, as authenticators take it when it is typed.
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub secret: SecretString,
+    /// The same as a link, for a QR code.
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub uri: SecretString,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmTotp {
+    /// Six digits.
+    #[schemars(regex(pattern = "^[0-9]{6}$"))]
+    pub code: String,
+}
+
+/// What a login method of that type takes.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MethodLogin {
+    Token(TokenLogin),
+    Code(CodeLogin),
+    Certificate(CertificateLogin),
+}
+
+/// Of `jwt`, `kubernetes` and `spiffe-jwt`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenLogin {
+    pub role: String,
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub jwt: SecretString,
+}
+
+/// Of `cert`: the certificate is the connection's.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateLogin {
+    pub role: String,
+}
+
+/// Of `oidc`: what the browser brought back.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CodeLogin {
+    pub state: String,
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub code: SecretString,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartLogin {
+    /// `http://127.0.0.1:PORT/PATH`: where the browser comes back to, on the same machine.
+    pub redirect_uri: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LoginStarted {
+    /// Where to send the browser.
+    pub authorization_url: String,
+    pub state: String,
+    /// Seconds until the state is good no more.
+    pub expires_in: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -70,7 +156,10 @@ pub struct WhoAmI {
     /// A workload's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Name>,
-    /// An operator's.
+    /// Whose word was taken; absent: its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Name>,
+    /// A person's.
     pub groups: Vec<Name>,
     /// Its own, its role's and its groups' together.
     pub policies: Vec<Name>,

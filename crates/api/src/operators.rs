@@ -24,6 +24,8 @@ pub struct Operator {
     pub principal: PrincipalId,
     pub policies: Vec<Name>,
     pub groups: Vec<Name>,
+    /// Whether a login needs a one-time code.
+    pub totp: bool,
     /// Absent: it has none, and cannot log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_set_at: Option<Time>,

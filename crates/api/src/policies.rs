@@ -3,13 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::policy::{self, Capability};
-use strongroom_domain::{Name, Time};
+use strongroom_domain::{Name, Network, PrincipalId, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WritePolicy {
     #[schemars(length(min = 1, max = 256))]
     pub rules: Vec<Rule>,
+    /// The version that these rules replace; 0: there is no such policy yet. Absent: whichever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = 0))]
+    pub cas: Option<i64>,
 }
 
 /// Strict: a field that is not understood could be meant to restrict.
@@ -20,17 +24,29 @@ pub struct Rule {
     pub path: String,
     #[schemars(length(min = 1))]
     pub capabilities: Vec<Capability>,
+    /// From where a request must come for the rule to count; none: from anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub networks: Vec<Network>,
 }
 
 impl From<Rule> for policy::Rule {
-    fn from(Rule { path, capabilities }: Rule) -> Self {
-        Self { path, capabilities }
+    fn from(rule: Rule) -> Self {
+        Self {
+            path: rule.path,
+            capabilities: rule.capabilities,
+            networks: rule.networks,
+        }
     }
 }
 
 impl From<policy::Rule> for Rule {
-    fn from(policy::Rule { path, capabilities }: policy::Rule) -> Self {
-        Self { path, capabilities }
+    fn from(rule: policy::Rule) -> Self {
+        Self {
+            path: rule.path,
+            capabilities: rule.capabilities,
+            networks: rule.networks,
+        }
     }
 }
 
@@ -42,10 +58,30 @@ pub struct Policy {
     /// Every installation has it, and nobody can change it.
     #[serde(default)]
     pub built_in: bool,
+    /// Counts the rules it has had. Absent: built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
     /// Absent: built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
     /// Absent: built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Time>,
+}
+
+/// The newest versions of a policy, newest first; none of one that is built in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyHistory {
+    pub name: Name,
+    pub items: Vec<PolicyVersion>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyVersion {
+    pub version: i64,
+    pub rules: Vec<Rule>,
+    pub written_at: Time,
+    /// Who wrote it. Absent: it was written by a program that did not keep this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<PrincipalId>,
 }

@@ -22,6 +22,9 @@ pub struct Problem {
     /// Empty inside a batch, whose answer carries the id once.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request_id: String,
+    /// What names this denial to `POST /api/v1/explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denial_id: Option<String>,
 }
 
 impl Problem {
@@ -35,6 +38,7 @@ impl Problem {
             code: error.code.name().to_owned(),
             help: error.code.help().to_owned(),
             request_id: request_id.into(),
+            denial_id: error.denial().map(|denial| denial.to_string()),
         }
     }
 }

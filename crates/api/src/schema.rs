@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use strongroom_domain::audit::{Action, OutcomeKind};
-use strongroom_domain::policy::{MAX_PATTERN, ROOTS};
+use strongroom_domain::policy::{Capability, MAX_PATTERN, ROOTS};
 
 use crate::With;
 use crate::batch::BatchWriteOptions;
@@ -48,6 +48,11 @@ pub(crate) fn action(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn outcome(_: &mut SchemaGenerator) -> Schema {
     words(OutcomeKind::ALL.iter().map(|outcome| outcome.name()))
+}
+
+/// What a rule can grant.
+pub(crate) fn granted(_: &mut SchemaGenerator) -> Schema {
+    words(Capability::GRANTS.iter().map(|capability| capability.name()))
 }
 
 /// A policy's path: what it is about, then a path in which `+` stands for a segment and a last `*` for all below.

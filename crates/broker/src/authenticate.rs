@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use strongroom_crypto::Claims;
 use strongroom_domain::grant::{
-    Client, Generation, Operator, OperatorLogin, Principal, PrincipalKind, Revocation, Role, Token,
+    Client, Generation, Operator, OperatorLogin, Principal, PrincipalKind, Revocation, Role, Token, VouchedLogin,
 };
 use strongroom_domain::policy::PolicySet;
 use strongroom_domain::row::Key;
@@ -15,7 +15,9 @@ use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, 
 
 use crate::Broker;
 use crate::grants::oldest;
-use crate::request::{Request, SYSTEM};
+use crate::login::is_for_clients;
+use crate::methods;
+use crate::request::{Request, SYSTEM, token_hash};
 use crate::room::nowhere;
 use crate::rows::Checked;
 use crate::session::{Grants, Home, Proven, Session, Whose};
@@ -69,7 +71,24 @@ impl Broker {
             return Err(refused());
         }
         session.admits(request)?;
+        self.within_rate(session.principal)?;
         Ok(session)
+    }
+
+    /// Whether this node has verified the token already; whether it still holds is decided when it is used.
+    pub fn knows(&self, token: &SecretString) -> bool {
+        self.0.node.session(&token_hash(token)).is_some()
+    }
+
+    /// Each principal has a rate of its own, for what it asks and for its logins.
+    pub(crate) fn within_rate(&self, principal: PrincipalId) -> Result<()> {
+        let Some(rate) = self.0.settings.per_identity else {
+            return Ok(());
+        };
+        self.0.asked.take(&principal, rate, self.0.clock.now()).map_err(|wait| {
+            count(&self.0.stats.identities_limited);
+            Error::new(Code::RateLimited, "Whoever has this token asks too often.").after(wait)
+        })
     }
 
     fn job_session(&self, job: &str) -> Result<Session> {
@@ -124,8 +143,12 @@ impl Broker {
         // What a login above rests on counts for all that came of it; its own policies are those of a login alone.
         let (mut proven, mut names) = (Proven::Token, token.body.policies.clone());
         for above in parents.value.iter().chain([&token]) {
-            if let Some(login) = above.body.login {
-                let standing = self.person(token.body.principal, login).await?;
+            let standing = match (&above.body.login, &above.body.vouched) {
+                (Some(login), _) => Some(self.person(token.body.principal, *login).await?),
+                (None, Some(login)) => Some(self.vouched_person(login).await?),
+                (None, None) => None,
+            };
+            if let Some(standing) = standing {
                 rests_on.extend(standing.rests_on);
                 read_at = oldest([read_at, standing.read_at]);
                 if above.record.id == token.record.id {
@@ -133,7 +156,7 @@ impl Broker {
                 }
             }
         }
-        let policies = self.load_policies(&names).await?;
+        let policies = self.load_policies_of(principal.body.name.as_deref(), &names).await?;
         rests_on.extend(self.keys_of(Kind::Policy, &names));
         let whose = Whose {
             kind: principal.body.kind,
@@ -174,10 +197,11 @@ impl Broker {
         }
         let standing = match claims.credential {
             Some(credential) => self.workload(&claims, credential).await?,
-            None => return Err(refused()),
+            None => self.vouched_workload(&claims).await?,
         };
         let (principal, read_at) = self.who(claims.sub, claims.generations.principal).await?;
-        let policies = self.load_policies(&standing.policies).await?;
+        let name = principal.body.name.as_deref();
+        let policies = self.load_policies_of(name, &standing.policies).await?;
         let mut rests_on = standing.rests_on;
         rests_on.extend([self.key(Kind::Revocation, claims.jti.as_str()), principal.record.key()]);
         // Named policies count whether they exist or not: one made later must be seen.
@@ -218,7 +242,7 @@ impl Broker {
         };
         let found = client.value.filter(same).ok_or_else(refused)?;
         let role = self.load_role(&found.body.role).await?;
-        let same = |role: &Checked<Role>| role.body.generation == claims.generations.role;
+        let same = |role: &Checked<Role>| role.body.generation == claims.generations.role && is_for_clients(&role.body);
         let role_found = role.value.filter(same).ok_or_else(refused)?;
         Ok(Standing {
             rests_on: vec![found.record.key(), role_found.record.key()],
@@ -231,6 +255,61 @@ impl Broker {
         })
     }
 
+    /// What others vouched for must still be believed, and the role still be had by that method.
+    async fn vouched_workload(&self, claims: &Claims) -> Result<Standing> {
+        let name = |text: &str| Name::parse(text).map_err(|_| refused());
+        let (method_name, role_name) = (name(&claims.method)?, name(&claims.role)?);
+        let method = self.load_method(&method_name).await?;
+        let same = |method: &methods::Standing| method.body.generation == claims.generations.method;
+        let method_found = method.value.filter(same).ok_or_else(refused)?;
+        let role = self.load_role(&role_name).await?;
+        let same = |role: &Checked<Role>| {
+            let bound = role.body.bounds.as_ref();
+            role.body.generation == claims.generations.role && bound.is_some_and(|bounds| bounds.method == method_name)
+        };
+        let role_found = role.value.filter(same).ok_or_else(refused)?;
+        Ok(Standing {
+            rests_on: vec![method_found.key, role_found.record.key()],
+            proven: Proven::Vouched {
+                method: method_name,
+                role: Some(role_name),
+                groups: Vec::new(),
+            },
+            policies: role_found.body.policies,
+            read_at: oldest([method.revision, role.revision]),
+        })
+    }
+
+    /// A person for whom others vouched has what its groups have.
+    async fn vouched_person(&self, login: &VouchedLogin) -> Result<Standing> {
+        let method = self.load_method(&login.method).await?;
+        let same = |method: &methods::Standing| method.body.generation == login.generation;
+        let found = method.value.filter(same).ok_or_else(refused)?;
+        let (policies, read_at) = self.policies_of(Vec::new(), &login.groups).await?;
+        let mut rests_on = self.keys_of(Kind::Group, &login.groups);
+        rests_on.push(found.key);
+        Ok(Standing {
+            rests_on,
+            proven: Proven::Vouched {
+                method: login.method.clone(),
+                role: None,
+                groups: login.groups.clone(),
+            },
+            policies,
+            read_at: oldest([method.revision, read_at]),
+        })
+    }
+
+    /// One's own and those of the groups, each once.
+    async fn policies_of(&self, own: Vec<Name>, groups: &[Name]) -> Result<(Vec<Name>, Revision)> {
+        let groups = self.load_groups(groups).await?;
+        let mut policies = own;
+        policies.extend(groups.value.iter().flat_map(|group| group.body.policies.clone()));
+        policies.sort();
+        policies.dedup();
+        Ok((policies, groups.revision))
+    }
+
     /// An operator's token ends with the password that it was had for.
     async fn person(&self, principal: PrincipalId, login: OperatorLogin) -> Result<Standing> {
         let operator = self.load_by_id::<Operator>(Kind::Operator, login.operator).await?;
@@ -239,11 +318,7 @@ impl Broker {
             found.body.principal == principal && set.is_some_and(|set| set.id == login.credential)
         };
         let found = operator.value.filter(same).ok_or_else(refused)?;
-        let groups = self.load_groups(&found.body.groups).await?;
-        let mut policies = found.body.policies;
-        policies.extend(groups.value.iter().flat_map(|group| group.body.policies.clone()));
-        policies.sort();
-        policies.dedup();
+        let (policies, read_at) = self.policies_of(found.body.policies, &found.body.groups).await?;
         // A group counts whether it exists or not, as a policy does.
         let mut rests_on = self.keys_of(Kind::Group, &found.body.groups);
         rests_on.push(found.record.key());
@@ -254,7 +329,7 @@ impl Broker {
                 groups: found.body.groups,
             },
             policies,
-            read_at: oldest([operator.revision, groups.revision]),
+            read_at: oldest([operator.revision, read_at]),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! A lane's chain of batches: numbers without a gap, each batch vouching for the one before.
 
 use strongroom_crypto::Keys;
-use strongroom_domain::audit::{Batch, BatchId, Entry, Lane, SealedBatch, StoredEntry, merkle};
+use strongroom_domain::audit::{Batch, BatchId, Entry, EntryId, Lane, SealedBatch, StoredEntry, merkle};
 use strongroom_domain::{Digest, Error, Result, Time};
 
 use crate::lanes::Noted;
@@ -22,14 +22,20 @@ impl Chain {
     }
 
     /// Seals entries under the next number. The chain goes on only at [`Chain::advance`].
-    pub(crate) fn seal(&self, keys: &Keys, now: Time, notes: impl IntoIterator<Item = Noted>) -> Result<SealedBatch> {
-        let entries = fold(notes, self.next);
+    /// Beside the batch, which entry each of them became.
+    pub(crate) fn seal(
+        &self,
+        keys: &Keys,
+        now: Time,
+        notes: impl IntoIterator<Item = Noted>,
+    ) -> Result<(SealedBatch, Vec<EntryId>)> {
+        let (entries, ids) = fold(notes, self.next);
         let leaves: Vec<Digest> = entries
             .iter()
             .map(|stored| merkle::leaf(&stored.entry.canonical()))
             .collect();
         let batch = self.batch(keys, now, merkle::root(&leaves), entries.len())?;
-        Ok(SealedBatch { batch, entries })
+        Ok((SealedBatch { batch, entries }, ids))
     }
 
     /// What takes the number's place if its commit never happened.
@@ -61,14 +67,16 @@ impl Chain {
 }
 
 /// Identical failures become one entry with a count, inside this batch only.
-fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> Vec<StoredEntry> {
-    let mut entries: Vec<StoredEntry> = Vec::new();
+fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> (Vec<StoredEntry>, Vec<EntryId>) {
+    let (mut entries, mut ids): (Vec<StoredEntry>, Vec<EntryId>) = (Vec::new(), Vec::new());
     for note in notes {
         if let Some(same) = foldable(&mut entries, &note.entry) {
             same.entry.count += 1;
+            ids.push(same.id());
             continue;
         }
         let place = i64::try_from(entries.len()).unwrap_or(i64::MAX);
+        ids.push(EntryId { batch, place });
         entries.push(StoredEntry {
             batch,
             place,
@@ -77,7 +85,7 @@ fn fold(notes: impl IntoIterator<Item = Noted>, batch: BatchId) -> Vec<StoredEnt
             source: Some(note.source),
         });
     }
-    entries
+    (entries, ids)
 }
 
 fn foldable<'e>(entries: &'e mut [StoredEntry], entry: &Entry) -> Option<&'e mut StoredEntry> {

@@ -125,6 +125,7 @@ impl Broker {
             };
             let attempt = Attempt {
                 first: attempt == 0,
+                from: session.whence(&request.source),
                 session: session.clone(),
                 decided_at,
                 now: self.0.clock.now(),
@@ -152,18 +153,17 @@ impl Broker {
                         last = recorded;
                         continue;
                     }
-                    Err(error) if error.code == Code::IntegrityFailed => (Some(error), Err(())),
-                    Err(error) => return Err(error),
+                    Err(error) => (Some(recordable(error)?), Err(())),
                 },
                 Ok(Decided::Nothing(answer)) => (None, Ok(answer)),
-                Err(error) if !is_recorded(error.code) => return Err(error),
-                Err(error) => (Some(error), Err(())),
+                Err(error) => (Some(recordable(error)?), Err(())),
             };
             let recorded = self
                 .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
                 .await?;
-            if recorded == Recorded::Committed {
-                return answer.map_err(|()| refusal.unwrap_or_else(|| Error::from(Code::Internal)));
+            if let Recorded::Committed(entry) = recorded {
+                let refusal = || refusal.unwrap_or_else(|| Error::from(Code::Internal));
+                return answer.map_err(|()| refusal().entered(entry));
             }
         }
         Err(match last {
@@ -188,10 +188,9 @@ impl Broker {
                 let recorded = self
                     .record_event(request, None, decided_at, effect, Some(&error))
                     .await?;
-                if recorded == Recorded::Committed {
-                    Err(error)
-                } else {
-                    Ok(None)
+                match recorded {
+                    Recorded::Committed(entry) => Err(error.entered(entry)),
+                    _ => Ok(None),
                 }
             }
         }
@@ -233,7 +232,7 @@ impl Broker {
             manifest: None,
         };
         match self.apply(notes, change, decision.fresh, ground).await? {
-            Recorded::Committed => Ok(Ok(decision.answer)),
+            Recorded::Committed(_) => Ok(Ok(decision.answer)),
             again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(
                 Code::OutcomeUnknown,
@@ -319,6 +318,11 @@ impl Broker {
         let record = self.new_record(Kind::ChangeId, row, id, Some(attempt.now + REMEMBERED), &body)?;
         Ok(Write::Insert(Row::Record(record)))
     }
+}
+
+/// What ends a change and is put on record; anything else ends it without.
+fn recordable(error: Error) -> Result<Error> {
+    if is_recorded(error.code) { Ok(error) } else { Err(error) }
 }
 
 /// A repeat is the same caller's: the answer may hold what was shown to nobody else.

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::{Client, Group, Operator, Principal, Role};
-use strongroom_domain::policy::{Policy, built_in};
+use strongroom_domain::policy::{Policy, built_in, for_principal};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Record, Result, Revision};
 use strongroom_ports::At;
@@ -107,6 +107,19 @@ impl Broker {
             value: policies.collect(),
             revision: found.revision,
             db_now: found.db_now,
+        })
+    }
+
+    /// The same, as they are for a principal of that name.
+    pub(crate) async fn load_policies_of(
+        &self,
+        principal: Option<&str>,
+        names: &[Name],
+    ) -> Result<At<Vec<(Name, Policy)>>> {
+        let found = self.load_policies(names).await?;
+        Ok(At {
+            value: for_principal(found.value, principal),
+            ..found
         })
     }
 

@@ -41,7 +41,7 @@ impl Broker {
             };
             let client_id = match &session.whose.proven {
                 Proven::Client { id, .. } => Some(id.to_string()),
-                Proven::Operator { .. } | Proven::Token => None,
+                Proven::Operator { .. } | Proven::Vouched { .. } | Proven::Token => None,
             };
             Ok(Served {
                 about: Some(session.accessor.to_string()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use strongroom_crypto::Keys;
-use strongroom_domain::audit::{Entry, Lane};
+use strongroom_domain::audit::{Entry, EntryId, Lane};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Change, Code, Error, Result, Revision, Time};
 use strongroom_ports::Store;
@@ -65,7 +65,8 @@ impl Ground {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recorded {
-    Committed,
+    /// As this entry, or these from it on.
+    Committed(EntryId),
     /// The ground moved: decide again.
     Moved,
     /// A row was not as the change expected: decide again.

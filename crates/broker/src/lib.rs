@@ -3,6 +3,7 @@
 
 mod accept;
 mod access_tokens;
+mod allowances;
 mod authenticate;
 mod backup;
 mod batch;
@@ -13,11 +14,13 @@ mod clients;
 mod clock;
 mod delete;
 mod erase;
+mod explain;
 mod grants;
 mod groups;
 mod history;
 mod initialise;
 mod introspect;
+mod issuers;
 mod jobs;
 mod keys;
 mod labels;
@@ -25,11 +28,14 @@ mod lanes;
 mod list;
 mod locks;
 mod login;
+mod login_delay;
 mod manifest;
 mod metadata;
+mod methods;
 mod namespaces;
 mod open;
 mod operators;
+mod outside;
 mod passwords;
 mod patch;
 #[cfg(test)]
@@ -50,17 +56,22 @@ mod rows;
 mod search_audit;
 mod session;
 mod slots;
+mod standing;
 mod stats;
 mod tokens;
+mod totp;
 mod uses;
+mod who_can;
 mod whoami;
 mod worker;
 
 pub use accept::Accepted;
+pub use allowances::Allowances;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};
 pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use delete::Deleted;
+pub use explain::{ExplainQuery, Explained};
 pub use groups::GroupView;
 pub use history::History;
 pub use initialise::{Initialised, initialise, new_root_token};
@@ -68,9 +79,11 @@ pub use introspect::Introspected;
 pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
+pub use methods::MethodView;
 pub use namespaces::{NamespaceView, SetupToken};
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
 pub use operators::OperatorView;
+pub use outside::{Proof, Started};
 pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};
@@ -82,8 +95,11 @@ pub use revoke::Revoke;
 pub use roles::RoleView;
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
+pub use standing::Way;
 pub use stats::{LaneStats, Stats};
 pub use tokens::{CreatedToken, NewToken, TokenRef, TokenView};
+pub use totp::NewTotp;
+pub use who_can::{Holder, HolderKind, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
@@ -91,14 +107,16 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
-use strongroom_domain::{NamespaceId, ObjectId};
-use strongroom_ports::{Entropy, Store};
+use strongroom_domain::{NamespaceId, ObjectId, PrincipalId};
+use strongroom_ports::{Entropy, Fetch, Store};
 use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
+use crate::login_delay::LoginDelay;
+use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::uses::Uses;
 
@@ -120,6 +138,11 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     passwords: Passwords,
+    fetch: Arc<dyn Fetch>,
+    outside: Outside,
+    login_delay: LoginDelay,
+    /// What each principal may still ask for.
+    asked: Allowances<PrincipalId>,
     /// One backup at a time.
     backing_up: Semaphore,
     stats: Arc<Stats>,

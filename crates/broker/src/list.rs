@@ -12,7 +12,6 @@ use crate::Broker;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
 use crate::rows::Checked;
-use crate::session::Session;
 
 /// Records read at a time: what is hidden from the caller costs reads too.
 const CHUNK: u16 = 1000;
@@ -78,8 +77,8 @@ impl ListFilter {
 }
 
 /// Whether a listing shows this secret's name to whoever asks.
-pub(crate) fn shown_to(session: &Session, path: &str) -> bool {
-    session.shows(&format!("secret/{}", folder_of(path)), &format!("secret/{path}"))
+pub(crate) fn shown_to(attempt: &Attempt, path: &str) -> bool {
+    attempt.shows(&format!("secret/{}", folder_of(path)), &format!("secret/{path}"))
 }
 
 impl Broker {
@@ -128,7 +127,7 @@ impl Broker {
                     shape.path.clone()
                 };
                 let wanted = !shape.folder || asked.filter.is_empty();
-                if wanted && shown_to(&attempt.session, &shape.path) {
+                if wanted && shown_to(attempt, &shape.path) {
                     if items.len() == usize::from(asked.limit) {
                         return self.page(items, Some(&after));
                     }

@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use strongroom_crypto::{Claims, Generations};
 use strongroom_domain::audit::{Action, Lane};
 use strongroom_domain::grant::{
-    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, Renewal, Token,
+    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, Renewal, Role, Token,
+    VouchedLogin,
 };
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Row, Time, Write};
@@ -67,6 +68,8 @@ pub(crate) enum Yields {
     },
     /// A service token, for a person.
     Service(OperatorLogin),
+    /// The same, for one whom others vouch for.
+    Person(VouchedLogin),
 }
 
 /// What a login gives, once it is recorded.
@@ -80,18 +83,33 @@ fn refused() -> Error {
     Error::from(Code::LoginFailed)
 }
 
+/// A role that asks for a method is for nobody else.
+pub(crate) fn is_for_clients(role: &Role) -> bool {
+    role.bounds
+        .as_ref()
+        .is_none_or(|bounds| bounds.method.as_str() == CLIENT)
+}
+
 impl Broker {
     /// Logs a workload in by client id and secret.
     pub async fn login_client(&self, request: &Request, id: &str, secret: &SecretString) -> Result<LoggedIn> {
-        self.log_in(request, || self.prove_client(id, secret)).await
+        let login = self.log_in(request, || self.prove_client(id, secret));
+        self.delayed(request, CLIENT, id, login).await
     }
 
-    /// Logs an operator in by username and password.
-    pub async fn login_password(&self, request: &Request, username: &str, password: &SecretString) -> Result<LoggedIn> {
-        self.log_in(request, || self.prove_operator(username, password)).await
+    /// Logs an operator in by username and password, and a one-time code where it has them.
+    pub async fn login_password(
+        &self,
+        request: &Request,
+        username: &str,
+        password: &SecretString,
+        code: Option<&str>,
+    ) -> Result<LoggedIn> {
+        let login = self.log_in(request, || self.prove_operator(username, password, code));
+        self.delayed(request, "password", username, login).await
     }
 
-    async fn log_in<F>(&self, request: &Request, prove: impl Fn() -> F) -> Result<LoggedIn>
+    pub(crate) async fn log_in<F>(&self, request: &Request, prove: impl Fn() -> F) -> Result<LoggedIn>
     where
         F: Future<Output = Result<Proved>> + Send,
     {
@@ -110,16 +128,16 @@ impl Broker {
                 }
                 Err(error) => {
                     let effect = Effect::new(Action::Login, "");
-                    if self
+                    let recorded = self
                         .record_event(request, None, decided_at, effect, Some(&error))
-                        .await?
-                        == Recorded::Committed
-                    {
+                        .await?;
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins_refused);
                         return Err(error);
                     }
                 }
                 Ok(mut proved) => {
+                    self.within_rate(proved.principal)?;
                     let rests_on = std::mem::take(&mut proved.rests_on);
                     let issued = self.issue_token(home.clone(), proved)?;
                     let note = self.note(request, Some(&issued.session), Effect::new(Action::Login, ""), None)?;
@@ -132,7 +150,7 @@ impl Broker {
                         manifest: None,
                     };
                     let recorded = self.record_with(Lane::Events, note, issued.writes, ground).await?;
-                    if recorded == Recorded::Committed {
+                    if matches!(recorded, Recorded::Committed(_)) {
                         count(&self.0.stats.logins);
                         return Ok(issued.token);
                     }
@@ -169,7 +187,8 @@ impl Broker {
             }
         }
         let client = found.filter(|_| credential.is_some()).ok_or_else(refused)?;
-        let role = self.load_role(&client.body.role).await?.value.ok_or_else(refused)?;
+        let role = self.load_role(&client.body.role).await?.value;
+        let role = role.filter(|role| is_for_clients(&role.body)).ok_or_else(refused)?;
         let proven = Proven::Client {
             id: client.record.id,
             role: client.body.role.clone(),
@@ -209,7 +228,7 @@ impl Broker {
     }
 
     /// An unknown operator costs the same work as a known one: a look-up, and a password stretched.
-    async fn prove_operator(&self, username: &str, password: &SecretString) -> Result<Proved> {
+    async fn prove_operator(&self, username: &str, password: &SecretString, code: Option<&str>) -> Result<Proved> {
         let name = Name::parse(username).ok();
         // No operator has the empty name.
         let name = name.as_ref().map_or("", Name::as_str);
@@ -217,6 +236,10 @@ impl Broker {
         let proven = self.is_password(found.as_ref(), password).await?;
         let operator = found.filter(|_| proven).ok_or_else(refused)?;
         let stored = operator.body.password.as_ref().ok_or_else(refused)?;
+        let used = self
+            .second_factor(&operator, code, self.0.clock.now())
+            .await?
+            .ok_or_else(refused)?;
         let proven = Proven::Operator {
             id: operator.record.id,
             groups: operator.body.groups.clone(),
@@ -228,7 +251,7 @@ impl Broker {
             generation,
             principal: operator.body.principal,
             rests_on: vec![operator.record.key(), self.ring_key()],
-            writes: Vec::new(),
+            writes: used,
             yields: Yields::Service(OperatorLogin {
                 operator: operator.record.id,
                 credential: stored.id,
@@ -285,24 +308,14 @@ impl Broker {
                 }
             }
             Yields::Service(login) => {
-                let until = now + Duration::from_secs(LOGIN_TOKEN_MAX.into());
-                let body = Token {
-                    login: Some(login),
-                    renewal: Some(Renewal {
-                        ttl: LOGIN_TOKEN_TTL,
-                        until: Some(until),
-                    }),
-                    ..Token::blank(proved.principal, proved.generation, now)
-                };
-                let (token, record) = self.make_token(body)?;
-                let accessor = record.id.to_string();
-                writes.push(Write::Insert(Row::Record(record)));
-                LoggedIn {
-                    token,
-                    accessor,
-                    expires_in: LOGIN_TOKEN_TTL,
-                    renewable_until: Some(until),
-                }
+                let login = Some(login);
+                let token = Token::blank(proved.principal, proved.generation, now);
+                self.login_token(Token { login, ..token }, &mut writes)?
+            }
+            Yields::Person(login) => {
+                let vouched = Some(login);
+                let token = Token::blank(proved.principal, proved.generation, now);
+                self.login_token(Token { vouched, ..token }, &mut writes)?
             }
         };
         let session = Session::new(
@@ -313,5 +326,23 @@ impl Broker {
             proved.whose,
         );
         Ok(Issued { token, session, writes })
+    }
+
+    /// What a person is given: renewable, and not for ever.
+    fn login_token(&self, token: Token, writes: &mut Vec<Write>) -> Result<LoggedIn> {
+        let until = token.created_at + Duration::from_secs(LOGIN_TOKEN_MAX.into());
+        let renewal = Some(Renewal {
+            ttl: LOGIN_TOKEN_TTL,
+            until: Some(until),
+        });
+        let (token, record) = self.make_token(Token { renewal, ..token })?;
+        let accessor = record.id.to_string();
+        writes.push(Write::Insert(Row::Record(record)));
+        Ok(LoggedIn {
+            token,
+            accessor,
+            expires_in: LOGIN_TOKEN_TTL,
+            renewable_until: Some(until),
+        })
     }
 }

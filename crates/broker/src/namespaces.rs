@@ -169,7 +169,7 @@ impl Broker {
             // Its text stands in no answer that is kept.
             id: ChangeId::Version(self.new_id().to_string()),
             locks: Vec::new(),
-            ..self.about_namespace(request, Action::TokenCreate, name, access)
+            ..self.about_namespace(request, Action::NamespaceToken, name, access)
         };
         let Some(room) = self.named(Some(name)).await? else {
             // Told to whoever may ask, and on record.
@@ -202,7 +202,7 @@ impl Broker {
                     touches: Vec::new(),
                     effects: vec![Effect {
                         digest: Some(row.digest()),
-                        ..Effect::new(Action::TokenCreate, name.as_str())
+                        ..Effect::new(Action::NamespaceToken, name.as_str())
                     }],
                     answer: Made {
                         accessor: row.id,

@@ -10,16 +10,19 @@ use strongroom_domain::audit::{BatchId, Lane};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, SlotMethod, Time};
-use strongroom_ports::{At, BootRow, Clock, Entropy, Store, Upkeep, UpkeepDone};
+use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Rate, Record, Result, SlotMethod, Time};
+use strongroom_ports::{At, BootRow, Clock, Entropy, Fetch, Store, Upkeep, UpkeepDone};
 use tokio::sync::Semaphore;
 
+use crate::allowances::Allowances;
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::initialise::{RING, ROOT};
 use crate::keys::check_keys;
 use crate::lanes::{Lanes, Workshop};
 use crate::locks::Locks;
+use crate::login_delay::LoginDelay;
+use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::rows::store_failed;
 use crate::stats::Stats;
@@ -46,6 +49,10 @@ pub struct Settings {
     pub session_cache: usize,
     /// How often to ask for changes, to keep caches warm. They are right without it.
     pub poll: Option<Duration>,
+    /// How often a principal may ask.
+    pub per_identity: Option<Rate>,
+    /// The longest time that a login waits for those that failed before it.
+    pub login_delay: Duration,
 }
 
 pub type Opened = Broker;
@@ -66,6 +73,7 @@ impl Broker {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        fetch: Arc<dyn Fetch>,
         unlock: &Unlock,
         settings: Settings,
     ) -> Result<Opened> {
@@ -115,6 +123,10 @@ impl Broker {
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),
             passwords: Passwords::default(),
+            fetch,
+            outside: Outside::default(),
+            login_delay: LoginDelay::new(settings.login_delay),
+            asked: Allowances::default(),
             backing_up: Semaphore::new(1),
             stats,
             settings,

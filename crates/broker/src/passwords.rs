@@ -18,7 +18,13 @@ const WAITING: usize = 64;
 pub(crate) struct Passwords {
     running: Arc<Semaphore>,
     places: Semaphore,
+    /// For the test that must see the difference.
+    #[cfg(test)]
+    pub(crate) nobody_is_quick: std::sync::atomic::AtomicBool,
 }
+
+#[cfg(test)]
+mod timing;
 
 impl Default for Passwords {
     /// Half of the cores: a flood leaves the other half to who reads.
@@ -27,6 +33,8 @@ impl Default for Passwords {
         Self {
             running: Arc::new(Semaphore::new(at_once)),
             places: Semaphore::new(at_once + WAITING),
+            #[cfg(test)]
+            nobody_is_quick: false.into(),
         }
     }
 }

@@ -10,7 +10,7 @@ use strongroom_domain::audit::Dialect;
 use strongroom_domain::secret::Selector;
 use strongroom_domain::{Code, Payload, Result, SecretPath, Time};
 use strongroom_ports::memory::MemoryStore;
-use strongroom_ports::{Clock, Entropy, Store};
+use strongroom_ports::{Call, Clock, Entropy, Fetch, FetchError, Fetching, Store};
 
 use crate::{Broker, PutSecret, Request, Settings, initialise};
 
@@ -36,6 +36,15 @@ impl Entropy for Pretended {
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15);
             chunk.copy_from_slice(&drawn.to_le_bytes()[..chunk.len()]);
         }
+    }
+}
+
+/// There is nobody outside.
+struct Nowhere;
+
+impl Fetch for Nowhere {
+    fn fetch<'a>(&'a self, _: Call<'a>) -> Fetching<'a> {
+        Box::pin(std::future::ready(Err(FetchError::Unreachable)))
     }
 }
 
@@ -75,12 +84,14 @@ impl Place {
             audit_deadline: Duration::from_secs(5),
             audit_queue: 1000,
             payload_bytes: 65_536,
+            per_identity: None,
+            login_delay: std::time::Duration::ZERO,
             max_versions: 10,
             secret_cache_bytes: 1 << 20,
             session_cache: 100,
             poll: None,
         };
-        let broker = Broker::open(store, clock.clone(), clock.clone(), unlock, settings).await?;
+        let broker = Broker::open(store, clock.clone(), clock.clone(), Arc::new(Nowhere), unlock, settings).await?;
         Ok(Self {
             broker,
             store: memory,

@@ -5,18 +5,20 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::policy::{BUILT_IN, Capability, Layout, Policy, Rule, built_in, check_native};
-use strongroom_domain::{Code, Error, Kind, Name, Result, Time};
+use strongroom_domain::policy::{BUILT_IN, Capability, Policy, PolicyVersion, Rule, built_in, check_native};
+use strongroom_domain::{Code, Error, Kind, Name, Result, Time, method};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
-use crate::record::{Effect, Served};
+use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleSet {
     pub rules: Vec<Rule>,
+    /// Compared with the policy's version; 0: there is none.
+    pub cas: Option<i64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct PolicyView {
     pub rules: Vec<Rule>,
     #[serde(default)]
     pub built_in: bool,
+    /// None: built in.
+    #[serde(default)]
+    pub version: Option<i64>,
     /// None: built in.
     pub created_at: Option<Time>,
     pub updated_at: Option<Time>,
@@ -35,6 +40,7 @@ fn view(name: Name, policy: Policy) -> PolicyView {
         name,
         rules: policy.rules,
         built_in: false,
+        version: Some(policy.version),
         created_at: Some(policy.created_at),
         updated_at: Some(policy.updated_at),
     }
@@ -45,21 +51,30 @@ fn view_built_in(name: &Name) -> Option<PolicyView> {
         name: name.clone(),
         rules: built_in(name)?.rules,
         built_in: true,
+        version: None,
         created_at: None,
         updated_at: None,
     })
 }
 
-fn unchangeable(name: &str) -> Error {
+pub(crate) fn unchangeable(kind: Kind, name: &str) -> Error {
     Error::new(
         Code::BuiltIn,
-        format!("The policy '{name}' is built in: it cannot be written or deleted."),
+        format!(
+            "The {} '{name}' is built in: it cannot be written or deleted.",
+            kind.name()
+        ),
     )
 }
 
-fn absent(noun: Noun<'_>) -> Error {
-    if noun.kind == Kind::Policy && BUILT_IN.contains(&noun.name) {
-        return unchangeable(noun.name);
+pub(crate) fn absent(noun: Noun<'_>) -> Error {
+    let built_in = match noun.kind {
+        Kind::Policy => BUILT_IN.contains(&noun.name),
+        Kind::Method => method::BUILT_IN.contains(&noun.name),
+        _ => false,
+    };
+    if built_in {
+        return unchangeable(noun.kind, noun.name);
     }
     Error::new(Code::NotFound, format!("There is no such {}.", noun.kind.name()))
 }
@@ -175,6 +190,24 @@ impl Broker {
         V: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<(T, V)>> + Send,
     {
+        let make = |old, attempt: &Attempt| make(old, attempt.now);
+        self.put_object_by(request, noun, access, fingerprint, make).await
+    }
+
+    /// The same, where it matters who puts it.
+    pub(crate) async fn put_object_by<'n, T, V, F>(
+        &self,
+        request: &Request,
+        noun: Noun<'_>,
+        access: impl Fn(Capability) -> Access<'n> + Sync,
+        fingerprint: &[u8],
+        make: impl Fn(Option<T>, &Attempt) -> F + Sync,
+    ) -> Result<V>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        V: Serialize + DeserializeOwned + Send,
+        F: Future<Output = Result<(T, V)>> + Send,
+    {
         let asked = Asked {
             action: noun.action,
             path: noun.name.to_owned(),
@@ -197,7 +230,7 @@ impl Broker {
             };
             attempt.authorise(access(capability))?;
             let (record, body) = old.map_or((None, None), |old| (Some(old.record), Some(old.body)));
-            let (body, answer) = make(body, attempt.now).await?;
+            let (body, answer) = make(body, &attempt).await?;
             let (record, write) = self.upsert(record.as_ref(), noun.kind, noun.name, &body)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
@@ -250,30 +283,49 @@ impl Broker {
             access: Access::Policies,
         };
         let (views, next) = self.list_views(request, noun, after, limit, view).await?;
-        Ok(with_built_in(views, next, after, limit.into()))
+        Ok(with_built_in(
+            views,
+            next,
+            after,
+            limit.into(),
+            all_built_in(),
+            |view| &view.name,
+        ))
     }
 
-    pub async fn put_policy(&self, request: &Request, name: &Name, rules: RuleSet) -> Result<PolicyView> {
-        check_native(&rules.rules)?;
-        let rules = &rules.rules;
-        let fingerprint = serde_json::to_vec(rules).map_err(Error::internal)?;
+    /// Its versions that are kept, newest first. One that is built in never changes, and has none.
+    pub async fn policy_history(&self, request: &Request, name: &Name) -> Result<Vec<PolicyVersion>> {
+        let noun = noun(name, Action::PolicyHistory, Capability::Read);
+        self.serve(request, noun.action, noun.name, |attempt| async move {
+            attempt.authorise(noun.access)?;
+            let stored = self.load::<Policy>(noun.kind, noun.name).await?.value;
+            let built_in = || built_in(name).map(|_| Vec::new());
+            let versions = stored.map(|stored| stored.body.versions()).or_else(built_in);
+            Ok(Served::fresh(versions.ok_or_else(|| absent(noun))?))
+        })
+        .await
+    }
+
+    pub async fn put_policy(&self, request: &Request, name: &Name, new: RuleSet) -> Result<PolicyView> {
+        check_native(&new.rules)?;
+        let fingerprint = serde_json::to_vec(&(&new.rules, new.cas)).map_err(Error::internal)?;
         let noun = noun(name, Action::PolicyWrite, Capability::Update);
-        self.put_object(
+        let new = &new;
+        self.put_object_by(
             request,
             noun,
             |capability| Access::Policy(name, capability),
             &fingerprint,
-            |old: Option<Policy>, now| async move {
-                if old.is_none() && built_in(name).is_some() {
-                    return Err(unchangeable(name.as_str()));
+            |old: Option<Policy>, attempt| {
+                let (by, now) = (attempt.session.principal, attempt.now);
+                async move {
+                    if old.is_none() && built_in(name).is_some() {
+                        return Err(unchangeable(Kind::Policy, name.as_str()));
+                    }
+                    Policy::check_cas(old.as_ref(), new.cas)?;
+                    let policy = Policy::written(old, new.rules.clone(), by, now);
+                    Ok((policy.clone(), view(name.clone(), policy)))
                 }
-                let policy = Policy {
-                    layout: Layout::Native,
-                    rules: rules.clone(),
-                    created_at: old.map_or(now, |old| old.created_at),
-                    updated_at: now,
-                };
-                Ok((policy.clone(), view(name.clone(), policy)))
             },
         )
         .await
@@ -285,26 +337,38 @@ impl Broker {
     }
 }
 
-/// A page of stored policies with the built-in ones that belong on it: behind `after`, and before where the next begins.
-fn with_built_in(
-    mut page: Vec<PolicyView>,
+/// A page of stored objects with the built-in ones that belong on it: behind `after`, and before where the next begins.
+pub(crate) fn with_built_in<V>(
+    mut page: Vec<V>,
     mut next: Option<String>,
     after: &str,
     limit: usize,
-) -> (Vec<PolicyView>, Option<String>) {
-    let here = |name: &&str| **name > *after && next.as_deref().is_none_or(|next| **name < *next);
-    let names = BUILT_IN.iter().copied().filter(here);
-    let missing: Vec<_> = names
-        .filter(|name| page.iter().all(|stored| stored.name.as_str() != *name))
-        .filter_map(|name| view_built_in(&Name::parse(name).ok()?))
+    built_in: Vec<V>,
+    name: impl Fn(&V) -> &Name,
+) -> (Vec<V>, Option<String>) {
+    let here = |view: &V| {
+        let name = name(view).as_str();
+        name > after && next.as_deref().is_none_or(|next| name < next)
+    };
+    let missing: Vec<_> = built_in
+        .into_iter()
+        .filter(here)
+        .filter(|view| page.iter().all(|stored| name(stored) != name(view)))
         .collect();
     page.extend(missing);
-    page.sort_by(|a, b| a.name.cmp(&b.name));
+    page.sort_by(|a, b| name(a).cmp(name(b)));
     if page.len() > limit {
         page.truncate(limit);
-        next = page.last().map(|last| last.name.to_string());
+        next = page.last().map(|last| name(last).to_string());
     }
     (page, next)
+}
+
+fn all_built_in() -> Vec<PolicyView> {
+    let views = BUILT_IN
+        .iter()
+        .filter_map(|name| view_built_in(&Name::parse(name).ok()?));
+    views.collect()
 }
 
 #[cfg(test)]
@@ -335,16 +399,8 @@ mod tests {
     async fn a_policy_that_was_there_before_the_built_in_one_stands() {
         let place = Place::new().await;
         let (broker, name) = (&place.broker, Name::parse("reader").unwrap());
-        let rules = vec![Rule {
-            path: "secret/own/*".into(),
-            capabilities: vec![Capability::Read],
-        }];
-        let policy = Policy {
-            layout: Layout::Native,
-            rules: rules.clone(),
-            created_at: Time(1),
-            updated_at: Time(1),
-        };
+        let rules = vec![Rule::new("secret/own/*", [Capability::Read])];
+        let policy = Policy::new(rules.clone(), Time(1));
         // As a program wrote it that had no such policy.
         let (access, made) = (|capability| Access::Policy(&name, capability), (policy, ()));
         let noun = noun(&name, Action::PolicyWrite, Capability::Update);
@@ -369,7 +425,7 @@ mod tests {
         let listed = broker.policies(&place.request(), "", 100).await.unwrap().0;
         assert_eq!(listed.iter().filter(|view| view.built_in).count(), 3);
         broker
-            .put_policy(&place.request(), &name, RuleSet { rules })
+            .put_policy(&place.request(), &name, RuleSet { rules, cas: None })
             .await
             .unwrap();
         broker.delete_policy(&place.request(), &name).await.unwrap();
@@ -389,7 +445,7 @@ mod tests {
             for page in 0.. {
                 assert!(page < 30, "it ends");
                 let (found, next) = stored(&own, &after, limit);
-                let (found, next) = with_built_in(found, next, &after, limit);
+                let (found, next) = with_built_in(found, next, &after, limit, all_built_in(), |view| &view.name);
                 assert!(found.len() <= limit);
                 seen.extend(found.into_iter().map(|view| (view.name.to_string(), view.built_in)));
                 match next {

@@ -1,5 +1,6 @@
 //! How a verb is served: decide, record, and answer only when the record is durable and the ground has not moved.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use strongroom_crypto::audit_identity;
@@ -24,13 +25,20 @@ pub(crate) struct Attempt {
     /// Whether nothing was tried before.
     pub(crate) first: bool,
     pub(crate) session: Arc<Session>,
+    /// From where it comes, where that matters.
+    pub(crate) from: Option<IpAddr>,
     pub(crate) decided_at: Revision,
     pub(crate) now: Time,
 }
 
 impl Attempt {
     pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
-        self.session.authorise(access)
+        self.session.authorise(access, self.from)
+    }
+
+    /// Whether a listing shows this name.
+    pub(crate) fn shows(&self, folder: &str, path: &str) -> bool {
+        self.session.shows(folder, path, self.from)
     }
 }
 
@@ -99,6 +107,8 @@ pub(crate) fn is_recorded(code: Code) -> bool {
             | Code::OutcomeUnknown
             | Code::Unsettled
             | Code::Overloaded
+            | Code::RateLimited
+            | Code::LoginDelayed
             | Code::Internal
             | Code::DeadlineExceeded
             | Code::GrantsPutBack
@@ -123,6 +133,7 @@ impl Broker {
                 Ok(session) => {
                     let attempt = Attempt {
                         first: attempt == 0,
+                        from: session.whence(&request.source),
                         session: session.clone(),
                         decided_at,
                         now: self.0.clock.now(),
@@ -163,8 +174,8 @@ impl Broker {
                 until,
                 manifest: None,
             };
-            if self.record_with(lane, note, spent, ground).await? == Recorded::Committed {
-                return done;
+            if let Recorded::Committed(entry) = self.record_with(lane, note, spent, ground).await? {
+                return done.map_err(|refusal| refusal.entered(entry));
             }
         }
         Err(Error::from(Code::Unsettled))

@@ -84,7 +84,7 @@ impl Broker {
                 }
                 let Checked { record, body } = self.check::<Head>(record)?;
                 let last_used_at = used.get(&record.id).copied();
-                if report.names(&body, last_used_at, now) && shown_to(&attempt.session, &record.name) {
+                if report.names(&body, last_used_at, now) && shown_to(attempt, &record.name) {
                     items.push(Reported {
                         path: record.name.clone(),
                         owner: body.metadata.owner,

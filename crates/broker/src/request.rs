@@ -14,6 +14,11 @@ pub(crate) const SYSTEM: &str = "system:";
 pub(crate) const JOBS: [&str; 5] = [OPERATOR, crate::manifest::JOB, "namespaces", "purge", "reseal"];
 const OPERATOR: &str = "operator";
 
+/// By which a verified token is found.
+pub(crate) fn token_hash(token: &SecretString) -> [u8; 32] {
+    Sha256::digest(token.expose_secret().as_bytes()).into()
+}
+
 /// A token, and its hash, which finds what it was verified as.
 #[derive(Debug, Clone)]
 pub(crate) struct Bearing {
@@ -69,7 +74,7 @@ impl Request {
 
     pub fn with_token(mut self, token: Option<SecretString>) -> Self {
         self.token = token.map(|token| Bearing {
-            hash: Sha256::digest(token.expose_secret().as_bytes()).into(),
+            hash: token_hash(&token),
             token,
         });
         self

@@ -5,6 +5,7 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::{Generation, MAX_ACCESS_TOKEN_TTL, MAX_POLICIES, Role};
+use strongroom_domain::method::Bounds;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Error, Kind, Name, Result, Time};
 
@@ -19,6 +20,9 @@ pub struct RoleView {
     pub policies: Vec<Name>,
     /// Seconds.
     pub access_token_ttl: u32,
+    /// None: for clients alone.
+    #[serde(default)]
+    pub bounds: Option<Bounds>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -28,6 +32,7 @@ fn view(name: Name, role: Role) -> RoleView {
         name,
         policies: role.policies,
         access_token_ttl: role.access_token_ttl,
+        bounds: role.bounds,
         created_at: role.created_at,
         updated_at: role.updated_at,
     }
@@ -61,7 +66,14 @@ impl Broker {
     }
 
     /// A role names policies that exist; one deleted later grants nothing.
-    pub async fn put_role(&self, request: &Request, name: &Name, policies: Vec<Name>, ttl: u32) -> Result<RoleView> {
+    pub async fn put_role(
+        &self,
+        request: &Request,
+        name: &Name,
+        policies: Vec<Name>,
+        ttl: u32,
+        bounds: Option<Bounds>,
+    ) -> Result<RoleView> {
         check_count("policies", &policies, MAX_POLICIES)?;
         if !(1..=MAX_ACCESS_TOKEN_TTL).contains(&ttl) {
             return Err(Error::invalid(format!(
@@ -74,7 +86,8 @@ impl Broker {
                 canon.text(policy.as_str())
             })
             .done();
-        let policies = &policies;
+        let fingerprint = [fingerprint, serde_json::to_vec(&bounds).map_err(Error::internal)?].concat();
+        let (policies, bounds) = (&policies, &bounds);
         let noun = noun(name, Action::RoleWrite, Capability::Update);
         self.put_object(
             request,
@@ -83,9 +96,15 @@ impl Broker {
             &fingerprint,
             |old: Option<Role>, now| async move {
                 self.check_policies(policies).await?;
+                if let Some(bounds) = bounds {
+                    let method = self.load_method(&bounds.method).await?.value;
+                    let missing = || Error::invalid(format!("There is no method '{}'.", bounds.method));
+                    bounds.check(&method.ok_or_else(missing)?.body.config)?;
+                }
                 let role = Role {
                     policies: policies.clone(),
                     access_token_ttl: ttl,
+                    bounds: bounds.clone(),
                     generation: old.as_ref().map_or(Generation::first(now), |old| old.generation),
                     created_at: old.map_or(now, |old| old.created_at),
                     updated_at: now,

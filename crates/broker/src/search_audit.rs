@@ -81,7 +81,7 @@ impl Broker {
         .await
     }
 
-    async fn principal_called(&self, text: &str) -> Result<PrincipalId> {
+    pub(crate) async fn principal_called(&self, text: &str) -> Result<PrincipalId> {
         if let Some(id) = PrincipalId::parse(text) {
             return Ok(id);
         }

@@ -1,5 +1,6 @@
 //! A verified token, with everything it rests on.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use strongroom_crypto::audit_identity;
@@ -63,6 +64,12 @@ pub(crate) enum Proven {
         id: ObjectId,
         groups: Vec<Name>,
     },
+    /// Others vouched: for a workload in a role, for a person with groups.
+    Vouched {
+        method: Name,
+        role: Option<Name>,
+        groups: Vec<Name>,
+    },
 }
 
 pub(crate) enum Grants {
@@ -94,23 +101,25 @@ impl Session {
         }
     }
 
-    /// Decides at `now`; a denial says what was needed and nothing else.
-    pub(crate) fn authorise(&self, access: Access<'_>) -> Result<()> {
+    /// From where a request comes, where that matters to what it may do.
+    pub(crate) fn whence(&self, source: &str) -> Option<IpAddr> {
+        match &self.grants {
+            Grants::Policies(policies) if policies.conditional() => source.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Decides about a request from there; a denial says what was needed and nothing else.
+    pub(crate) fn authorise(&self, access: Access<'_>, from: Option<IpAddr>) -> Result<()> {
         let path = access.path();
         let decision = match &self.grants {
             _ if access.is_installations() && !self.home.is_root => Decision::NoGrant,
             Grants::Root => Decision::Allow,
-            Grants::Policies(policies) => policies.decide(&access.needs(&path)),
+            Grants::Policies(policies) => policies.decide(&access.needs(&path), from),
         };
         match decision {
             Decision::Allow => Ok(()),
-            Decision::Deny | Decision::NoGrant => {
-                let capability = access.capability().name();
-                Err(Error::new(
-                    Code::PermissionDenied,
-                    format!("'{capability}' on '{path}' is not granted."),
-                ))
-            }
+            Decision::Deny | Decision::NoGrant => Err(Error::not_granted(access.capability(), &path)),
         }
     }
 
@@ -141,10 +150,10 @@ impl Session {
     }
 
     /// Whether a listing shows this name.
-    pub(crate) fn shows(&self, folder: &str, path: &str) -> bool {
+    pub(crate) fn shows(&self, folder: &str, path: &str, from: Option<IpAddr>) -> bool {
         match &self.grants {
             Grants::Root => true,
-            Grants::Policies(policies) => policies.shows(folder, path),
+            Grants::Policies(policies) => policies.shows(folder, path, from),
         }
     }
 

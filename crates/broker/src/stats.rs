@@ -31,6 +31,10 @@ pub struct Stats {
     pub logins_refused: AtomicU64,
     /// Refused because too many waited.
     pub logins_overloaded: AtomicU64,
+    /// Refused untried, for those that failed before.
+    pub logins_delayed: AtomicU64,
+    /// Requests refused to who may ask for no more.
+    pub identities_limited: AtomicU64,
     /// Passwords worked on, of known and unknown operators.
     pub password_hashes: AtomicU64,
 }

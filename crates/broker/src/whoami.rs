@@ -17,7 +17,11 @@ pub struct WhoAmI {
     pub name: Option<String>,
     pub root: bool,
     /// A workload's client and role.
-    pub client: Option<(ObjectId, Name)>,
+    pub client: Option<ObjectId>,
+    /// A workload's.
+    pub role: Option<Name>,
+    /// By which of others' methods it logged in.
+    pub method: Option<Name>,
     /// An operator's groups.
     pub groups: Vec<Name>,
     pub policies: Vec<Name>,
@@ -26,10 +30,11 @@ pub struct WhoAmI {
 
 fn view(session: &Session) -> WhoAmI {
     let whose = &session.whose;
-    let (client, groups) = match &whose.proven {
-        Proven::Client { id, role } => (Some((*id, role.clone())), Vec::new()),
-        Proven::Operator { groups, .. } => (None, groups.clone()),
-        Proven::Token => (None, Vec::new()),
+    let (client, role, method, groups) = match &whose.proven {
+        Proven::Client { id, role } => (Some(*id), Some(role.clone()), None, Vec::new()),
+        Proven::Operator { groups, .. } => (None, None, None, groups.clone()),
+        Proven::Vouched { method, role, groups } => (None, role.clone(), Some(method.clone()), groups.clone()),
+        Proven::Token => (None, None, None, Vec::new()),
     };
     WhoAmI {
         principal: session.principal,
@@ -37,6 +42,8 @@ fn view(session: &Session) -> WhoAmI {
         name: whose.name.clone(),
         root: matches!(session.grants, Grants::Root),
         client,
+        role,
+        method,
         groups,
         policies: whose.policies.clone(),
         expires_at: session.expires_at,

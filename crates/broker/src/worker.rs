@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use strongroom_domain::audit::{Batch, Lane, SealedBatch};
+use strongroom_domain::audit::{Batch, EntryId, Lane, SealedBatch};
 use strongroom_domain::{Change, Code, Fence, Outcome, Revision, Time};
 use strongroom_ports::{StoreError, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +27,7 @@ impl From<Job> for Waiting {
             notes: job.notes,
             fresh: job.fresh,
             ground: job.ground,
+            entry: None,
             reply: job.reply,
         }
     }
@@ -51,6 +52,8 @@ struct Waiting {
     notes: Vec<Noted>,
     fresh: Vec<Fresh>,
     ground: Ground,
+    /// The first of its entries in the batch that was sealed last; none: it is not in there.
+    entry: Option<EntryId>,
     reply: oneshot::Sender<Recorded>,
 }
 
@@ -119,11 +122,9 @@ impl Worker {
     async fn record(&mut self, mut jobs: Vec<Job>, queue: &mut mpsc::Receiver<Job>) {
         let (since, mut touched) = self.known(&jobs);
         let now = self.shop.clock.now();
-        let sealed = match self.chain.seal(
-            &self.shop.keys.load(),
-            now,
-            jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.notes)),
-        ) {
+        // Of what changes nothing there is one note a job.
+        let notes = jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.notes));
+        let (sealed, ids) = match self.chain.seal(&self.shop.keys.load(), now, notes) {
             Ok(sealed) => sealed,
             Err(error) => return self.fail(jobs, &error, Code::Internal),
         };
@@ -133,8 +134,8 @@ impl Worker {
                 self.committed(&sealed);
                 self.learn(now, since, &fence, Vec::new());
                 touched.add(&fence);
-                for job in jobs {
-                    let recorded = self.judge(&job.ground, &touched, fence.db_now);
+                for (job, entry) in jobs.into_iter().zip(ids) {
+                    let recorded = self.judge(&job.ground, &touched, fence.db_now, entry);
                     let _ = job.reply.send(recorded);
                 }
             }
@@ -162,8 +163,7 @@ impl Worker {
             .filter_map(|mut job| Some((job.change.take()?, Waiting::from(job))))
             .unzip();
         let keys = self.shop.keys.load_full();
-        // What was sealed last, and which of the group it holds.
-        let mut sealed: Option<(SealedBatch, Vec<bool>)> = None;
+        let mut sealed: Option<SealedBatch> = None;
         let mut seal = |fence: &Fence, outcomes: &[Option<Outcome>]| {
             touched.add(fence);
             let standing = |at: usize| outcomes.get(at) == Some(&Some(Outcome::Applied));
@@ -182,9 +182,13 @@ impl Worker {
                 .filter(|(at, _)| standing(*at))
                 .flat_map(|(_, waiting)| waiting.notes.iter().cloned());
             match self.chain.seal(&keys, now, notes) {
-                Ok(batch) => {
-                    let inside = (0..waiting.len()).map(standing).collect();
-                    Verdict::Commit(sealed.insert((batch, inside)).0.clone())
+                Ok((batch, ids)) => {
+                    let mut ids = ids.into_iter();
+                    for (at, waiting) in waiting.iter_mut().enumerate() {
+                        let own = if standing(at) { waiting.notes.len() } else { 0 };
+                        waiting.entry = ids.by_ref().take(own).reduce(|first, _| first);
+                    }
+                    Verdict::Commit(sealed.insert(batch).clone())
                 }
                 Err(_) => Verdict::Abandon,
             }
@@ -193,7 +197,7 @@ impl Worker {
         let done = tokio::time::timeout(self.shop.deadline, commit).await;
         match (done, sealed) {
             (Ok(Ok(applied)), sealed) => {
-                if let Some((sealed, _)) = &sealed {
+                if let Some(sealed) = &sealed {
                     self.committed(sealed);
                 }
                 // Also where nothing went in: what is decided again must not rest on the same again.
@@ -202,11 +206,11 @@ impl Worker {
                 self.learn(now, since, &fence, fresh);
                 self.answer_each(waiting, applied.outcomes);
             }
-            (Ok(Err(StoreError::Unknown(_))) | Err(_), Some((sealed, inside))) => {
-                self.find_out(sealed, &inside, waiting, queue).await;
+            (Ok(Err(StoreError::Unknown(_))) | Err(_), Some(sealed)) => {
+                self.find_out(sealed, waiting, queue).await;
             }
             // The number is taken: ours was refused whole, and the lane must find a free one.
-            (Ok(Err(StoreError::BatchTaken)), Some((sealed, _))) => {
+            (Ok(Err(StoreError::BatchTaken)), Some(sealed)) => {
                 self.answer_all(waiting, Recorded::Failed(Code::StoreUnavailable));
                 self.settle(&sealed, queue, &mut Vec::new(), Recorded::Unknown).await;
             }
@@ -226,37 +230,28 @@ impl Worker {
 
     fn answer_each(&self, waiting: Vec<Waiting>, outcomes: Vec<Option<Outcome>>) {
         for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
-            let recorded = match outcome {
-                Some(Outcome::Applied) => Recorded::Committed,
-                Some(Outcome::Conflict) => Recorded::Conflict,
-                None => Recorded::Moved,
+            let recorded = match (outcome, waiting.entry) {
+                (Some(Outcome::Applied), Some(entry)) => Recorded::Committed(entry),
+                (Some(Outcome::Conflict), _) => Recorded::Conflict,
+                _ => Recorded::Moved,
             };
             self.answer(waiting, recorded);
         }
     }
 
     /// Answers a group whose commit was sent and not confirmed.
-    async fn find_out(
-        &mut self,
-        sealed: SealedBatch,
-        inside: &[bool],
-        waiting: Vec<Waiting>,
-        queue: &mut mpsc::Receiver<Job>,
-    ) {
-        let (mut went_in, mut left_out) = (Vec::new(), Vec::new());
-        for (waiting, inside) in waiting.into_iter().zip(inside) {
-            if *inside {
-                went_in.push(waiting);
-            } else {
-                left_out.push(waiting);
-            }
-        }
+    async fn find_out(&mut self, sealed: SealedBatch, waiting: Vec<Waiting>, queue: &mut mpsc::Receiver<Job>) {
+        let (mut went_in, left_out): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|waiting| waiting.entry.is_some());
         self.answer_all(left_out, Recorded::Moved);
-        let recorded = match self.settle(&sealed, queue, &mut went_in, Recorded::Unknown).await {
-            Settled::Committed => Recorded::Committed,
-            Settled::Void => Recorded::Failed(Code::StoreUnavailable),
-        };
-        self.answer_all(went_in, recorded);
+        let settled = self.settle(&sealed, queue, &mut went_in, Recorded::Unknown).await;
+        for waiting in went_in {
+            let recorded = match (settled, waiting.entry) {
+                (Settled::Committed, Some(entry)) => Recorded::Committed(entry),
+                _ => Recorded::Failed(Code::StoreUnavailable),
+            };
+            self.answer(waiting, recorded);
+        }
     }
 
     fn answer_all(&self, waiting: impl IntoIterator<Item = Waiting>, recorded: Recorded) {
@@ -267,7 +262,7 @@ impl Worker {
 
     fn answer(&self, waiting: Waiting, recorded: Recorded) {
         match recorded {
-            Recorded::Committed => count(&self.shop.stats.changes_applied),
+            Recorded::Committed(_) => count(&self.shop.stats.changes_applied),
             Recorded::Conflict | Recorded::Busy => count(&self.shop.stats.change_conflicts),
             Recorded::Moved => count(&self.shop.stats.withheld),
             Recorded::Failed(_) | Recorded::Unknown => {}
@@ -276,12 +271,12 @@ impl Worker {
         let _ = waiting.reply.send(recorded);
     }
 
-    fn judge(&self, ground: &Ground, touched: &Touched, db_now: Time) -> Recorded {
+    fn judge(&self, ground: &Ground, touched: &Touched, db_now: Time, entry: EntryId) -> Recorded {
         if ground.moved(touched, db_now) {
             count(&self.shop.stats.withheld);
             Recorded::Moved
         } else {
-            Recorded::Committed
+            Recorded::Committed(entry)
         }
     }
 

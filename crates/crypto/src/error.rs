@@ -22,4 +22,6 @@ pub enum CryptoError {
     UnknownFormat,
     #[error("a token does not verify")]
     BadToken,
+    #[error("a key set is none, or too large")]
+    BadKeySet,
 }

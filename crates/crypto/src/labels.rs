@@ -26,10 +26,18 @@ pub const BACKUP_PART: &str = "strongroom/v1/backup-part";
 pub const TOKEN_HASH: &str = "strongroom/v1/token-hash";
 /// Client secrets, as they are compared.
 pub const CLIENT_SECRET: &str = "strongroom/v1/client-secret";
+/// Secrets of one-time codes.
+pub const TOTP: &str = "strongroom/v1/one-time-codes";
 /// Passwords, before they are stretched.
 pub const PASSWORD: &str = "strongroom/v1/password";
 /// The digest a used change id keeps of its request.
 pub const REQUEST_DIGEST: &str = "strongroom/v1/request-digest";
+/// Who an outside login stands for.
+pub const OUTSIDE_PRINCIPAL: &str = "strongroom/v1/outside-principal";
+/// Sealing what a login method shows to the other side.
+pub const METHOD_SECRET: &str = "strongroom/v1/method-secret";
+/// Sealing a login's state on its way through the browser.
+pub const LOGIN_STATE: &str = "strongroom/v1/login-state";
 /// A node's start, as its row vouches for it.
 pub const BOOT_MAC: &str = "strongroom/v1/boot-mac";
 /// The salted identity in an audit entry.
@@ -49,8 +57,12 @@ pub const ALL: &[&str] = &[
     BACKUP_PART,
     TOKEN_HASH,
     CLIENT_SECRET,
+    TOTP,
     PASSWORD,
     REQUEST_DIGEST,
+    OUTSIDE_PRINCIPAL,
+    METHOD_SECRET,
+    LOGIN_STATE,
     BOOT_MAC,
     AUDIT_IDENTITY,
 ];

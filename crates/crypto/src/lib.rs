@@ -7,16 +7,23 @@ mod backup;
 mod error;
 pub mod labels;
 mod mac;
+mod outside;
 mod passing;
 mod password;
 mod ring;
 mod seal;
 mod slot;
+mod totp;
 
 pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, claimed_namespace};
 pub use backup::BackupPart;
 pub use error::CryptoError;
 pub use mac::audit_identity;
+pub use outside::{
+    CertificateFault, CertificateNames, Expected, KeySet, KeyUse, OutsideClaims, Presented, TokenFault, Verified,
+    verify_certificate,
+};
 pub use ring::{Keys, Purpose, Random};
 pub use seal::{Place, Sealed};
 pub use slot::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};
+pub use totp::{TotpCode, TotpSecret};

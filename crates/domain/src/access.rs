@@ -1,5 +1,6 @@
 //! What each verb needs: in each layout, a path and a capability. The one table; no dialect has another.
 
+use crate::audit::Action;
 use crate::policy::{Capability, Layout, Need};
 use crate::{Name, Prefix, SecretPath};
 
@@ -21,6 +22,8 @@ pub enum Access<'a> {
     Operators,
     Group(&'a Name, Capability),
     Groups,
+    Method(&'a Name, Capability),
+    Methods,
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -28,6 +31,8 @@ pub enum Access<'a> {
     Namespace(&'a str, Capability),
     Namespaces,
     Audit,
+    /// What others may do, and by which rule.
+    Explain,
     Reports,
     Principal(&'a str, Capability),
     DataKey,
@@ -57,11 +62,14 @@ impl Access<'_> {
             Self::Operators => "sys/operators/".into(),
             Self::Group(name, _) => format!("sys/groups/{name}"),
             Self::Groups => "sys/groups/".into(),
+            Self::Method(name, _) => format!("sys/methods/{name}"),
+            Self::Methods => "sys/methods/".into(),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
             Self::Namespaces => "sys/namespaces/".into(),
             Self::Audit => "sys/audit".into(),
+            Self::Explain => "sys/explain".into(),
             Self::Reports => "sys/reports".into(),
             Self::Principal(id, _) => format!("sys/principals/{id}"),
             Self::DataKey => "sys/keys/data".into(),
@@ -81,6 +89,7 @@ impl Access<'_> {
             | Self::Client(_, capability)
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
+            | Self::Method(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -91,12 +100,44 @@ impl Access<'_> {
             | Self::Clients
             | Self::Operators
             | Self::Groups
+            | Self::Methods
             | Self::Namespaces
             | Self::Slots => Capability::List,
-            Self::Audit | Self::Reports => Capability::Read,
+            Self::Audit | Self::Explain | Self::Reports => Capability::Read,
             Self::DataKey | Self::SigningKey => Capability::Rotate,
             Self::Slot(_) | Self::Recovery | Self::Backup => Capability::Sudo,
         }
+    }
+
+    /// The policy path of a denial that was entered with this action and path. None: nobody is denied that by a policy, or the
+    /// entry does not say about what.
+    pub fn path_of(action: Action, entered: &str) -> Option<String> {
+        let (noun, verb) = action.name().split_once('.')?;
+        let root = match (noun, verb) {
+            ("secret", "list") if entered.is_empty() => "secret/",
+            ("secret", "list") => return Some(format!("secret/{entered}/")),
+            // Of several at once, not one by name.
+            ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
+            ("secret" | "metadata" | "label", _) => "secret/",
+            ("policy", _) => "sys/policies/",
+            ("role", _) => "sys/roles/",
+            ("client", _) => "sys/clients/",
+            ("operator", _) => "sys/operators/",
+            ("group", _) => "sys/groups/",
+            ("principal", _) => "sys/principals/",
+            // One for another namespace, which the entry names.
+            ("token", "create") if !entered.is_empty() => "sys/namespaces/",
+            ("token", _) => "sys/tokens/",
+            ("namespace", _) => "sys/namespaces/",
+            ("report", _) => return Some(Self::Reports.path()),
+            ("audit", _) => return Some(Self::Audit.path()),
+            ("access", _) => return Some(Self::Explain.path()),
+            ("key", "data_rotate") => return Some(Self::DataKey.path()),
+            ("key", "signing_rotate") => return Some(Self::SigningKey.path()),
+            ("key", "slot_read" | "slot_add" | "slot_remove") => "sys/keys/slots/",
+            _ => return None,
+        };
+        Some(format!("{root}{entered}"))
     }
 
     /// Whether it is about the installation as a whole: nobody of another namespace than its own is granted it.
@@ -115,10 +156,71 @@ impl Access<'_> {
 
     /// The needs that a decision is asked about, given the native path.
     pub fn needs<'p>(&self, path: &'p str) -> [Need<'p>; 1] {
+        Self::needs_of(path, self.capability())
+    }
+
+    /// The needs of whatever takes this capability on this native path.
+    pub fn needs_of(path: &str, capability: Capability) -> [Need<'_>; 1] {
         [Need {
             layout: Layout::Native,
             path,
-            capability: self.capability(),
+            capability,
         }]
+    }
+
+    /// [`Access::is_installations`], by the native path.
+    pub fn path_is_installations(path: &str) -> bool {
+        let below = ["sys/namespaces/", "sys/keys/slots/"];
+        let alone = ["sys/keys/signing", "sys/recovery", "sys/backup"];
+        below.iter().any(|root| path.starts_with(root)) || alone.contains(&path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_installations_is_told_by_its_path_too() {
+        let (path, name, folder) = (
+            SecretPath::parse("sys/backup").unwrap(),
+            Name::parse("signing").unwrap(),
+            Prefix::parse("sys/keys/slots").unwrap(),
+        );
+        let read = Capability::Read;
+        for access in [
+            Access::Secret(&path, read),
+            Access::Folder(&folder),
+            Access::Policy(&name, read),
+            Access::Policies,
+            Access::Role(&name, read),
+            Access::Roles,
+            Access::Client("c", read),
+            Access::Clients,
+            Access::Operator(&name, read),
+            Access::Operators,
+            Access::Group(&name, read),
+            Access::Groups,
+            Access::Token("t", read),
+            Access::Tokens(read),
+            Access::Namespace("n", read),
+            Access::Namespaces,
+            Access::Audit,
+            Access::Explain,
+            Access::Reports,
+            Access::Principal("p", read),
+            Access::DataKey,
+            Access::SigningKey,
+            Access::Slot(&name),
+            Access::Slots,
+            Access::Recovery,
+            Access::Backup,
+        ] {
+            assert_eq!(
+                Access::path_is_installations(&access.path()),
+                access.is_installations(),
+                "{access:?}"
+            );
+        }
     }
 }

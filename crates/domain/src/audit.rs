@@ -2,8 +2,10 @@
 //! value; canonical bytes carry a format number and are fixed by test vectors.
 
 mod batch;
+mod denial;
 mod entry;
 pub mod merkle;
 
-pub use batch::{Batch, BatchId, Lane, SealedBatch};
+pub use batch::{Batch, BatchId, EntryId, Lane, SealedBatch};
+pub use denial::Denial;
 pub use entry::{Action, Class, Dialect, Entry, OutcomeKind, StoredEntry};

@@ -3,6 +3,10 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
+
+use crate::audit::{Denial, EntryId};
+use crate::policy::Capability;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -46,9 +50,9 @@ codes! {
     InvalidPolicy = 3, "invalid_policy", "The policy is not valid", "Correct the rule that the detail names.";
     PayloadTooLarge = 4, "payload_too_large", "The value is too large", "Store a smaller value, or raise limits.payload_bytes (at most 1 MiB).";
     Unauthenticated = 10, "unauthenticated", "No valid token", "Send 'Authorization: Bearer TOKEN' with a token that has not expired or been revoked.";
-    LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password.";
-    PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path.";
-    BuiltIn = 13, "built_in", "The policy is built in", "Write a policy of another name, and name that one in roles, groups and operators.";
+    LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password; of another method, the token, its role, and the server's log.";
+    PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path; 'explain' tells by the denial id which rule would.";
+    BuiltIn = 13, "built_in", "It is built in", "What is built in cannot be written or deleted; write one of another name, and name that one.";
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";
@@ -61,6 +65,9 @@ codes! {
     StoreUnavailable = 41, "store_unavailable", "The database cannot be reached", "Try again; see /ready for the cause.";
     OutcomeUnknown = 42, "outcome_unknown", "The change may or may not have been made", "Repeat the request with the id in the detail as its change id: it is applied at most once.";
     Unsettled = 43, "unsettled", "What the answer rests on kept changing", "Try again.";
+    RateLimited = 45, "rate_limited", "Too many requests", "Try again after the time in Retry-After, and mend what makes requests fail. Behind a proxy, name it in 'trusted_proxies'.";
+    LoginDelayed = 46, "login_delayed", "Too many logins with this name have failed", "Try again after the time in Retry-After, with the right secret.";
+    IssuerUnavailable = 47, "issuer_unavailable", "Who vouches for the caller cannot be asked", "Try again; the server's log says which login method it is and why.";
     Overloaded = 44, "overloaded", "The server is busy", "Try again after the time in Retry-After.";
     IntegrityFailed = 50, "integrity_failed", "A stored row fails its integrity check", "The database was altered or damaged. Do not trust it; follow the runbook for a tampered database.";
     Internal = 51, "internal", "An internal error", "Report it with the request id.";
@@ -82,6 +89,12 @@ pub struct Error {
     pub code: Code,
     pub detail: String,
     pub cause: Option<Box<dyn StdError + Send + Sync>>,
+    /// When the same request may succeed.
+    pub retry_after: Option<Duration>,
+    /// The capability that policies do not grant.
+    pub missing: Option<Capability>,
+    /// As what it is on record.
+    pub entry: Option<EntryId>,
 }
 
 impl Error {
@@ -90,11 +103,48 @@ impl Error {
             code,
             detail: detail.into(),
             cause: None,
+            retry_after: None,
+            missing: None,
+            entry: None,
         }
+    }
+
+    /// Policies do not grant this capability on this path.
+    pub fn not_granted(missing: Capability, path: &str) -> Self {
+        Self {
+            missing: Some(missing),
+            ..Self::new(
+                Code::PermissionDenied,
+                format!("'{}' on '{path}' is not granted.", missing.name()),
+            )
+        }
+    }
+
+    /// The same, as it is on record.
+    #[must_use]
+    pub fn entered(self, entry: EntryId) -> Self {
+        Self {
+            entry: Some(entry),
+            ..self
+        }
+    }
+
+    /// What names it, if it is a denial that is on record.
+    pub fn denial(&self) -> Option<Denial> {
+        let entry = self.entry.filter(|_| self.code == Code::PermissionDenied)?;
+        Some(Denial {
+            entry,
+            missing: self.missing,
+        })
     }
 
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 

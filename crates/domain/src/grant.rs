@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::method::Bounds;
 use crate::{Digest, Name, NamespaceId, Network, ObjectId, PrincipalId, Time};
 
 /// Access tokens live this long unless a role says otherwise, and never longer than the maximum.
@@ -29,7 +30,7 @@ pub const LOGIN_TOKEN_TTL: u32 = 3600;
 pub const LOGIN_TOKEN_MAX: u32 = 12 * 3600;
 /// Tokens above a token.
 pub const MAX_TOKEN_DEPTH: usize = 8;
-/// Networks that a token may be bound to.
+/// Networks that a token, or a rule, may be bound to.
 pub const MAX_NETWORKS: usize = 32;
 /// What a token's maker may write on it.
 pub const MAX_TOKEN_METADATA: usize = 16;
@@ -50,6 +51,9 @@ pub struct Role {
     pub policies: Vec<Name>,
     /// Seconds.
     pub access_token_ttl: u32,
+    /// None: for clients alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     #[serde(default)]
     pub generation: Generation,
     pub created_at: Time,
@@ -120,9 +124,28 @@ pub struct Operator {
     /// None: it cannot log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
+    /// One-time codes beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp: Option<Totp>,
     pub created_at: Time,
     pub updated_at: Time,
 }
+
+/// What one-time codes are made of, with a key of the ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totp {
+    pub key: i64,
+    /// None: no login needs a code yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<Digest>,
+    /// Of a secret that was shown, and of which no code was seen yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Digest>,
+}
+
+/// A one-time code that was used: it stands in the record's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedCode {}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Password {
@@ -191,6 +214,9 @@ pub struct Token {
     /// Of a person's login, whose policies are what the operator and its groups have now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<OperatorLogin>,
+    /// Of a person's login by a method of others, whose policies are what its groups have now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<VouchedLogin>,
     /// The hashes of the tokens it ends with, the nearest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
@@ -219,6 +245,7 @@ impl Token {
             root: false,
             policies: Vec::new(),
             login: None,
+            vouched: None,
             parents: Vec::new(),
             created_at: now,
             expires_at: None,
@@ -235,6 +262,16 @@ pub struct OperatorLogin {
     pub operator: ObjectId,
     /// Names the password that it was had for.
     pub credential: ObjectId,
+}
+
+/// What a method of others vouched for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VouchedLogin {
+    pub method: Name,
+    /// The method's when it was made.
+    pub generation: Generation,
+    /// Of ours, as the method made them of theirs.
+    pub groups: Vec<Name>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -86,12 +86,19 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::KeyRing
         | Kind::Policy
         | Kind::Role
+        | Kind::Method
         | Kind::Client
         | Kind::Operator
         | Kind::Group
         | Kind::Principal
         | Kind::Token => true,
-        Kind::Secret | Kind::ChangeId | Kind::Backup | Kind::Manifest | Kind::Revocation => false,
+        Kind::Secret
+        | Kind::ChangeId
+        | Kind::Backup
+        | Kind::Manifest
+        | Kind::Revocation
+        | Kind::UsedState
+        | Kind::UsedCode => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Networks that something is bound to: an address and how many of its first bits count.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -29,15 +29,37 @@ impl Network {
         }
     }
 
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.0.network()
+    }
+
     /// An IPv4 address counts as that however it is written.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&plain(address))
+    }
+
+    /// Its first address, and the first behind it.
+    pub fn edges(&self) -> (IpAddr, Option<IpAddr>) {
+        let behind = match self.0.broadcast() {
+            IpAddr::V4(last) => u32::from(last).checked_add(1).map(|next| Ipv4Addr::from(next).into()),
+            IpAddr::V6(last) => u128::from(last).checked_add(1).map(|next| Ipv6Addr::from(next).into()),
+        };
+        (self.0.network(), behind)
     }
 }
 
 /// An IPv4 address that stands within an IPv6 one as what it is.
 pub fn plain(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// By what limits count whoever asks: an IPv4 address, or the IPv6 network of 64 bits that one host has all of.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match plain(address) {
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 impl fmt::Display for Network {

@@ -1,18 +1,26 @@
-//! Policies and the decision. One matcher decides each layout by itself: the most specific matching pattern counts, its
-//! rules are merged over the token's policies, and `deny` beats the other capabilities of that pattern.
-//! A deny in either layout refuses; otherwise a grant in either suffices.
+//! Policies: which capabilities on which paths. How they decide stands in [`decision`].
 
 mod built_in;
-
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+mod decision;
+mod expect;
+mod explain;
+mod lint;
+mod template;
+mod versions;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, Result};
+use crate::grant::MAX_NETWORKS;
+use crate::{Code, Error, Network, Prefix, Result};
 
 pub use built_in::{BUILT_IN, built_in};
+pub use decision::{Decision, Need, PolicySet};
+pub use expect::{Expectation, expectations};
+pub use explain::{Deciding, Explanation, explain, explain_anywhere, in_words};
+pub use lint::{Finding, lint};
+pub use template::{for_principal, is_template};
+pub use versions::{Policy, PolicyVersion};
 
 /// Rules in one policy.
 pub const MAX_RULES: usize = 256;
@@ -68,6 +76,11 @@ impl Capability {
             Self::Deny => "deny",
         }
     }
+
+    /// The one of this name that a rule can grant.
+    pub fn granted(name: &str) -> Option<Self> {
+        Self::GRANTS.into_iter().find(|capability| capability.name() == name)
+    }
 }
 
 /// Capabilities as a set.
@@ -83,8 +96,14 @@ impl Capabilities {
         self.0 & (1 << capability as u16) != 0
     }
 
-    fn with(self, other: Self) -> Self {
+    pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// In the order that they are declared in.
+    pub fn list(self) -> Vec<Capability> {
+        let all = Capability::GRANTS.into_iter().chain([Capability::Deny]);
+        all.filter(|capability| self.has(*capability)).collect()
     }
 }
 
@@ -103,16 +122,41 @@ pub enum Layout {
 pub struct Rule {
     pub path: String,
     pub capabilities: Vec<Capability>,
+    /// From where a request must come for the rule to count, whatever it says; empty: from anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
 }
 
-/// The body of a policy's record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policy {
-    #[serde(default)]
-    pub layout: Layout,
-    pub rules: Vec<Rule>,
-    pub created_at: crate::Time,
-    pub updated_at: crate::Time,
+impl Rule {
+    /// One that counts everywhere.
+    pub fn new(path: impl Into<String>, capabilities: impl Into<Vec<Capability>>) -> Self {
+        Self {
+            path: path.into(),
+            capabilities: capabilities.into(),
+            networks: Vec::new(),
+        }
+    }
+}
+
+/// The policy path that is meant: one without its root is a secret's, and one that ends in `/` a folder.
+pub fn path_meant(text: &str) -> Result<String> {
+    let (root, below) = match text.split_once('/') {
+        Some((root, below)) if ROOTS.contains(&root) => (root, below),
+        _ => ("secret", text),
+    };
+    let prefix = Prefix::parse(below)?;
+    Ok(match (below.ends_with('/'), prefix == Prefix::TOP) {
+        (_, true) => format!("{root}/"),
+        (true, false) => format!("{root}/{}/", prefix.as_str()),
+        (false, false) => format!("{root}/{}", prefix.as_str()),
+    })
+}
+
+fn refuse_at(rule: usize, error: Error) -> Error {
+    Error {
+        detail: format!("Rule {rule}: {}", error.detail),
+        ..error
+    }
 }
 
 /// Checks rules of the native layout. A path without its root is refused with the corrected line.
@@ -139,6 +183,7 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
         if let Err(error) = crate::SecretPath::parse(below) {
             return refuse(format!("Rule {at}: '{path}': {}", error.detail));
         }
+        template::check(path).map_err(|error| refuse_at(at, error))?;
         let segments: Vec<&str> = path.split('/').collect();
         for (place, segment) in segments.iter().enumerate() {
             let last = place + 1 == segments.len();
@@ -159,171 +204,11 @@ pub fn check_native(rules: &[Rule]) -> Result<()> {
                 "Rule {at}: 'capabilities' is empty; write [\"deny\"] to refuse."
             ));
         }
+        if rule.networks.len() > MAX_NETWORKS {
+            return refuse(format!("Rule {at}: 'networks' has at most {MAX_NETWORKS} entries."));
+        }
     }
     Ok(())
-}
-
-/// One thing a request needs: in this layout, this capability on this path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Need<'a> {
-    pub layout: Layout,
-    pub path: &'a str,
-    pub capability: Capability,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    Allow,
-    Deny,
-    /// No rule matched, or the one that did lacks the capability.
-    NoGrant,
-}
-
-#[derive(Debug, Clone)]
-struct Compiled {
-    pattern: String,
-    capabilities: Capabilities,
-}
-
-/// The policies of one token, compiled: patterns merged, most specific first.
-#[derive(Debug, Clone, Default)]
-pub struct PolicySet {
-    native: Vec<Compiled>,
-    vault: Vec<Compiled>,
-}
-
-impl PolicySet {
-    pub fn compile<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Self {
-        let mut merged: BTreeMap<(Layout, &str), Capabilities> = BTreeMap::new();
-        for policy in policies {
-            for rule in &policy.rules {
-                let entry = merged.entry((policy.layout, &rule.path)).or_default();
-                *entry = entry.with(Capabilities::of(&rule.capabilities));
-            }
-        }
-        let mut set = Self::default();
-        for ((layout, pattern), capabilities) in merged {
-            let compiled = Compiled {
-                pattern: pattern.to_owned(),
-                capabilities,
-            };
-            match layout {
-                Layout::Native => set.native.push(compiled),
-                Layout::Vault => set.vault.push(compiled),
-            }
-        }
-        for patterns in [&mut set.native, &mut set.vault] {
-            patterns.sort_by(|a, b| specificity(&b.pattern).cmp(&specificity(&a.pattern)));
-        }
-        set
-    }
-
-    /// Decides one request, which may be expressed in several layouts.
-    pub fn decide(&self, needs: &[Need<'_>]) -> Decision {
-        let mut decision = Decision::NoGrant;
-        for need in needs {
-            match self.decide_one(need) {
-                Decision::Deny => return Decision::Deny,
-                Decision::Allow => decision = Decision::Allow,
-                Decision::NoGrant => {}
-            }
-        }
-        decision
-    }
-
-    fn decide_one(&self, need: &Need<'_>) -> Decision {
-        let patterns = match need.layout {
-            Layout::Native => &self.native,
-            Layout::Vault => &self.vault,
-        };
-        match patterns.iter().find(|compiled| matches(&compiled.pattern, need.path)) {
-            Some(compiled) if compiled.capabilities.has(Capability::Deny) => Decision::Deny,
-            Some(compiled) if compiled.capabilities.has(need.capability) => Decision::Allow,
-            _ => Decision::NoGrant,
-        }
-    }
-
-    /// Whether a listing shows the name `path`, whose folder is `folder` (both with their root, the folder with a trailing `/`):
-    /// where `list` holds on the folder, or a native rule grants anything on or below the name, and none denies the name itself.
-    pub fn shows(&self, folder: &str, path: &str) -> bool {
-        let need = |path, capability| Need {
-            layout: Layout::Native,
-            path,
-            capability,
-        };
-        let exact = self.native.iter().find(|compiled| matches(&compiled.pattern, path));
-        if exact.is_some_and(|compiled| compiled.capabilities.has(Capability::Deny)) {
-            return false;
-        }
-        self.decide_one(&need(folder, Capability::List)) == Decision::Allow
-            || exact.is_some_and(|compiled| compiled.capabilities != Capabilities::default())
-            || self
-                .native
-                .iter()
-                .any(|compiled| !compiled.capabilities.has(Capability::Deny) && reaches_below(&compiled.pattern, path))
-    }
-}
-
-/// Greater is more specific. P1 loses if its first `+` or `*` comes earlier; if it ends in `*` and P2 does not; if it has
-/// more `+` segments; if it is shorter; if it sorts lower.
-fn specificity(pattern: &str) -> (usize, bool, Reverse<usize>, usize, &str) {
-    let first_wildcard = pattern.find(['+', '*']).unwrap_or(usize::MAX);
-    let plus_segments = pattern.split('/').filter(|segment| *segment == "+").count();
-    (
-        first_wildcard,
-        !pattern.ends_with('*'),
-        Reverse(plus_segments),
-        pattern.len(),
-        pattern,
-    )
-}
-
-/// A native `*` stands behind a `/` (checked when the policy is written), so there the raw prefix ends at a segment
-/// boundary: `a/*` matches the folder `a/` and all below it, never `a` or `ab`.
-fn matches(pattern: &str, path: &str) -> bool {
-    let (body, open) = match pattern.strip_suffix('*') {
-        Some(body) => (body, true),
-        None => (pattern, false),
-    };
-    match (body.contains('+'), open) {
-        (true, _) => matches_segments(body, path, open),
-        (false, true) => path.starts_with(body),
-        (false, false) => body == path,
-    }
-}
-
-fn matches_segments(body: &str, path: &str, open: bool) -> bool {
-    let mut rest = path.split('/');
-    let mut wanted = body.split('/').peekable();
-    while let Some(segment) = wanted.next() {
-        let last = wanted.peek().is_none();
-        let Some(found) = rest.next() else { return false };
-        if last && open {
-            return found.starts_with(segment);
-        }
-        if segment == "+" {
-            if found.is_empty() {
-                return false;
-            }
-        } else if segment != found {
-            return false;
-        }
-    }
-    rest.next().is_none()
-}
-
-/// Whether a native pattern could match something strictly below `path`.
-fn reaches_below(pattern: &str, path: &str) -> bool {
-    let mut wanted = pattern.split('/');
-    for segment in path.split('/') {
-        match wanted.next() {
-            Some("*") => return true,
-            Some("+") => {}
-            Some(text) if text == segment => {}
-            _ => return false,
-        }
-    }
-    wanted.next().is_some()
 }
 
 #[cfg(test)]

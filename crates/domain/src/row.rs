@@ -56,15 +56,21 @@ kinds! {
     Group = 12, "group";
     /// Of what moment the newest backup is that was kept.
     Backup = 13, "backup";
+    /// How somebody logs in whom others vouch for.
+    Method = 14, "method";
     /// Which rows that grant something were written last; see [`crate::manifest`].
     Manifest = 15, "manifest";
     /// An access token that was revoked before it expired; its name is the token's `jti`.
     Revocation = 16, "revocation";
+    /// A login's state that was used, so that it is not used again.
+    UsedState = 17, "used_state";
+    /// A one-time code of an operator that was used; its name is both.
+    UsedCode = 20, "used_code";
 }
 
 impl Kind {
     /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
-    pub const EXPIRING: [Self; 3] = [Self::ChangeId, Self::Token, Self::Revocation];
+    pub const EXPIRING: [Self; 4] = [Self::ChangeId, Self::Token, Self::Revocation, Self::UsedCode];
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.

@@ -17,6 +17,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::NotFound | Code::Deleted | Code::Destroyed | Code::PendingDeletion | Code::RouteNotFound => {
             StatusCode::NOT_FOUND
         }
+        Code::RateLimited | Code::LoginDelayed => StatusCode::TOO_MANY_REQUESTS,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::BuiltIn
@@ -35,6 +36,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::OutcomeUnknown
         | Code::Unsettled
         | Code::Overloaded
+        | Code::IssuerUnavailable
         | Code::DeadlineExceeded
         | Code::GrantsPutBack
         | Code::Uninitialised => StatusCode::SERVICE_UNAVAILABLE,
@@ -66,8 +68,14 @@ pub(crate) fn problem(failure: &Failure, request_id: &str) -> Response {
     let mut response = json(status, &Problem::new(&failure.0, status.as_u16(), request_id));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let wait = failure
+            .0
+            .retry_after
+            .map_or(1, |wait| wait.as_millis().div_ceil(1000).max(1));
+        if let Ok(wait) = HeaderValue::try_from(wait.to_string()) {
+            headers.insert(header::RETRY_AFTER, wait);
+        }
     }
     // The rest of the body was not read: the connection cannot be used again, and says so.
     if matches!(

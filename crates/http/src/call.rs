@@ -33,7 +33,7 @@ pub(crate) struct Call {
 
 const MAX_TOKEN: usize = 8192;
 
-fn bearer(headers: &HeaderMap) -> Option<SecretString> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let fits = scheme.eq_ignore_ascii_case("bearer") && (1..=MAX_TOKEN).contains(&token.len());

@@ -2,6 +2,7 @@
 //! No log line per successful request: the audit log is the access log.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,8 +11,9 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use hyper::body::Incoming;
+use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error};
 use tokio::time::timeout;
 use tower::Service;
@@ -19,7 +21,8 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
 
 use crate::App;
 use crate::answer::{Failure, problem};
-use crate::call::Origin;
+use crate::call::{Origin, bearer};
+use crate::limits::{Limit, is_failure};
 use crate::metrics::RouteMetrics;
 use crate::server::Peer;
 
@@ -31,7 +34,7 @@ pub(crate) type Routes = SetSensitiveRequestHeaders<Router>;
 /// Answers one request of a connection from `peer`.
 pub(crate) async fn edge(
     app: App,
-    mut router: Routes,
+    router: Routes,
     peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
@@ -39,32 +42,22 @@ pub(crate) async fn edge(
     let id = app.broker.request_id();
     let method = RouteMetrics::method(request.method());
     let metrics = app.metrics.route_of(request.uri().path());
-    let mut request = request.map(|body| {
-        if body.is_end_stream() {
-            Body::empty()
-        } else {
-            Body::new(body)
-        }
-    });
-    request.extensions_mut().insert(Origin {
-        id,
-        source: peer.name,
-        operator: peer.operator,
-        certificate: peer.certificate,
-    });
-    let id = id.to_string();
-    let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
-    let mut response = match timeout(app.request_deadline, answering).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Err(_)) => {
-            app.metrics.edge.panics.inc();
-            Failure(Error::from(Code::Internal)).into_response()
-        }
-        Err(_) => Failure(Error::from(Code::DeadlineExceeded)).into_response(),
+    let client = peer
+        .address
+        .map(|address| app.sources.limits.proxies.client(address, request.headers()));
+    let refusal = client.and_then(|client| refusal(&app, client, request.uri().path(), request.headers()));
+    let mut response = match refusal {
+        Some(failure) => failure.into_response(),
+        None => answer(&app, router, within(request, id, peer, client)).await,
     };
-    if let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() {
+    let id = id.to_string();
+    let failure = response.extensions_mut().remove::<Arc<Failure>>();
+    let code = failure.as_ref().map(|failure| failure.0.code);
+    if let Some(failure) = failure {
         // Refused for being too many: a line each would be a flood of its own. They are counted.
-        if response.status().is_server_error() && failure.0.code != Code::Overloaded {
+        // That an issuer cannot be had is told already, with its method.
+        let counted = matches!(failure.0.code, Code::Overloaded | Code::IssuerUnavailable);
+        if response.status().is_server_error() && !counted {
             tracing::warn!(request_id = %id, route = metrics.route, error = ?failure.0, "a request failed");
         }
         let allow = response.headers_mut().remove(header::ALLOW);
@@ -74,6 +67,11 @@ pub(crate) async fn edge(
         }
     }
     let status = response.status();
+    if let Some(client) = client
+        && is_failure(status, code)
+    {
+        app.sources.has_failed(client, || app.broker.now());
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, value);
@@ -86,4 +84,53 @@ pub(crate) async fn edge(
     );
     metrics.observe(method, status, started.elapsed());
     Ok(response)
+}
+
+/// What a source that has to wait is told, before its request is routed.
+fn refusal(app: &App, client: IpAddr, path: &str, headers: &HeaderMap) -> Option<Failure> {
+    let known = || bearer(headers).is_some_and(|token| app.broker.knows(&token));
+    let (limit, wait) = app.sources.refuse(client, path, || app.broker.now(), known)?;
+    let (counter, detail) = match limit {
+        Limit::Failed => (
+            &app.metrics.edge.limited_failed,
+            "Too many requests from this address were refused.",
+        ),
+        Limit::Exempt => (&app.metrics.edge.limited_exempt, "This address asks too often."),
+    };
+    counter.inc();
+    Some(Failure(Error::new(Code::RateLimited, detail).after(wait)))
+}
+
+/// The request as handlers see it.
+fn within(request: Request<Incoming>, id: RequestId, peer: Peer, client: Option<IpAddr>) -> Request<Body> {
+    let mut request = request.map(|body| {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(body)
+        }
+    });
+    let source = match client.filter(|_| client != peer.address) {
+        Some(client) => client.to_string().into(),
+        None => peer.name,
+    };
+    request.extensions_mut().insert(Origin {
+        id,
+        source,
+        operator: peer.operator,
+        certificate: peer.certificate,
+    });
+    request
+}
+
+async fn answer(app: &App, mut router: Routes, request: Request<Body>) -> Response {
+    let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
+    match timeout(app.request_deadline, answering).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(_)) => {
+            app.metrics.edge.panics.inc();
+            Failure(Error::from(Code::Internal)).into_response()
+        }
+        Err(_) => Failure(Error::from(Code::DeadlineExceeded)).into_response(),
+    }
 }

@@ -6,6 +6,7 @@ mod body;
 mod call;
 mod edge;
 mod health;
+mod limits;
 mod metrics;
 mod native;
 mod openapi;
@@ -13,14 +14,17 @@ mod operation;
 mod router;
 mod routes;
 mod server;
+mod source;
 mod tls;
 
 pub use answer::status;
+pub use limits::SourceLimits;
 pub use metrics::Metrics;
 pub use openapi::{document as api_document, text as api_text};
 pub use operation::Door;
 pub use router::{Route, control_router, every_route, metrics_router, router};
 pub use server::{Limits, Listener, Peer, serve};
+pub use source::{ForwardedHeader, Proxies};
 pub use tls::TlsListener;
 
 use std::sync::Arc;
@@ -29,6 +33,8 @@ use std::time::Duration;
 
 use strongroom_broker::Broker;
 
+use limits::Sources;
+
 /// What handlers are given: cloned with every request, so all of it is behind one pointer.
 pub type App = Arc<Served>;
 
@@ -36,11 +42,31 @@ pub struct Served {
     pub broker: Broker,
     pub metrics: Arc<Metrics>,
     /// No request takes longer.
-    pub request_deadline: Duration,
+    request_deadline: Duration,
     /// `/metrics` is served here too, and not only by a listener of its own.
-    pub serve_metrics: bool,
+    serve_metrics: bool,
     /// Set when the node is told to stop: not ready any more, still serving.
     pub draining: AtomicBool,
+    sources: Sources,
+}
+
+impl Served {
+    pub fn new(
+        broker: Broker,
+        metrics: Arc<Metrics>,
+        request_deadline: Duration,
+        serve_metrics: bool,
+        limits: SourceLimits,
+    ) -> Self {
+        Self {
+            broker,
+            metrics,
+            request_deadline,
+            serve_metrics,
+            draining: AtomicBool::new(false),
+            sources: Sources::new(limits),
+        }
+    }
 }
 
 impl std::fmt::Debug for Served {

@@ -274,11 +274,12 @@ impl BrokerMetrics {
         let mut all = self.caches()?;
         all.extend(counter(
             "strongroom_logins_total",
-            "Logins, by outcome; overloaded: refused untried, since too many passwords waited.",
+            "Logins, by outcome; overloaded: refused untried, since too many passwords waited; delayed: since others with this name had failed.",
             &[
                 (outcome, "granted", of(&stats.logins)),
                 (outcome, "refused", of(&stats.logins_refused)),
                 (outcome, "overloaded", of(&stats.logins_overloaded)),
+                (outcome, "delayed", of(&stats.logins_delayed)),
             ],
         )?);
         for (name, help, value) in [
@@ -291,6 +292,11 @@ impl BrokerMetrics {
                 "strongroom_integrity_failures_total",
                 "Refusals because a stored row failed its check.",
                 &stats.integrity_failures,
+            ),
+            (
+                "strongroom_identities_limited_total",
+                "Requests refused because whoever has their token asks too often.",
+                &stats.identities_limited,
             ),
             (
                 "strongroom_password_hashes_total",

@@ -100,7 +100,11 @@ impl Operation {
             query: None,
             body: None,
             answers: Vec::new(),
-            refusals: vec![StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE],
+            refusals: vec![
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::INTERNAL_SERVER_ERROR,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ],
             examples: Vec::new(),
         }
     }
@@ -128,6 +132,12 @@ impl Operation {
             door: Door::Token,
             ..self
         }
+    }
+
+    /// By no limit.
+    pub(crate) fn unlimited(mut self) -> Self {
+        self.refusals.retain(|status| *status != StatusCode::TOO_MANY_REQUESTS);
+        self
     }
 
     pub(crate) fn changes(self) -> Self {

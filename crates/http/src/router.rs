@@ -26,6 +26,19 @@ fn exempt() -> Vec<Operation> {
     ]
 }
 
+/// What no limit keeps anybody from.
+const HEALTH: [&str; 2] = ["/health", "/ready"];
+
+/// Exempt routes that a source asks only so often.
+pub(crate) fn limited_paths() -> Vec<&'static str> {
+    let paths = exempt().into_iter().map(|operation| operation.path);
+    paths.filter(|path| !HEALTH.contains(path)).collect()
+}
+
+pub(crate) fn is_health(path: &str) -> bool {
+    HEALTH.contains(&path)
+}
+
 fn native() -> Vec<Operation> {
     [
         routes::secrets::values(),
@@ -38,6 +51,9 @@ fn native() -> Vec<Operation> {
         routes::list::reports(),
         routes::grants::policies(),
         routes::grants::roles(),
+        routes::methods::methods(),
+        routes::methods::logins(),
+        routes::explain::explain(),
         routes::clients::clients(),
         routes::clients::logins(),
         routes::operators::operators(),

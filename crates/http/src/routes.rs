@@ -1,9 +1,11 @@
 //! Every operation with what it takes, shows and refuses, and an example that a test sends; one file a few nouns.
 
 pub(crate) mod clients;
+pub(crate) mod explain;
 pub(crate) mod grants;
 pub(crate) mod list;
 pub(crate) mod metadata;
+pub(crate) mod methods;
 pub(crate) mod namespaces;
 pub(crate) mod node;
 pub(crate) mod operators;

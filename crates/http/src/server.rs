@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use strongroom_broker::ClientCertificate;
+use strongroom_domain::network::plain;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -40,6 +41,8 @@ pub struct Limits {
 pub struct Peer {
     /// As the log names where a request came from.
     pub name: Arc<str>,
+    /// None: from this machine's own socket.
+    pub address: Option<IpAddr>,
     /// Proved to be this machine's operator, who needs no token.
     pub operator: bool,
     /// What it showed in its TLS handshake.
@@ -48,8 +51,10 @@ pub struct Peer {
 
 impl Peer {
     pub(crate) fn at(address: SocketAddr) -> Self {
+        let address = plain(address.ip());
         Self {
-            name: address.ip().to_canonical().to_string().into(),
+            name: address.to_string().into(),
+            address: Some(address),
             operator: false,
             certificate: None,
         }

@@ -3,11 +3,13 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dump;
+mod fetch;
 #[cfg(feature = "conformance")]
 pub mod memory;
 mod store;
 
 pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Snapshot, Use, Weigh, pour};
+pub use fetch::{Call, CallBody, Fetch, FetchError, Fetched, Fetching};
 pub use store::{
     Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict, unfinished,
 };

@@ -15,6 +15,7 @@
 #[path = "../tests/it/harness.rs"]
 mod harness;
 
+use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +23,9 @@ use std::time::{Duration, Instant};
 
 use harness::{Api, On, Store};
 use serde_json::json;
+use strongroom_domain::Time;
+use strongroom_domain::access::Access;
+use strongroom_domain::policy::{Capability, Decision, Policy, PolicySet, Rule};
 use strongroom_testkit::{Cluster, scale};
 
 const SECRETS: usize = 1000;
@@ -53,7 +57,38 @@ async fn bare() {
     axum::serve(listener, router).await.unwrap();
 }
 
+/// Of a token with so many rules, of which the last that is looked at matches; as often as takes the clock's steps out.
+fn decisions() {
+    const TIMES: u32 = 20_000;
+    for rules in [1, 64, 1024] {
+        let rule = |at| {
+            Rule::new(
+                format!("secret/team-{at:04}/prod/*"),
+                [Capability::Read, Capability::List],
+            )
+        };
+        let policies: Vec<_> = (0..rules).map(rule).collect();
+        let policies: Vec<_> = policies
+            .chunks(256)
+            .map(|rules| Policy::new(rules.to_vec(), Time(0)))
+            .collect();
+        let set = PolicySet::compile(&policies);
+        let needs = Access::needs_of("secret/team-0000/prod/database", Capability::Read);
+        let mut each: Vec<Duration> = (0..9)
+            .map(|_| {
+                let began = Instant::now();
+                let allowed = (0..TIMES).filter(|_| set.decide(black_box(&needs), None) == Decision::Allow);
+                assert_eq!(allowed.count(), TIMES as usize);
+                began.elapsed() / TIMES
+            })
+            .collect();
+        each.sort();
+        println!("=> decision, {rules} rules: median {:?}", each[4]);
+    }
+}
+
 async fn figures() {
+    decisions();
     let cluster = Cluster::start();
     for on in [On::Postgres, On::Sqlite] {
         println!("\n## {on:?}");

@@ -250,7 +250,7 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
 }
 
 async fn run_server(args: &ConfigArgs) -> Result<(), Failure> {
-    let config = read_config(args, |_| {})?;
+    let config = read_config(args, Sources::forbid_home)?;
     logging::start(&config.log);
     let unlock = config.unlock().map_err(|line| mistakes(vec![line]))?.read()?;
     let store = open_store(&config.store).await?;
@@ -286,7 +286,7 @@ async fn run_migrate(step: MigrateStep, args: &ConfigArgs) -> Result<(), Failure
 }
 
 fn check_config(args: &ConfigArgs) -> Result<(), Failure> {
-    let config = read_config(args, |_| {})?;
+    let config = read_config(args, Sources::forbid_home)?;
     let mut wrong = Vec::new();
     match &config.unlock {
         Some(UnlockSource {

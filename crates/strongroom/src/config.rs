@@ -1,5 +1,6 @@
 //! Configuration: defaults, then the file, then the environment, then flags. Checked as a whole: all mistakes at once.
 
+mod limits;
 mod settings;
 mod sources;
 mod tls;
@@ -11,15 +12,16 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use strongroom_broker::Settings;
+use strongroom_connectors::Allowed;
 use strongroom_crypto::{Issuer, Unlock};
 use strongroom_domain::SlotMethod;
-use strongroom_http::Limits;
+use strongroom_http::{Limits, SourceLimits};
 
 use crate::files;
 use crate::tls::Tls;
 pub use settings::{SETTINGS, Setting};
-use sources::OPENING;
 pub use sources::Sources;
+use sources::{FORBID_HOME, OPENING};
 
 /// Where the rows are.
 #[derive(Debug, Clone)]
@@ -38,6 +40,9 @@ pub struct Config {
     pub unlock: Option<UnlockSource>,
     pub settings: Settings,
     pub limits: Limits,
+    /// What may be called that is not public.
+    pub outbound: Allowed,
+    pub sources: SourceLimits,
     pub request_deadline: Duration,
     pub log: String,
 }
@@ -180,6 +185,18 @@ impl Reader<'_> {
         }
     }
 
+    fn outbound(&mut self) -> Allowed {
+        let allowed = Allowed::parse(&self.text("outbound.allow").unwrap_or_default()).unwrap_or_else(|mistake| {
+            self.mistakes.push(format!("'outbound.allow': {mistake}"));
+            Allowed::default()
+        });
+        if allowed.names_home() && self.sources.get(FORBID_HOME).is_some() {
+            self.mistakes
+                .push("'outbound.allow' names this machine itself, which is for 'dev' alone.".into());
+        }
+        allowed
+    }
+
     fn unlock(&mut self, store: &StoreChoice) -> Option<UnlockSource> {
         let mut given = Vec::new();
         for (name, method) in OPENING {
@@ -253,6 +270,8 @@ impl Config {
             secret_cache_bytes: reader.number("cache.secret_bytes", 0..=1 << 40),
             session_cache: reader.size("cache.sessions", 16..=10_000_000),
             poll: (!poll.is_zero()).then_some(poll),
+            per_identity: reader.rate("limits.per_identity_per_second", Duration::from_secs(1)),
+            login_delay: reader.seconds("limits.login_delay", 0..=3600),
         };
         let limits = Limits {
             connections: reader.size("limits.connections", 1..=1_000_000),
@@ -264,11 +283,13 @@ impl Config {
             tls,
             metrics_listen: reader.parsed("metrics_listen", "an address like 127.0.0.1:9200"),
             request_deadline: reader.seconds("limits.request_seconds", 1..=60),
+            outbound: reader.outbound(),
             log: reader.text("log").unwrap_or_default(),
             store,
             unlock,
             settings,
             limits,
+            sources: reader.sources(),
         };
         if reader.mistakes.is_empty() {
             Ok(config)

@@ -58,6 +58,7 @@ impl Listener for Control {
                 let name: Arc<str> = "control socket".into();
                 let peer = Peer {
                     name,
+                    address: None,
                     operator: true,
                     certificate: None,
                 };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use strongroom_broker::Broker;
 use strongroom_http::{App, Metrics, Served, TlsListener, control_router, metrics_router, router, serve};
@@ -66,13 +66,13 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 
 fn served(config: &Config, broker: &Broker, serve_metrics: bool) -> Result<App, String> {
     let metrics = Metrics::new(broker, env!("CARGO_PKG_VERSION")).map_err(|error| error.to_string())?;
-    Ok(Arc::new(Served {
-        broker: broker.clone(),
+    Ok(Arc::new(Served::new(
+        broker.clone(),
         metrics,
-        request_deadline: config.request_deadline,
+        config.request_deadline,
         serve_metrics,
-        draining: AtomicBool::new(false),
-    }))
+        config.sources.clone(),
+    )))
 }
 
 /// A server for this machine's operator alone, on a socket in a directory of ours.

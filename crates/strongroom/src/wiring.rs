@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use strongroom_broker::Broker;
+use strongroom_connectors::Outbound;
 use strongroom_crypto::Unlock;
 use strongroom_domain::Code;
 use strongroom_ports::{Store, StoreError};
@@ -55,8 +56,9 @@ pub(crate) async fn open_store_to_fill(choice: &StoreChoice) -> Result<Arc<dyn S
 pub async fn open_broker(config: &Config, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Broker, String> {
     let began = Instant::now();
     loop {
+        let fetch = Arc::new(Outbound::new(config.outbound.clone(), true));
         let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
-        match Broker::open(store.clone(), clock, entropy, unlock, config.settings.clone()).await {
+        match Broker::open(store.clone(), clock, entropy, fetch, unlock, config.settings.clone()).await {
             Ok(broker) => return Ok(broker),
             Err(error) if error.code == Code::StoreUnavailable && began.elapsed() < PATIENCE => {
                 tracing::warn!(?error, "the database does not answer yet");

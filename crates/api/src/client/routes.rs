@@ -8,8 +8,8 @@ use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, groups, health, keys, labels, list, metadata, namespaces,
-    operators, policies, principals, roles, secrets, tokens, versions,
+    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, methods,
+    namespaces, operators, policies, principals, roles, secrets, tokens, versions,
 };
 
 /// No body, for methods that send none.
@@ -148,8 +148,33 @@ impl Client {
         self.call(Method::POST, "auth/password/login", &(), Some(body)).await
     }
 
+    pub async fn start_login(&self, method: &Name, body: &auth::StartLogin) -> Result<auth::LoginStarted> {
+        self.call(Method::POST, &format!("auth/{method}/start"), &(), Some(body))
+            .await
+    }
+
+    pub async fn login_by(&self, method: &Name, body: &auth::MethodLogin) -> Result<auth::AccessToken> {
+        self.call(Method::POST, &format!("auth/{method}/login"), &(), Some(body))
+            .await
+    }
+
     pub async fn change_password(&self, body: &auth::ChangePassword) -> Result<()> {
         let IgnoredAny = self.call(Method::PUT, "auth/password", &(), Some(body)).await?;
+        Ok(())
+    }
+
+    pub async fn begin_totp(&self, body: &auth::BeginTotp) -> Result<auth::NewTotp> {
+        self.call(Method::POST, "auth/password/totp", &(), Some(body)).await
+    }
+
+    pub async fn confirm_totp(&self, body: &auth::ConfirmTotp) -> Result<()> {
+        let IgnoredAny = self.call(Method::PUT, "auth/password/totp", &(), Some(body)).await?;
+        Ok(())
+    }
+
+    pub async fn remove_totp(&self, name: &Name) -> Result<()> {
+        let path = format!("operators/{name}/totp");
+        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
         Ok(())
     }
 
@@ -257,11 +282,24 @@ impl Client {
             .await
     }
 
+    pub async fn policy_history(&self, name: &Name) -> Result<policies::PolicyHistory> {
+        self.call(Method::GET, &format!("policy-versions/{name}"), &(), NONE)
+            .await
+    }
+
     pub async fn delete_policy(&self, name: &Name) -> Result<()> {
         let IgnoredAny = self
             .call(Method::DELETE, &format!("policies/{name}"), &(), NONE)
             .await?;
         Ok(())
+    }
+
+    pub async fn explain(&self, body: &explain::Explain) -> Result<explain::Explained> {
+        self.call(Method::POST, "explain", &(), Some(body)).await
+    }
+
+    pub async fn who_can(&self, query: &explain::WhoCan) -> Result<Page<explain::Holder>> {
+        self.call(Method::GET, "who-can", query, NONE).await
     }
 
     pub async fn roles(&self, query: &PageQuery) -> Result<Page<roles::Role>> {
@@ -278,6 +316,24 @@ impl Client {
 
     pub async fn delete_role(&self, name: &Name) -> Result<()> {
         let IgnoredAny = self.call(Method::DELETE, &format!("roles/{name}"), &(), NONE).await?;
+        Ok(())
+    }
+
+    pub async fn methods(&self, query: &PageQuery) -> Result<Page<methods::Method>> {
+        self.call(Method::GET, "methods", query, NONE).await
+    }
+
+    pub async fn method(&self, name: &Name) -> Result<methods::Method> {
+        self.call(Method::GET, &format!("methods/{name}"), &(), NONE).await
+    }
+
+    pub async fn write_method(&self, name: &Name, body: &methods::WriteMethod) -> Result<methods::Method> {
+        self.call(Method::PUT, &format!("methods/{name}"), &(), Some(body))
+            .await
+    }
+
+    pub async fn delete_method(&self, name: &Name) -> Result<()> {
+        let IgnoredAny = self.call(Method::DELETE, &format!("methods/{name}"), &(), NONE).await?;
         Ok(())
     }
 

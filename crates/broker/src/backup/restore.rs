@@ -158,7 +158,7 @@ fn entry(
         accessor: None,
         source: "".into(),
     };
-    let sealed = Chain::new(boot, Lane::Changes).seal(keys, now, [note])?;
+    let (sealed, _) = Chain::new(boot, Lane::Changes).seal(keys, now, [note])?;
     Ok([
         Part::Boots(vec![boot_row(keys, boot, "restore", now)?]),
         Part::Entries(sealed.batch.class, sealed.entries),

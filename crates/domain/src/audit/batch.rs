@@ -62,6 +62,23 @@ impl BatchId {
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// After which this one comes first.
+    pub fn before(self) -> Self {
+        Self(self.0 - 1)
+    }
+
+    /// As it is displayed, and nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let numbers: Vec<i64> = text.split('.').map_while(|part| part.parse().ok()).collect();
+        let [boot, lane, number] = *numbers.as_slice() else {
+            return None;
+        };
+        let lane = Lane::ALL.into_iter().find(|each| *each as i64 == lane)?;
+        let fits = (0..=Self::MAX_BOOT).contains(&boot) && (0..1 << Self::NUMBER_BITS).contains(&number);
+        let id = fits.then(|| Self::new(boot, lane, number))?;
+        (id.to_string() == text).then_some(id)
+    }
 }
 
 impl fmt::Display for BatchId {
@@ -74,6 +91,30 @@ impl fmt::Display for BatchId {
 impl fmt::Debug for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Which entry of the log: its batch, and its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EntryId {
+    pub batch: BatchId,
+    pub place: i64,
+}
+
+impl EntryId {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (batch, place) = text.rsplit_once('.')?;
+        let id = Self {
+            batch: BatchId::parse(batch)?,
+            place: place.parse().ok().filter(|place| *place >= 0)?,
+        };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.batch, self.place)
     }
 }
 
@@ -150,6 +191,21 @@ mod tests {
         let id = BatchId::new(77, Lane::Events, 123_456);
         assert_eq!((id.boot(), id.lane(), id.number()), (77, Some(Lane::Events), 123_456));
         assert!(BatchId::new((1 << 24) - 1, Lane::Events, (1 << 37) - 1).0 > 0);
+        let entry = EntryId { batch: id, place: 9 };
+        assert_eq!(EntryId::parse("77.2.123456.9"), Some(entry));
+        assert_eq!(entry.to_string(), "77.2.123456.9");
+        for other in [
+            "",
+            "77.2.123456",
+            "77.3.1.0",
+            "+77.2.1.0",
+            "077.2.1.0",
+            "77.2.1.-1",
+            "77.2.1.0.0",
+            "16777216.2.1.0",
+        ] {
+            assert_eq!(EntryId::parse(other), None, "{other}");
+        }
         let batch = Batch {
             id,
             class: Class::Kept,

@@ -51,8 +51,12 @@ numbered! {
         GroupRead = 11, "group.read";
         Whoami = 12, "auth.whoami";
         TokenRead = 13, "token.read";
+        MethodRead = 14, "method.read";
         NamespaceRead = 15, "namespace.read";
         SlotRead = 16, "key.slot_read";
+        Explain = 17, "access.explain";
+        WhoCan = 18, "access.who_can";
+        PolicyHistory = 19, "policy.history";
         SecretWrite = 20, "secret.write";
         SecretDelete = 21, "secret.delete";
         SecretUndelete = 22, "secret.undelete";
@@ -79,13 +83,17 @@ numbered! {
         OperatorPassword = 51, "operator.password";
         GroupWrite = 52, "group.write";
         GroupDelete = 53, "group.delete";
+        MethodWrite = 54, "method.write";
+        MethodDelete = 55, "method.delete";
         NamespaceWrite = 56, "namespace.write";
         NamespaceDelete = 57, "namespace.delete";
+        NamespaceToken = 58, "namespace.token";
         Login = 60, "auth.login";
         TokenCreate = 61, "token.create";
         TokenRenew = 62, "token.renew";
         TokenRevoke = 63, "token.revoke";
         SigningKeyRotate = 65, "key.signing_rotate";
+        LoginStart = 66, "auth.login_start";
         TotpWrite = 67, "operator.totp";
         Initialise = 70, "operator.init";
         DataKeyRotate = 71, "key.data_rotate";
@@ -270,6 +278,15 @@ pub struct StoredEntry {
     pub entry: Entry,
     pub accessor: Option<Arc<str>>,
     pub source: Option<Arc<str>>,
+}
+
+impl StoredEntry {
+    pub fn id(&self) -> super::EntryId {
+        super::EntryId {
+            batch: self.batch,
+            place: self.place,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The policies that every installation has from the start. No row holds them, so nothing can alter or remove them.
 
 use super::Capability::{Delete, List, Read, Rotate};
-use super::{Capability, Layout, Policy, ROOTS, Rule};
+use super::{Capability, Policy, ROOTS, Rule};
 use crate::{Name, Time};
 
 /// By name, in byte order.
@@ -9,10 +9,12 @@ pub const BUILT_IN: [&str; 4] = ["admin", "auditor", "operator", "reader"];
 
 type Grants = &'static [(&'static str, &'static [Capability])];
 
-/// Who works in the installation, and what is granted there.
+/// Who works in the installation, and what is granted there: from which follows who may do what.
 const GRANTED: Grants = &[
     ("sys/clients/*", &[Read, List]),
+    ("sys/explain", &[Read]),
     ("sys/groups/*", &[Read, List]),
+    ("sys/methods/*", &[Read, List]),
     ("sys/operators/*", &[Read, List]),
     ("sys/policies/*", &[Read, List]),
     ("sys/roles/*", &[Read, List]),
@@ -49,13 +51,8 @@ pub fn built_in(name: &Name) -> Option<Policy> {
         "reader" => rules(&[READER]),
         _ => return None,
     };
-    Some(Policy {
-        layout: Layout::Native,
-        rules,
-        // As old as the first installation: they never change.
-        created_at: Time(0),
-        updated_at: Time(0),
-    })
+    // As old as the first installation: they never change.
+    Some(Policy::new(rules, Time(0)))
 }
 
 /// With the patterns of the others too: a more specific one counts alone, and would take from who is an admin besides.
@@ -66,14 +63,7 @@ fn everything() -> Vec<Rule> {
             paths.push(path.to_owned());
         }
     }
-    paths.iter().map(|path| rule(path, &Capability::GRANTS)).collect()
-}
-
-fn rule(path: &str, capabilities: &[Capability]) -> Rule {
-    Rule {
-        path: path.to_owned(),
-        capabilities: capabilities.to_vec(),
-    }
+    paths.iter().map(|path| Rule::new(path, Capability::GRANTS)).collect()
 }
 
 /// One rule a path: where two parts name one, it has the capabilities of both.
@@ -82,7 +72,7 @@ fn rules(parts: &[Grants]) -> Vec<Rule> {
     for (path, capabilities) in parts.iter().copied().flatten() {
         match rules.iter_mut().find(|rule| rule.path == *path) {
             Some(rule) => rule.capabilities.extend_from_slice(capabilities),
-            None => rules.push(rule(path, capabilities)),
+            None => rules.push(Rule::new(*path, *capabilities)),
         }
     }
     rules
@@ -98,7 +88,7 @@ mod tests {
     fn may(policy: &str, access: Access<'_>) -> bool {
         let policy = built_in(&Name::parse(policy).unwrap()).unwrap();
         let path = access.path();
-        PolicySet::compile([&policy]).decide(&access.needs(&path)) == Decision::Allow
+        PolicySet::compile([&policy]).decide(&access.needs(&path), None) == Decision::Allow
     }
 
     #[test]
@@ -126,15 +116,17 @@ mod tests {
                     Access::Client("c", capability),
                     Access::Operator(&name, capability),
                     Access::Group(&name, capability),
+                    Access::Method(&name, capability),
                     Access::Principal("p", capability),
                     Access::Audit,
+                    Access::Explain,
                     Access::Reports,
                     Access::DataKey,
                     Access::Slots,
                     Access::Slot(&name),
                 ] {
                     let path = access.path();
-                    let decide = |policies: &PolicySet| policies.decide(&access.needs(&path)) == Decision::Allow;
+                    let decide = |policies: &PolicySet| policies.decide(&access.needs(&path), None) == Decision::Allow;
                     let alone = chosen.iter().any(|policy| decide(&PolicySet::compile([*policy])));
                     assert_eq!(decide(&together), alone, "{set:04b} {access:?}");
                 }
@@ -162,6 +154,7 @@ mod tests {
                 Access::Role(&name, capability),
                 Access::Operator(&name, capability),
                 Access::Group(&name, capability),
+                Access::Method(&name, capability),
             ] {
                 assert!(may("admin", access));
                 assert!(!may("reader", access));
@@ -175,6 +168,7 @@ mod tests {
         }
         for access in [
             Access::Audit,
+            Access::Explain,
             Access::Reports,
             Access::Folder(&top),
             Access::Operators,

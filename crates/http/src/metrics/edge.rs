@@ -1,7 +1,7 @@
 //! What happens before a request meets a route.
 
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntGauge, Registry, Result};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, Result};
 
 #[derive(Debug)]
 pub(crate) struct EdgeMetrics {
@@ -11,11 +11,21 @@ pub(crate) struct EdgeMetrics {
     pub(crate) certificate_expiry: IntGauge,
     pub(crate) reload_failures: IntCounter,
     pub(crate) panics: IntCounter,
+    pub(crate) limited_failed: IntCounter,
+    pub(crate) limited_exempt: IntCounter,
 }
 
 impl EdgeMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self> {
         let counter = |name, help| registered(registry, IntCounter::new(name, help)?);
+        let limited = IntCounterVec::new(
+            Opts::new(
+                "strongroom_http_limited_total",
+                "Requests refused for their source: too many of it failed, or too many were for exempt routes.",
+            ),
+            &["limit"],
+        )?;
+        let limited = registered(registry, limited)?;
         let gauge = |name, help| registered(registry, IntGauge::new(name, help)?);
         Ok(Self {
             connections: gauge("strongroom_http_connections", "Open connections.")?,
@@ -36,6 +46,8 @@ impl EdgeMetrics {
                 "Times that certificate and key were to be replaced by what is in their files, and were not.",
             )?,
             panics: counter("strongroom_panics_total", "Requests that ended in a panic.")?,
+            limited_failed: limited.with_label_values(&["failed"]),
+            limited_exempt: limited.with_label_values(&["exempt"]),
         })
     }
 }

@@ -1,9 +1,12 @@
-use strongroom_api::auth::{AccessToken, ChangePassword, ClientLogin, PasswordLogin, WhoAmI};
-use strongroom_broker::LoggedIn;
+use strongroom_api::auth::{
+    AccessToken, CertificateLogin, ChangePassword, ClientLogin, CodeLogin, LoginStarted, MethodLogin, PasswordLogin,
+    StartLogin, TokenLogin, WhoAmI,
+};
+use strongroom_broker::{LoggedIn, Proof};
 
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
-use crate::call::Call;
+use crate::call::{Call, Named};
 
 fn shown(token: LoggedIn) -> AccessToken {
     AccessToken {
@@ -23,8 +26,36 @@ pub(crate) async fn login_client(Call { broker, request }: Call, Json(body): Jso
 
 pub(crate) async fn login_password(Call { broker, request }: Call, Json(body): Json<PasswordLogin>) -> Answer {
     let room = broker.room_named(request.namespace.as_ref()).await?;
-    let token = room.login_password(&request, &body.username, &body.password);
+    let token = room.login_password(&request, &body.username, &body.password, body.totp.as_deref());
     ok(&shown(token.await?))
+}
+
+pub(crate) async fn start(
+    Call { broker, request }: Call,
+    Named(method): Named,
+    Json(body): Json<StartLogin>,
+) -> Answer {
+    let room = broker.room_named(request.namespace.as_ref()).await?;
+    let started = room.start_login(&request, method.as_str(), &body.redirect_uri).await?;
+    ok(&LoginStarted {
+        authorization_url: started.authorization_url,
+        state: started.state,
+        expires_in: started.expires_in,
+    })
+}
+
+pub(crate) async fn login(
+    Call { broker, request }: Call,
+    Named(method): Named,
+    Json(body): Json<MethodLogin>,
+) -> Answer {
+    let room = broker.room_named(request.namespace.as_ref()).await?;
+    let proof = match body {
+        MethodLogin::Token(TokenLogin { role, jwt }) => Proof::Token { role, jwt },
+        MethodLogin::Certificate(CertificateLogin { role }) => Proof::Certificate { role },
+        MethodLogin::Code(CodeLogin { state, code }) => Proof::Code { state, code },
+    };
+    ok(&shown(room.login(&request, method.as_str(), &proof).await?))
 }
 
 pub(crate) async fn change_password(Call { broker, request }: Call, Json(body): Json<ChangePassword>) -> Answer {
@@ -35,14 +66,14 @@ pub(crate) async fn change_password(Call { broker, request }: Call, Json(body): 
 
 pub(crate) async fn whoami(Call { broker, request }: Call) -> Answer {
     let found = broker.whoami(&request).await?;
-    let (client_id, role) = found.client.map(|(id, role)| (id.to_string(), role)).unzip();
     ok(&WhoAmI {
         principal: found.principal,
         kind: found.kind,
         name: found.name,
         root: found.root,
-        client_id,
-        role,
+        client_id: found.client.map(|id| id.to_string()),
+        role: found.role,
+        method: found.method,
         groups: found.groups,
         policies: found.policies,
         expires_at: found.expires_at,

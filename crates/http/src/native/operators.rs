@@ -1,8 +1,9 @@
+use strongroom_api::auth::{BeginTotp, ConfirmTotp, NewTotp};
 use strongroom_api::operators::{Operator, ResetPassword, WriteOperator};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::OperatorView;
 
-use crate::answer::{Answer, no_content, ok};
+use crate::answer::{Answer, created, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Named, page_limit};
 
@@ -12,6 +13,7 @@ fn shown(view: OperatorView) -> Operator {
         principal: view.principal,
         policies: view.policies,
         groups: view.groups,
+        totp: view.totp,
         password_set_at: view.password_set_at,
         created_at: view.created_at,
         updated_at: view.updated_at,
@@ -51,5 +53,23 @@ pub(crate) async fn reset_password(
     Json(body): Json<ResetPassword>,
 ) -> Answer {
     broker.reset_password(&request, &name, &body.password).await?;
+    no_content()
+}
+
+pub(crate) async fn remove_totp(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    broker.remove_totp(&request, &name).await?;
+    no_content()
+}
+
+pub(crate) async fn begin_totp(Call { broker, request }: Call, Json(body): Json<BeginTotp>) -> Answer {
+    let new = broker.begin_totp(&request, &body.current_password).await?;
+    created(&NewTotp {
+        secret: new.secret,
+        uri: new.uri,
+    })
+}
+
+pub(crate) async fn confirm_totp(Call { broker, request }: Call, Json(body): Json<ConfirmTotp>) -> Answer {
+    broker.confirm_totp(&request, &body.code).await?;
     no_content()
 }

@@ -1,4 +1,4 @@
-use strongroom_api::policies::{Policy, WritePolicy};
+use strongroom_api::policies::{Policy, PolicyHistory, PolicyVersion, WritePolicy};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{PolicyView, RuleSet};
 
@@ -11,6 +11,7 @@ fn shown(view: PolicyView) -> Policy {
         name: view.name,
         rules: view.rules.into_iter().map(Into::into).collect(),
         built_in: view.built_in,
+        version: view.version,
         created_at: view.created_at,
         updated_at: view.updated_at,
     }
@@ -32,8 +33,23 @@ pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> 
 pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WritePolicy>) -> Answer {
     let rules = RuleSet {
         rules: body.rules.into_iter().map(Into::into).collect(),
+        cas: body.cas,
     };
     ok(&shown(broker.put_policy(&request, &name, rules).await?))
+}
+
+pub(crate) async fn history(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    let versions = broker.policy_history(&request, &name).await?;
+    let items = versions.into_iter().map(|found| PolicyVersion {
+        version: found.version,
+        rules: found.rules.into_iter().map(Into::into).collect(),
+        written_at: found.written_at,
+        principal: found.by,
+    });
+    ok(&PolicyHistory {
+        name,
+        items: items.collect(),
+    })
 }
 
 pub(crate) async fn delete(Call { broker, request }: Call, Named(name): Named) -> Answer {

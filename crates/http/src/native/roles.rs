@@ -12,6 +12,7 @@ fn shown(view: RoleView) -> Role {
         name: view.name,
         policies: view.policies,
         access_token_ttl: view.access_token_ttl,
+        bounds: view.bounds,
         created_at: view.created_at,
         updated_at: view.updated_at,
     }
@@ -32,7 +33,8 @@ pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> 
 
 pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WriteRole>) -> Answer {
     let ttl = body.access_token_ttl.unwrap_or(DEFAULT_ACCESS_TOKEN_TTL);
-    ok(&shown(broker.put_role(&request, &name, body.policies, ttl).await?))
+    let written = broker.put_role(&request, &name, body.policies, ttl, body.bounds);
+    ok(&shown(written.await?))
 }
 
 pub(crate) async fn delete(Call { broker, request }: Call, Named(name): Named) -> Answer {

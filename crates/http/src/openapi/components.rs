@@ -135,7 +135,7 @@ fn refusal(status: StatusCode, codes: &[&Code], problem: &Schema) -> Value {
 
 fn own_header(status: StatusCode) -> Option<(&'static str, &'static str)> {
     match status {
-        StatusCode::SERVICE_UNAVAILABLE => Some(("Retry-After", "RetryAfter")),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(("Retry-After", "RetryAfter")),
         StatusCode::UNAUTHORIZED => Some(("WWW-Authenticate", "WwwAuthenticate")),
         _ => None,
     }

@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_api::policies::{Policy, WritePolicy};
+use strongroom_api::policies::{Policy, PolicyHistory, WritePolicy};
 use strongroom_api::roles::{Role, WriteRole};
 use strongroom_api::{Page, PageQuery};
 use strongroom_domain::policy::Capability;
 
-use super::AT;
+use super::{AT, PRINCIPAL};
 use crate::native;
 use crate::operation::{Operation, delete, get, put};
 
@@ -20,7 +20,7 @@ fn rules() -> Value {
 
 pub(crate) fn policies() -> Vec<Operation> {
     let policy = json!({
-        "name": "payments-read", "rules": rules(), "built_in": false, "created_at": AT, "updated_at": AT,
+        "name": "payments-read", "rules": rules(), "built_in": false, "version": 1, "created_at": AT, "updated_at": AT,
     });
     let built_in = json!({
         "name": "admin", "rules": [{ "path": "secret/*", "capabilities": Capability::GRANTS }], "built_in": true,
@@ -56,7 +56,7 @@ pub(crate) fn policies() -> Vec<Operation> {
             "Write a policy",
             native::policies::write,
         )
-        .describe("One that is built in cannot be. Needs `create` or `update` on `sys/policies/NAME`.")
+        .describe("One that is built in cannot be; the same rules again are no other version. Needs `create` or `update` on `sys/policies/NAME`.")
         .guarded()
         .changes()
         .takes::<WritePolicy>()
@@ -64,6 +64,20 @@ pub(crate) fn policies() -> Vec<Operation> {
         .example("policy", StatusCode::OK, &[POLICY])
         .sent(json!({ "rules": rules() }))
         .shown(policy),
+        get(
+            "/api/v1/policy-versions/{name}",
+            "readPolicyHistory",
+            "Read what rules a policy has had",
+            native::policies::history,
+        )
+        .describe("Its newest versions, at least the one before the current. Needs `read` on `sys/policies/NAME`.")
+        .guarded()
+        .finds()
+        .shows::<PolicyHistory>(StatusCode::OK, "Its versions, newest first.")
+        .example("policy", StatusCode::OK, &[POLICY])
+        .shown(json!({ "name": "payments-read", "items": [
+            { "version": 1, "rules": rules(), "written_at": AT, "principal": PRINCIPAL },
+        ] })),
         delete(
             "/api/v1/policies/{name}",
             "deletePolicy",
@@ -80,6 +94,7 @@ pub(crate) fn policies() -> Vec<Operation> {
 }
 
 pub(crate) fn roles() -> Vec<Operation> {
+    let bounds = json!({ "method": "ci", "claims": { "sub": "build" } });
     let role = json!({
         "name": "payments", "policies": ["payments-read"], "access_token_ttl": 300, "created_at": AT, "updated_at": AT,
     });
@@ -104,14 +119,23 @@ pub(crate) fn roles() -> Vec<Operation> {
             "Write a role",
             native::roles::write,
         )
-        .describe("The policies it names must be there. Needs `create` or `update` on `sys/roles/NAME`.")
+        .describe(
+            "The policies it names must be there, and the login method that its bounds name. \
+             Needs `create` or `update` on `sys/roles/NAME`.",
+        )
         .guarded()
         .changes()
         .takes::<WriteRole>()
         .shows::<Role>(StatusCode::OK, "The role.")
         .example("role", StatusCode::OK, &[ROLE])
         .sent(json!({ "policies": ["payments-read"], "access_token_ttl": 300 }))
-        .shown(role),
+        .shown(role)
+        .example("bound", StatusCode::OK, &[("name", "deploy")])
+        .sent(json!({ "policies": ["payments-read"], "bounds": bounds }))
+        .shown(json!({
+            "name": "deploy", "policies": ["payments-read"], "access_token_ttl": 300, "bounds": bounds, "created_at": AT,
+            "updated_at": AT,
+        })),
         delete(
             "/api/v1/roles/{name}",
             "deleteRole",

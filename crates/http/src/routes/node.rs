@@ -47,6 +47,7 @@ pub(crate) fn alive() -> Operation {
     };
     get("/health", "alive", "Whether the process lives", health::alive)
         .open()
+        .unlimited()
         .answers(StatusCode::OK, "It does.", Some((JSON, schema)))
         .example("alive", StatusCode::OK, &[])
         .shown(json!({ "status": "alive" }))
@@ -55,6 +56,7 @@ pub(crate) fn alive() -> Operation {
 pub(crate) fn ready() -> Operation {
     get("/ready", "ready", "Whether the node can serve", health::ready)
         .open()
+        .unlimited()
         .answers(StatusCode::OK, "It can.", Some((JSON, readiness)))
         .answers(
             StatusCode::SERVICE_UNAVAILABLE,

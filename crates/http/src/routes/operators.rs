@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
-use strongroom_api::auth::{AccessToken, ChangePassword, PasswordLogin, WhoAmI};
+use strongroom_api::auth::{AccessToken, BeginTotp, ChangePassword, ConfirmTotp, NewTotp, PasswordLogin, WhoAmI};
 use strongroom_api::groups::{Group, WriteGroup};
 use strongroom_api::operators::{Operator, ResetPassword, WriteOperator};
 use strongroom_api::{Page, PageQuery};
@@ -17,7 +17,7 @@ const PASSWORD: &str = "correct horse battery staple";
 
 pub(crate) fn operators() -> Vec<Operation> {
     let operator = json!({
-        "name": "ada", "principal": PRINCIPAL, "policies": ["reader"], "groups": ["on-call"], "created_at": AT,
+        "name": "ada", "principal": PRINCIPAL, "policies": ["reader"], "groups": ["on-call"], "totp": false, "created_at": AT,
         "updated_at": AT,
     });
     let path = "/api/v1/operators/{name}";
@@ -74,6 +74,18 @@ pub(crate) fn operators() -> Vec<Operation> {
         .ends("It logs in with this one from now on.")
         .example("password", StatusCode::NO_CONTENT, &[OPERATOR])
         .sent(json!({ "password": PASSWORD })),
+        delete(
+            "/api/v1/operators/{name}/totp",
+            "removeTotp",
+            "Take an operator's one-time codes away",
+            native::operators::remove_totp,
+        )
+        .describe("For who lost what makes them. Needs `manage` on `sys/operators/NAME`.")
+        .guarded()
+        .finds()
+        .changes()
+        .ends("It logs in by its password alone.")
+        .example("lost", StatusCode::NO_CONTENT, &[OPERATOR]),
     ]
 }
 
@@ -149,6 +161,38 @@ pub(crate) fn oneself() -> Vec<Operation> {
         .ends("It logs in with the new one from now on.")
         .example("own", StatusCode::NO_CONTENT, &[])
         .sent(json!({ "current_password": PASSWORD, "password": "another horse, another staple" })),
+        post(
+            "/api/v1/auth/password/totp",
+            "beginTotp",
+            "Begin one-time codes",
+            native::operators::begin_totp,
+        )
+        .oneself()
+        .describe("RFC 6238, of six digits every 30 seconds. Logins go on as before until a code was confirmed.")
+        .guarded()
+        .changes()
+        .takes::<BeginTotp>()
+        .shows::<NewTotp>(StatusCode::CREATED, "The secret, shown this once.")
+        .example("own", StatusCode::CREATED, &[])
+        .sent(json!({ "current_password": PASSWORD }))
+        .shown(json!({
+            "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+            "uri": "otpauth://totp/Strongroom:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Strongroom",
+        })),
+        put(
+            "/api/v1/auth/password/totp",
+            "confirmTotp",
+            "Ask for one-time codes from now on",
+            native::operators::confirm_totp,
+        )
+        .oneself()
+        .describe("By a first code of the new secret. Each code is good once.")
+        .guarded()
+        .changes()
+        .takes::<ConfirmTotp>()
+        .ends("A login needs a code.")
+        .example("wrong", StatusCode::FORBIDDEN, &[])
+        .sent(json!({ "code": "000000" })),
         get("/api/v1/auth/whoami", "whoAmI", "Who one is", native::auth::whoami)
             .oneself()
             .describe("Needs a token and no capability.")

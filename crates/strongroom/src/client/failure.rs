@@ -21,6 +21,7 @@ pub(crate) struct Failure {
     detail: String,
     help: Option<String>,
     request_id: Option<String>,
+    denial_id: Option<String>,
     passing: bool,
     unsent: Option<Box<reqwest::Request>>,
 }
@@ -32,6 +33,7 @@ impl Failure {
             detail: detail.into(),
             help: None,
             request_id: None,
+            denial_id: None,
             passing: false,
             unsent: None,
         }
@@ -42,8 +44,22 @@ impl Failure {
         Self::new(USAGE, detail)
     }
 
+    pub(crate) fn denied(detail: impl Into<String>) -> Self {
+        Self::new(DENIED, detail)
+    }
+
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(NOT_FOUND, detail)
+    }
+
+    /// The answer was a no, and is told already.
+    pub(crate) fn answered_no() -> Self {
+        Self::new(DENIED, String::new())
+    }
+
+    /// What was looked at is not as it should be, and that is told already.
+    pub(crate) fn check_failed() -> Self {
+        Self::new(CHECK_FAILED, String::new())
     }
 
     /// The server answers as no server of ours does.
@@ -99,8 +115,9 @@ impl Failure {
     /// To stderr. That stderr is closed is nothing to fail for.
     pub(crate) fn report(&self) {
         let lines = [
-            ("error", Some(&self.detail)),
+            ("error", Some(&self.detail).filter(|detail| !detail.is_empty())),
             ("help", self.help.as_ref()),
+            ("denial id", self.denial_id.as_ref()),
             ("request id", self.request_id.as_ref()),
         ];
         let mut stderr = std::io::stderr().lock();
@@ -133,6 +150,7 @@ impl From<Problem> for Failure {
             detail: problem.to_string(),
             help: Some(help).filter(given),
             request_id: Some(problem.request_id).filter(given),
+            denial_id: problem.denial_id,
             passing: false,
             unsent: None,
         }

@@ -4,17 +4,22 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use strongroom_api::auth::PasswordLogin;
+use strongroom_api::auth::{AccessToken, CertificateLogin, MethodLogin, PasswordLogin, TokenLogin};
 use strongroom_api::client;
 use strongroom_api::tokens::Revoke;
+use strongroom_domain::Name;
 
 use super::failure::Failure;
 use super::login_file::Kept;
 use super::output::{Output, warn};
-use super::{Common, password, session};
+use super::{Common, browser, password, session, vouched};
 use crate::system;
 
-/// Log in with a username and a password
+/// Log in with a username and a password, or with what a login method of the server takes
+///
+/// A method without a role is a person's: a browser logs in, and comes back to this machine. With a role it takes a token
+/// of others: from a file, from the job of GitHub Actions or the pod of Kubernetes that this runs in, or the certificate
+/// that --client-cert names.
 ///
 /// The token is kept in `$XDG_CONFIG_HOME/strongroom/token` (without that variable: `~/.config/strongroom/token`), for its
 /// owner alone, and used by the verbs that follow where no other is given.
@@ -26,26 +31,33 @@ pub struct Login {
     /// The file that holds the password; `-`: stdin; none: a prompt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// The login method of the server, where it is not `password`
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["username", "password_file", "totp"])]
+    method: Option<String>,
+    /// The role to have
+    #[arg(long, requires = "method")]
+    role: Option<String>,
+    /// The file that holds a token of others; `-`: stdin
+    #[arg(long, value_name = "FILE", requires = "role")]
+    token_file: Option<PathBuf>,
+    /// A one-time code, of an operator that has them
+    #[arg(long, value_name = "CODE")]
+    totp: Option<String>,
 }
 
 impl Login {
     pub(super) async fn run(self, common: &Common) -> Result<(), Failure> {
-        let client = common.client(None)?;
         if common.show_curl {
-            let (username, password) = (self.username.unwrap_or_default(), "".into());
-            let login = PasswordLogin { username, password };
-            return Ok(client.login_password(&login).await.map(drop)?);
+            return self.show(&common.client(None)?).await;
         }
         // Before the login: a token without a place would be lost.
         let file = session::login_file()?.ok_or_else(|| {
             Failure::usage("There is no place for the token.").help("Set HOME, or XDG_CONFIG_HOME to a whole path.")
         })?;
-        let username = self.username.map_or_else(ask_username, Ok)?;
-        let password = match &self.password_file {
-            Some(file) => password::of_file(file)?,
-            None => password::ask(&format!("Password of {username} (not shown): "))?,
+        let token = match &self.method {
+            Some(method) => self.by(common, &Name::parse(method)?).await?,
+            None => self.by_password(common).await?,
         };
-        let token = client.login_password(&PasswordLogin { username, password }).await?;
         let kept = Kept {
             token: token.access_token,
             renew_at: token.renewable_until.map(|_| {
@@ -65,6 +77,54 @@ impl Login {
         Output::new(common.output).done(&format!(
             "Logged in for {minutes} minutes{renewed}; the token is in {path}."
         ))
+    }
+    async fn by_password(self, common: &Common) -> Result<AccessToken, Failure> {
+        let username = self.username.map_or_else(ask_username, Ok)?;
+        let password = match &self.password_file {
+            Some(file) => password::of_file(file)?,
+            None => password::ask(&format!("Password of {username} (not shown): "))?,
+        };
+        let totp = self.totp;
+        let login = PasswordLogin {
+            username,
+            password,
+            totp,
+        };
+        Ok(common.client(None)?.login_password(&login).await?)
+    }
+
+    async fn by(&self, common: &Common, method: &Name) -> Result<AccessToken, Failure> {
+        let client = common.client(None)?;
+        let Some(role) = self.role.clone() else {
+            return browser::log_in(&client, method).await;
+        };
+        let login = match &self.token_file {
+            None if common.client_cert.is_some() => MethodLogin::Certificate(CertificateLogin { role }),
+            file => MethodLogin::Token(TokenLogin {
+                role,
+                jwt: match file {
+                    Some(file) => vouched::of_file(file)?,
+                    None => vouched::of_this_place(common).await?,
+                },
+            }),
+        };
+        Ok(client.login_by(method, &login).await?)
+    }
+
+    async fn show(self, client: &client::Client) -> Result<(), Failure> {
+        let Some(method) = &self.method else {
+            let (username, password) = (self.username.unwrap_or_default(), "".into());
+            let totp = self.totp;
+            let login = PasswordLogin {
+                username,
+                password,
+                totp,
+            };
+            return Ok(client.login_password(&login).await.map(drop)?);
+        };
+        let (role, jwt) = (self.role.unwrap_or_default(), "".into());
+        let login = MethodLogin::Token(TokenLogin { role, jwt });
+        Ok(client.login_by(&Name::parse(method)?, &login).await.map(drop)?)
     }
 }
 

@@ -2,6 +2,8 @@
 //! key, no broker.
 
 mod audit;
+mod browser;
+mod can_i;
 mod child;
 mod clients;
 mod compare;
@@ -12,6 +14,7 @@ mod diff;
 mod dotenv;
 mod edit;
 mod environment;
+mod explain;
 mod export;
 pub(crate) mod failure;
 mod field;
@@ -28,6 +31,7 @@ mod list;
 mod login;
 mod login_file;
 mod metadata;
+mod method;
 mod namespaces;
 mod operators;
 pub(crate) mod output;
@@ -43,7 +47,10 @@ mod scratch;
 mod search;
 mod session;
 mod tokens;
+mod totp;
 mod undelete;
+mod vouched;
+mod who_can;
 mod whoami;
 mod yaml;
 
@@ -60,8 +67,9 @@ use strongroom_domain::NamespaceName;
 
 /// Where the verbs find what proves who asks; the program shows it below its help.
 pub const HELP: &str = "The token comes from STRONGROOM_TOKEN or the file STRONGROOM_TOKEN_FILE. Without one, a client logs in with \
-    STRONGROOM_CLIENT_ID and STRONGROOM_CLIENT_SECRET, or the file STRONGROOM_CLIENT_SECRET_FILE. Without these, it is the \
-    one that 'login' keeps.";
+    STRONGROOM_CLIENT_ID and STRONGROOM_CLIENT_SECRET, or the file STRONGROOM_CLIENT_SECRET_FILE. Without these, and with \
+    STRONGROOM_ROLE, a job of GitHub Actions or a pod of Kubernetes logs in with what it has (STRONGROOM_METHOD names the \
+    login method). Without all of them, it is the one that 'login' keeps.";
 
 // What every verb takes. No doc comment here and below: clap would show it as the program's own description.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,6 +110,9 @@ pub struct Common {
     /// How the answer is shown
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     pub output: Format,
+    /// Say on stderr by what one is logged in
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// Show requests as curl commands instead of sending them, with $STRONGROOM_TOKEN for the token and no value
     #[arg(long, global = true)]
     pub show_curl: bool,
@@ -134,6 +145,9 @@ pub enum Verb {
     /// Roles: what a login yields
     #[command(subcommand, alias = "roles")]
     Role(role::Role),
+    /// Login methods: whom the server believes about others
+    #[command(subcommand, alias = "methods")]
+    Method(method::Method),
     /// Clients: workloads that log in with an id and a secret
     #[command(subcommand, alias = "clients")]
     Client(clients::Clients),
@@ -149,10 +163,18 @@ pub enum Verb {
     /// Namespaces: tenants with secrets, policies and keys of their own
     #[command(subcommand, alias = "namespaces")]
     Namespace(namespaces::Namespaces),
+    /// One-time codes beside a password
+    #[command(subcommand)]
+    Totp(totp::Totp),
     /// The keys of the installation
     #[command(subcommand)]
     Key(key::Key),
     Audit(audit::Audit),
+    #[command(name = "can-i")]
+    CanI(can_i::CanI),
+    #[command(name = "who-can")]
+    WhoCan(who_can::WhoCanDo),
+    Explain(explain::ExplainDenial),
     Login(login::Login),
     /// End the token that `login` keeps, and remove it
     Logout,
@@ -162,6 +184,13 @@ pub enum Verb {
 }
 
 impl Common {
+    /// How one is logged in, for who asks.
+    fn tell(&self, how: &str) {
+        if self.verbose {
+            output::note(&format!("Logged in {how}."));
+        }
+    }
+
     /// The server, with or without a token to show there; one that sends nothing for `--show-curl`.
     fn client(&self, token: Option<SecretString>) -> Result<Client, Failure> {
         let namespace = self.namespace.as_deref().map(NamespaceName::parse).transpose()?;
@@ -210,6 +239,11 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
+    if let Verb::Policy(policy) = &verb
+        && let Some(done) = policy.offline(&output::Output::new(common.output))
+    {
+        return done.map(|()| ExitCode::SUCCESS);
+    }
     let session = Session::open(common).await?;
     match verb {
         Verb::Diff(diff) => return diff.run(&session).await,
@@ -230,13 +264,18 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Export(export) => export.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
+        Verb::Method(method) => method.run(&session).await,
         Verb::Client(clients) => clients.run(&session).await,
         Verb::Operators(operators) => operators.run(&session).await,
         Verb::Groups(groups) => groups.run(&session).await,
         Verb::Token(tokens) => tokens.run(&session).await,
         Verb::Namespace(namespaces) => namespaces.run(&session).await,
+        Verb::Totp(totp) => totp.run(&session).await,
         Verb::Key(key) => key.run(&session).await,
         Verb::Audit(audit) => audit.run(&session).await,
+        Verb::CanI(can_i) => can_i.run(&session).await,
+        Verb::WhoCan(who_can) => who_can.run(&session).await,
+        Verb::Explain(explain) => explain.run(&session).await,
         Verb::Password(password) => password.run(&session).await,
         Verb::WhoAmI(whoami) => whoami.run(&session).await,
         Verb::Run(_) | Verb::Health(_) | Verb::Login(_) | Verb::Logout => {

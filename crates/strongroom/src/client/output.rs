@@ -79,6 +79,11 @@ pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// To stderr, for a person.
+pub(super) fn note(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
 pub(crate) fn warn(text: &str) {
     drop(writeln!(io::stderr().lock(), "warning: {text}"));
 }

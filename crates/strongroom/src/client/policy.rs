@@ -1,13 +1,15 @@
 //! `strongroom policy`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use strongroom_api::policies::{self, WritePolicy};
-use strongroom_domain::Name;
+use serde::Serialize;
+use strongroom_api::policies::{PolicyVersion, Rule, WritePolicy};
+use strongroom_domain::policy::{Policy as Rules, check_native, expectations, lint};
+use strongroom_domain::{Name, Time};
 
 use super::failure::Failure;
 use super::input;
-use super::output::table;
+use super::output::{Output, or_dash, table};
 use super::session::{Session, all_pages};
 
 #[derive(Debug, clap::Subcommand)]
@@ -19,6 +21,9 @@ pub enum Policy {
         name: String,
         /// The file; `-`: stdin
         file: PathBuf,
+        /// The version that it replaces; 0: there is no such policy yet
+        #[arg(long)]
+        cas: Option<i64>,
     },
     /// Show a policy's rules
     Get { name: String },
@@ -26,21 +31,56 @@ pub enum Policy {
     List,
     /// Delete a policy
     Delete { name: String },
+    /// List the versions of a policy that are kept
+    History { name: String },
+    /// Show which rules differ between two versions of a policy
+    Diff {
+        name: String,
+        /// A version's number; none: the one before the newest
+        old: Option<i64>,
+        /// Another one; none: the newest
+        new: Option<i64>,
+    },
+    /// Tell what of policies in JSON files does nothing, or something else than it seems to; exit code 6: there is something
+    ///
+    /// Needs no server.
+    Lint {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Try what policies in JSON files decide together; exit code 6: it is not as expected
+    ///
+    /// A line of the expectations is `allow read payments/prod/db` or `deny list payments/`, perhaps with `from 10.0.0.1`. Needs no
+    /// server.
+    Test {
+        /// The file of expectations; `-`: stdin
+        expectations: PathBuf,
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 impl Policy {
+    /// What needs no server.
+    pub(super) fn offline(&self, output: &Output) -> Option<Result<(), Failure>> {
+        match self {
+            Self::Lint { files } => Some(lint_files(files, output)),
+            Self::Test { expectations, files } => Some(test_files(expectations, files, output)),
+            _ => None,
+        }
+    }
+
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let Session { client, output } = session;
         match self {
-            Self::Put { name, file } => {
-                let body: WritePolicy = strongroom_api::parse(&input::file_or_stdin(&file)?)
-                    .map_err(|error| Failure::from(error).at(&file.display().to_string()))?;
+            Self::Put { name, file, cas } => {
+                let body = WritePolicy { cas, ..read(&file)? };
                 let policy = client.write_policy(&Name::parse(&name)?, &body).await?;
-                output.show(&policy, || rules(&policy))
+                output.show(&policy, || rules(&policy.rules))
             }
             Self::Get { name } => {
                 let policy = client.policy(&Name::parse(&name)?).await?;
-                output.show(&policy, || rules(&policy))
+                output.show(&policy, || rules(&policy.rules))
             }
             Self::List => {
                 let page = all_pages(async |query| client.policies(&query).await).await?;
@@ -61,14 +101,146 @@ impl Policy {
                 client.delete_policy(&Name::parse(&name)?).await?;
                 output.done(&format!("The policy {name} is deleted."))
             }
+            Self::History { name } => {
+                let history = client.policy_history(&Name::parse(&name)?).await?;
+                output.show(&history, || {
+                    let rows = history.items.iter().map(|version| {
+                        [
+                            version.version.to_string(),
+                            version.written_at.to_string(),
+                            version.rules.len().to_string(),
+                            or_dash(version.principal),
+                        ]
+                    });
+                    table(["VERSION", "WRITTEN", "RULES", "BY"], rows)
+                })
+            }
+            Self::Diff { name, old, new } => {
+                let history = client.policy_history(&Name::parse(&name)?).await?;
+                let difference = Difference::of(&history.items, old, new)?;
+                output.show(&difference, || difference.lines())
+            }
+            Self::Lint { .. } | Self::Test { .. } => Err(Failure::usage("This verb asks no server.")),
         }
     }
 }
 
-fn rules(policy: &policies::Policy) -> String {
-    let rows = policy.rules.iter().map(|rule| {
-        let capabilities: Vec<&str> = rule.capabilities.iter().map(|capability| capability.name()).collect();
-        [rule.path.clone(), capabilities.join(" ")]
+fn read(file: &Path) -> Result<WritePolicy, Failure> {
+    let read = strongroom_api::parse(&input::file_or_stdin(file)?);
+    read.map_err(|error| Failure::from(error).at(&file.display().to_string()))
+}
+
+fn rules_of(file: &Path) -> Result<Vec<strongroom_domain::policy::Rule>, Failure> {
+    let rules: Vec<_> = read(file)?.rules.into_iter().map(Into::into).collect();
+    check_native(&rules).map_err(|error| Failure::from(error).at(&file.display().to_string()))?;
+    Ok(rules)
+}
+
+/// What was looked at, and what was found.
+#[derive(Serialize)]
+struct Looked {
+    findings: Vec<String>,
+}
+
+impl Looked {
+    fn told(self, output: &Output, fine: &str) -> Result<(), Failure> {
+        output.show(&self, || {
+            if self.findings.is_empty() {
+                fine.to_owned()
+            } else {
+                self.findings
+                    .join("\n")
+                    .replace(|c: char| c.is_control() && c != '\n', "?")
+            }
+        })?;
+        if self.findings.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::check_failed())
+        }
+    }
+}
+
+fn lint_files(files: &[PathBuf], output: &Output) -> Result<(), Failure> {
+    let mut findings = Vec::new();
+    for file in files {
+        let found = lint(&rules_of(file)?).into_iter();
+        findings.extend(found.map(|found| format!("{}: rule {}: {}", file.display(), found.rule, found.text)));
+    }
+    Looked { findings }.told(output, "There is nothing to say.")
+}
+
+fn test_files(expected: &Path, files: &[PathBuf], output: &Output) -> Result<(), Failure> {
+    let mut policies = Vec::new();
+    for file in files {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+        let name = Name::parse(&stem).or_else(|_| Name::parse("policy"))?;
+        policies.push((name, Rules::new(rules_of(file)?, Time(0))));
+    }
+    let text = input::file_or_stdin(expected)?;
+    let text = std::str::from_utf8(&text).map_err(|_| Failure::usage("The expectations are not text."))?;
+    let lines = expectations(text).map_err(|error| Failure::from(error).at(&expected.display().to_string()))?;
+    let disappointed = lines.iter().filter_map(|line| line.disappointed(&policies));
+    let findings = disappointed
+        .map(|text| format!("{}: {text}", expected.display()))
+        .collect();
+    Looked { findings }.told(output, &format!("All of {} are as expected.", lines.len()))
+}
+
+#[derive(Serialize)]
+struct Difference {
+    old: i64,
+    new: i64,
+    removed: Vec<Rule>,
+    added: Vec<Rule>,
+}
+
+impl Difference {
+    fn of(versions: &[PolicyVersion], old: Option<i64>, new: Option<i64>) -> Result<Self, Failure> {
+        let newest = versions.first().map_or(0, |newest| newest.version);
+        let (new, old) = (new.unwrap_or(newest), old.unwrap_or(newest - 1));
+        let rules = |number: i64| {
+            let found = versions.iter().find(|version| version.version == number);
+            found.map(|version| &version.rules).ok_or_else(|| {
+                Failure::not_found(format!("There is no version {number} of the policy, or not any more."))
+            })
+        };
+        let (before, after) = (rules(old)?, rules(new)?);
+        let without =
+            |all: &[Rule], others: &[Rule]| all.iter().filter(|rule| !others.contains(rule)).cloned().collect();
+        Ok(Self {
+            old,
+            new,
+            removed: without(before, after),
+            added: without(after, before),
+        })
+    }
+
+    fn lines(&self) -> String {
+        let removed = self.removed.iter().map(|rule| ("-", rule));
+        let all = removed.chain(self.added.iter().map(|rule| ("+", rule)));
+        let lines = all.map(|(sign, rule)| {
+            let [path, capabilities, networks] = cells(rule);
+            let line = format!("{sign} {path}  {capabilities}  {networks}");
+            line.trim_end().replace(char::is_control, "?") + "\n"
+        });
+        lines.collect()
+    }
+}
+
+fn cells(rule: &Rule) -> [String; 3] {
+    let capabilities: Vec<&str> = rule.capabilities.iter().map(|capability| capability.name()).collect();
+    let networks: Vec<String> = rule.networks.iter().map(ToString::to_string).collect();
+    [rule.path.clone(), capabilities.join(" "), networks.join(" ")]
+}
+
+fn rules(rules: &[Rule]) -> String {
+    if rules.iter().any(|rule| !rule.networks.is_empty()) {
+        return table(["PATH", "CAPABILITIES", "NETWORKS"], rules.iter().map(cells));
+    }
+    let rows = rules.iter().map(|rule| {
+        let [path, capabilities, _] = cells(rule);
+        [path, capabilities]
     });
     table(["PATH", "CAPABILITIES"], rows)
 }

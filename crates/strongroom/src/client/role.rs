@@ -1,9 +1,13 @@
 //! `strongroom role`
 
+use std::path::{Path, PathBuf};
+
 use strongroom_api::roles::{self, WriteRole};
 use strongroom_domain::Name;
+use strongroom_domain::method::Bounds;
 
 use super::failure::Failure;
+use super::input;
 use super::operators::names;
 use super::output::table;
 use super::session::{Session, all_pages};
@@ -19,6 +23,11 @@ pub enum Role {
         /// How long its access tokens live
         #[arg(long, value_name = "SECONDS")]
         access_token_ttl: Option<u32>,
+        /// A JSON file that says who may have it by which login method; `-`: stdin. Without it the role is for clients
+        ///
+        /// It looks like `{"method": "github", "claims": {"repository_id": "1", "ref": "refs/heads/main"}}`.
+        #[arg(long, value_name = "FILE")]
+        bounds: Option<PathBuf>,
     },
     /// Show a role
     Get { name: String },
@@ -36,10 +45,13 @@ impl Role {
                 name,
                 policies,
                 access_token_ttl,
+                bounds,
             } => {
+                let bounds = bounds.map(|file| read_bounds(&file)).transpose()?;
                 let body = WriteRole {
                     policies: names(&policies)?,
                     access_token_ttl,
+                    bounds,
                 };
                 let role = client.write_role(&Name::parse(&name)?, &body).await?;
                 output.show(&role, || rows([&role]))
@@ -60,16 +72,23 @@ impl Role {
     }
 }
 
+fn read_bounds(file: &Path) -> Result<Bounds, Failure> {
+    let bounds = strongroom_api::parse(&input::file_or_stdin(file)?);
+    bounds.map_err(|error| Failure::from(error).at(&file.display().to_string()))
+}
+
 fn rows<'a>(roles: impl IntoIterator<Item = &'a roles::Role>) -> String {
     let rows = roles.into_iter().map(|role| {
         let policies: Vec<&str> = role.policies.iter().map(Name::as_str).collect();
         let ttl = format!("{} s", role.access_token_ttl);
+        let method = role.bounds.as_ref().map_or("client", |bounds| bounds.method.as_str());
         [
             role.name.to_string(),
             policies.join(" "),
             ttl,
+            method.to_owned(),
             role.updated_at.to_string(),
         ]
     });
-    table(["NAME", "POLICIES", "ACCESS TOKEN", "UPDATED"], rows)
+    table(["NAME", "POLICIES", "ACCESS TOKEN", "LOGIN METHOD", "UPDATED"], rows)
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::failure::Failure;
 use super::login_file::{Kept, LoginFile};
 use super::output::Output;
-use super::{Common, input};
+use super::{Common, input, vouched};
 use crate::system;
 
 const TOKEN: &str = "STRONGROOM_TOKEN";
@@ -50,13 +50,26 @@ async fn client(common: &Common) -> Result<Client, Failure> {
         return common.client(None);
     }
     let token = match variable_or_file(TOKEN)? {
-        Some(token) => token,
-        None => match client_login()? {
-            Some(login) => common.client(None)?.login(&login).await?.access_token,
-            None => kept(common).await?,
-        },
+        Some(token) => {
+            common.tell("with the token that the environment names");
+            token
+        }
+        None => logged_in(common).await?,
     };
     common.client(Some(token))
+}
+
+/// By the first of what the environment offers; else what `login` keeps.
+async fn logged_in(common: &Common) -> Result<SecretString, Failure> {
+    if let Some(login) = client_login()? {
+        common.tell(&format!("as the client {}", login.client_id));
+        return Ok(common.client(None)?.login(&login).await?.access_token);
+    }
+    if let Some(token) = vouched::of_environment(common).await? {
+        return Ok(token);
+    }
+    common.tell("with what 'login' keeps");
+    kept(common).await
 }
 
 /// The command that opens a file for its user.
@@ -134,7 +147,8 @@ async fn kept(common: &Common) -> Result<SecretString, Failure> {
     kept.map(|kept| kept.token).ok_or_else(|| {
         Failure::usage("There is no token.").help(format!(
             "Run 'strongroom login'; or set {TOKEN} or {TOKEN}_FILE; or {CLIENT_ID} with {CLIENT_SECRET} or \
-             {CLIENT_SECRET}_FILE."
+             {CLIENT_SECRET}_FILE; or, where others vouch for us, {}.",
+            vouched::ROLE
         ))
     })
 }
@@ -157,7 +171,7 @@ pub(super) fn login_file() -> Result<Option<LoginFile>, Failure> {
 
 /// What is set in the environment that wins over a login.
 pub(super) fn overriding() -> Result<Option<String>, Failure> {
-    for name in [TOKEN, "STRONGROOM_TOKEN_FILE", CLIENT_ID] {
+    for name in [TOKEN, "STRONGROOM_TOKEN_FILE", CLIENT_ID, vouched::ROLE] {
         if variable(name)?.is_some() {
             return Ok(Some(name.to_owned()));
         }
@@ -188,7 +202,7 @@ fn variable_or_file(name: &str) -> Result<Option<SecretString>, Failure> {
     clippy::disallowed_methods,
     reason = "this is the one place of the client where the environment is read"
 )]
-fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+pub(super) fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
     match std::env::var(name).map(Zeroizing::new) {
         Ok(value) if value.is_empty() => Ok(None),
         Ok(value) => Ok(Some(value)),

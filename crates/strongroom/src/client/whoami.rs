@@ -30,6 +30,7 @@ fn lines(found: &auth::WhoAmI) -> String {
         ("principal", Some(found.principal.to_string())),
         ("client id", found.client_id.clone()),
         ("role", found.role.as_ref().map(Name::to_string)),
+        ("login method", found.method.as_ref().map(Name::to_string)),
         ("groups", names(&found.groups)),
         (
             "policies",

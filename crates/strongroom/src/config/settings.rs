@@ -89,6 +89,16 @@ pub const SETTINGS: &[Setting] = &[
         "The 'iss' of access tokens and base of the discovery document; default http://LISTEN, or https://LISTEN with TLS.",
     ),
     setting("audience", Some("strongroom"), "The 'aud' of access tokens."),
+    setting(
+        "trusted_proxies",
+        None,
+        "Proxies whose word for whom they speak is taken: addresses and networks, separated by commas.",
+    ),
+    setting(
+        "forwarded_header",
+        Some("x-forwarded-for"),
+        "The header in which these proxies say it: 'x-forwarded-for' or 'forwarded'. The other is not read.",
+    ),
     setting("log", Some("info"), "Log level, or a tracing filter."),
     setting(
         "audit.deadline_ms",
@@ -99,6 +109,12 @@ pub const SETTINGS: &[Setting] = &[
         "audit.queue",
         Some("8192"),
         "Requests that may wait for an audit batch, each lane: 16 to 1,000,000.",
+    ),
+    setting(
+        "outbound.allow",
+        Some(""),
+        "Hosts, addresses and networks, separated by commas, that may be called although they are not public: issuers of \
+         tokens, clusters. This machine itself in 'dev' alone.",
     ),
     setting(
         "cache.secret_bytes",
@@ -124,6 +140,26 @@ pub const SETTINGS: &[Setting] = &[
         "limits.versions",
         Some("10"),
         "Versions kept of a secret whose metadata do not say how many: 1 to 1000.",
+    ),
+    setting(
+        "limits.failed_per_source_per_minute",
+        Some("100"),
+        "Failed logins and other calls refused with 401 or 403, of an IPv4 address or an IPv6 /64; 0: no limit.",
+    ),
+    setting(
+        "limits.exempt_per_source_per_minute",
+        Some("6000"),
+        "Calls of routes that leave no audit entry, of an IPv4 address or an IPv6 /64; health is not counted; 0: no limit.",
+    ),
+    setting(
+        "limits.per_identity_per_second",
+        Some("200000"),
+        "Calls and logins of one principal, at each node; 0: no limit.",
+    ),
+    setting(
+        "limits.login_delay",
+        Some("60"),
+        "The longest that a login waits after others with the same name from the same source have failed, in seconds: 0 to 3600.",
     ),
     setting("limits.connections", Some("10000"), "Open connections."),
     setting(

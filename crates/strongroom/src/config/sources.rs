@@ -15,6 +15,9 @@ pub(super) const OPENING: [(&str, SlotMethod); 3] = [
     ("passphrase", SlotMethod::Passphrase),
 ];
 
+/// No setting: nobody can say so.
+pub(super) const FORBID_HOME: &str = "(forbid home)";
+
 /// Values by setting's name; `NAME_file` for secrets in files.
 #[derive(Debug, Default)]
 pub struct Sources(BTreeMap<String, SecretString>);
@@ -30,6 +33,11 @@ impl Sources {
             self.0.remove(name);
             self.0.remove(&format!("{name}_file"));
         }
+    }
+
+    /// What serves others does not call itself, whatever it is told.
+    pub fn forbid_home(&mut self) {
+        self.set(FORBID_HOME, "true");
     }
 
     /// For a verb that opens none of the stores that are configured.
@@ -59,6 +67,10 @@ impl Sources {
             match value {
                 toml::Value::Table(table) => self.read_table(&format!("{name}."), table, mistakes),
                 toml::Value::String(text) => self.known(&name, &text, mistakes),
+                toml::Value::Array(items) => {
+                    let items: Vec<&str> = items.iter().filter_map(toml::Value::as_str).collect();
+                    self.known(&name, &items.join(","), mistakes);
+                }
                 other => self.known(&name, &other.to_string(), mistakes),
             }
         }

@@ -12,6 +12,7 @@ mod label;
 mod lifecycle;
 mod login;
 mod metadata;
+mod policy;
 mod rollback;
 mod search;
 mod shells;

@@ -1,5 +1,6 @@
 //! Bounds on everything a client can do, an end that loses nothing, and starts that are refused with a reason.
 
+mod rates;
 mod start;
 mod stop;
 

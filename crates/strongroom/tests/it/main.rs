@@ -23,6 +23,8 @@ mod cli;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fence;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "waits for a shell of its own")]
@@ -32,6 +34,8 @@ mod identity;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod issuer;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod ledger;
@@ -39,6 +43,8 @@ mod ledger;
 mod lifecycle;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod methods;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

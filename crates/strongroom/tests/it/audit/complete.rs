@@ -67,7 +67,11 @@ async fn every_route_leaves_one_entry(on: On) {
     let others = [
         "POST auth/client/login",
         "POST auth/password/login",
+        "POST auth/{method}/login",
+        "POST auth/{method}/start",
         "PUT auth/password",
+        "POST auth/password/totp",
+        "PUT auth/password/totp",
         "GET auth/whoami",
     ];
     tried.extend(others.map(str::to_owned));
@@ -136,6 +140,26 @@ async fn every_route_leaves_one_entry(on: On) {
             json!(["auth.login", "denied", "login_failed", "", 1, Value::Null]),
         ),
         (
+            "failed login by a method",
+            ask(
+                &nobody,
+                "POST",
+                "auth/nobody/login",
+                Some(json!({"role": "r", "jwt": "a.b.c"})),
+            ),
+            json!(["auth.login", "denied", "login_failed", "", 1, Value::Null]),
+        ),
+        (
+            "failed start of a login",
+            ask(
+                &nobody,
+                "POST",
+                "auth/nobody/start",
+                Some(json!({"redirect_uri": "http://127.0.0.1:1/"})),
+            ),
+            json!(["auth.login_start", "denied", "login_failed", "", 1, Value::Null]),
+        ),
+        (
             "whoami",
             ask(&kept, "GET", "auth/whoami", None),
             json!(["auth.whoami", "granted", Value::Null, "", 1, operator]),
@@ -172,6 +196,14 @@ async fn every_route_leaves_one_entry(on: On) {
         assert_eq!(denied.code(), "permission_denied", "{route}: {}", denied.text);
         let wanted = json!([action, "denied", "permission_denied", denial, 1, powerless_id]);
         expect(format!("{route}, denied"), &denied.id, wanted).await;
+        // What the log says of it is enough to say what was missing; of a thing that it does not name, what kind that is.
+        let refusal = denied.json.pointer("/items/0/error").unwrap_or(&denied.json);
+        let named = json!({ "denial_id": refusal["denial_id"] });
+        let (status, explained) = powerless.post("explain", named).await;
+        assert_eq!(status, 200, "{route}: {explained}");
+        let [missing, about] = ["missing", "path"].map(|field| explained[field].as_str().unwrap());
+        let said = format!("'{missing}' on '{about}");
+        assert!(denied.text.contains(&said), "{route}: {explained} of {}", denied.text);
         let granted = Ask::new(&root, method, &path, body).send(&root).await;
         assert_eq!(granted.code(), "ok", "{route}: {}", granted.text);
         let about = ["client_id", "accessor"].iter().fold(success.clone(), |about, field| {

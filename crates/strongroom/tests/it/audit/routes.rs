@@ -76,6 +76,20 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
     let batch = json!({"reads": [{"path": "all/x"}]});
     vec![
         same(
+            "POST explain",
+            "explain",
+            Some(json!({"capability": "read", "path": "all/x", "principal": operator})),
+            "access.explain",
+            "secret/all/x",
+        ),
+        same(
+            "GET who-can",
+            "who-can?capability=read&path=all/x",
+            None,
+            "access.who_can",
+            "secret/all/x",
+        ),
+        same(
             "PUT secrets/{*path}",
             "secrets/all/x",
             Some(json!({"data": {"a": 1}})),
@@ -175,6 +189,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "new",
         ),
         same("GET policies/{name}", "policies/new", None, "policy.read", "new"),
+        same(
+            "GET policy-versions/{name}",
+            "policy-versions/new",
+            None,
+            "policy.history",
+            "new",
+        ),
         same("DELETE policies/{name}", "policies/new", None, "policy.delete", "new"),
         same("GET roles", "roles", None, "role.read", ""),
         same(
@@ -186,6 +207,16 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         ),
         same("GET roles/{name}", "roles/new", None, "role.read", "new"),
         same("DELETE roles/{name}", "roles/new", None, "role.delete", "new"),
+        same("GET methods", "methods", None, "method.read", ""),
+        same(
+            "PUT methods/{name}",
+            "methods/new",
+            Some(json!({"type": "jwt", "issuer": "https://issuer.test", "audiences": ["us"]})),
+            "method.write",
+            "new",
+        ),
+        same("GET methods/{name}", "methods/new", None, "method.read", "new"),
+        same("DELETE methods/{name}", "methods/new", None, "method.delete", "new"),
         same("GET groups", "groups", None, "group.read", ""),
         same(
             "PUT groups/{name}",
@@ -217,6 +248,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "operators/kept/password",
             Some(json!({"password": "correct horse battery staple"})),
             "operator.password",
+            [operator, ""],
+        ),
+        case(
+            "DELETE operators/{name}/totp",
+            "operators/kept/totp",
+            None,
+            "operator.totp",
             [operator, ""],
         ),
         case(
@@ -325,7 +363,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "POST namespaces/{name}/token",
             "namespaces/team-x/token",
             None,
-            "token.create",
+            "namespace.token",
             "team-x",
         ),
         same(

@@ -21,12 +21,16 @@ const ANYBODY: &[&str] = &[
     "GET /.well-known/jwks.json",
     "GET /.well-known/openid-configuration",
     "POST /api/v1/auth/client/login",
+    "POST /api/v1/auth/{method}/login",
+    "POST /api/v1/auth/{method}/start",
     "POST /api/v1/auth/password/login",
 ];
 /// For whoever has a token, about oneself or what one holds.
 const TOKEN: &[&str] = &[
     "GET /api/v1/auth/whoami",
     "PUT /api/v1/auth/password",
+    "POST /api/v1/auth/password/totp",
+    "PUT /api/v1/auth/password/totp",
     "POST /api/v1/auth/token/lookup",
     "POST /api/v1/auth/token/renew",
     "POST /api/v1/auth/token/revoke",

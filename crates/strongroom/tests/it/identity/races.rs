@@ -6,6 +6,7 @@ use strongroom_testkit::scale;
 
 use super::{made, prepare, status};
 use crate::harness::{Api, On, Store};
+use crate::operators::PASSWORD;
 
 const AT_ONCE: usize = 64;
 
@@ -58,4 +59,89 @@ async fn counted_tokens(on: On) {
     server.terminate();
 }
 
-on_both_stores! { counted_tokens }
+/// The code that an authenticator shows at this moment.
+#[expect(clippy::disallowed_methods, reason = "an authenticator has a clock of its own")]
+fn code_now(secret: &str) -> String {
+    use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
+    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let tag = sign(
+        &Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret),
+        &(now / 30).to_be_bytes(),
+    );
+    let tag = tag.as_ref();
+    let offset = usize::from(tag[19] & 15);
+    let number = u32::from_be_bytes(tag[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+async fn log_in(root: &Api, name: &str, code: Option<&str>) -> u16 {
+    let body = json!({ "username": name, "password": PASSWORD, "totp": code });
+    root.post("auth/password/login", body).await.0
+}
+
+/// A code is good once, also for 8 logins at the same moment on two nodes; with the password alone nobody comes in.
+async fn one_time_codes(on: On) {
+    let store = Store::fresh(on);
+    let mut server = store.dev(&[]);
+    let second = matches!(on, On::Postgres).then(|| store.node("second", &[]));
+    let mut root = Api::new(&server, store.root_token());
+    for round in 0..rounds().div_ceil(2) {
+        let name = format!("ada-{round}");
+        root.operator(&name, json!({})).await;
+        let ada = root.as_operator(&name, PASSWORD).await;
+        let own = "auth/password/totp";
+        assert_eq!(
+            ada.post(own, json!({ "current_password": "another horse, another" }))
+                .await
+                .0,
+            403
+        );
+        assert_eq!(
+            ada.put(own, json!({ "code": "123456" })).await.0,
+            409,
+            "there is nothing to confirm"
+        );
+        let (status, new) = ada.post(own, json!({ "current_password": PASSWORD })).await;
+        assert_eq!(status, 201, "{new}");
+        assert_eq!(log_in(&root, &name, None).await, 200, "until it is confirmed");
+        let secret = new["secret"].as_str().unwrap();
+        assert!(new["uri"].as_str().unwrap().contains(secret));
+        assert_eq!(ada.put(own, json!({ "code": "000000" })).await.0, 403);
+        let first = code_now(secret);
+        assert_eq!(ada.put(own, json!({ "code": first })).await.0, 204);
+        if round == 0 && on == On::Sqlite {
+            // What is asked for does not depend on what a process remembers.
+            server.kill9();
+            server = store.dev(&[]);
+            root = Api::new(&server, store.root_token());
+        }
+        assert_eq!(root.get(&format!("operators/{name}")).await.1["totp"], json!(true));
+        for code in [None, Some("000000"), Some(first.as_str()), Some(""), Some(" 123456")] {
+            assert_eq!(log_in(&root, &name, code).await, 401, "{code:?}");
+        }
+        let mut next = code_now(secret);
+        while next == first {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            next = code_now(secret);
+        }
+        let there = second.as_ref().map(|node| Api {
+            address: node.address(),
+            ..root.clone()
+        });
+        let nodes = [Some(root.clone()), there].into_iter().flatten().collect::<Vec<_>>();
+        let asked = (0..8).map(|at| log_in(&nodes[at % nodes.len()], &name, Some(&next)));
+        let answers = join_all(asked).await;
+        let served = answers.iter().filter(|status| **status == 200).count();
+        assert_eq!(served, 1, "{answers:?}");
+        assert_eq!(log_in(&root, &name, Some(&next)).await, 401);
+        assert_eq!(root.delete(&format!("operators/{name}/totp")).await.0, 204);
+        assert_eq!(log_in(&root, &name, None).await, 200);
+    }
+    server.terminate();
+}
+
+on_both_stores! { counted_tokens, one_time_codes }

@@ -27,14 +27,17 @@ const SHOWN: &[&str] = &[
     "GET operators/{name}",
     "GET policies",
     "GET policies/{name}",
+    "GET policy-versions/{name}",
     "GET reports/stale",
     "GET reports/unused",
     "GET roles",
     "GET roles/{name}",
     "GET tokens",
     "GET versions/{*path}",
+    "GET who-can",
     "POST auth/token/introspect",
     "POST auth/token/lookup",
+    "POST explain",
 ];
 /// What an operator of the installation does beyond that.
 const OPERATED: &[&str] = &[
@@ -48,6 +51,8 @@ const OPEN: &[&str] = &[
     "POST auth/client/login",
     "POST auth/password/login",
     "PUT auth/password",
+    "POST auth/password/totp",
+    "PUT auth/password/totp",
     "GET auth/whoami",
 ];
 

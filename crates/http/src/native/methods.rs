@@ -1,0 +1,42 @@
+use strongroom_api::methods::{Method, WriteMethod};
+use strongroom_api::{Page, PageQuery};
+use strongroom_broker::MethodView;
+
+use crate::answer::{Answer, no_content, ok};
+use crate::body::Json;
+use crate::call::{Asked, Call, Named, page_limit};
+
+fn shown(view: MethodView) -> Method {
+    Method {
+        name: view.name,
+        built_in: view.built_in,
+        has_secret: view.has_secret,
+        config: view.config,
+        created_at: view.created_at,
+        updated_at: view.updated_at,
+    }
+}
+
+pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<PageQuery>) -> Answer {
+    let after = query.cursor.unwrap_or_default();
+    let (views, next_cursor) = broker.methods(&request, &after, page_limit(query.limit)?).await?;
+    ok(&Page {
+        items: views.into_iter().map(shown).collect(),
+        next_cursor,
+    })
+}
+
+pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    ok(&shown(broker.method(&request, &name).await?))
+}
+
+pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WriteMethod>) -> Answer {
+    ok(&shown(
+        broker.put_method(&request, &name, body.config, body.secret).await?,
+    ))
+}
+
+pub(crate) async fn delete(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    broker.delete_method(&request, &name).await?;
+    no_content()
+}
