@@ -1,7 +1,7 @@
 //! Login methods: whom this installation believes, and about whom.
 
 use data_encoding::HEXLOWER;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
@@ -119,7 +119,7 @@ impl Broker {
                 .await;
         }
         config.check()?;
-        let text = secret.as_ref().map(|secret| secret.expose_secret());
+        let text = secret.as_ref().map(SecretString::expose_secret);
         if text.is_some() && !config.takes_secret() {
             return Err(Error::invalid("'secret' is shown to nobody by this method."));
         }
@@ -140,12 +140,11 @@ impl Broker {
                 let id = old.as_ref().map_or_else(|| self.new_id(), |old| old.id);
                 let secret = secret.map(|secret| self.sealed(id, secret)).transpose()?;
                 // What was had by another description of whom to believe is void.
-                let kept = |old: &&Method| old.config == *config && old.secret.is_none() && secret.is_none();
+                let same = |old: &Method| old.config == *config && old.secret.is_none() && secret.is_none();
                 let generation = match &old {
                     None => Generation::first(now),
-                    Some(old) => kept(&old)
-                        .then_some(old.generation)
-                        .unwrap_or_else(|| old.generation.next(now)),
+                    Some(old) if same(old) => old.generation,
+                    Some(old) => old.generation.next(now),
                 };
                 let method = Method {
                     id,

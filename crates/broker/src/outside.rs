@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use strongroom_crypto::{CertificateFault, Generations, TokenFault};
 use strongroom_domain::grant::{Generation, Principal, PrincipalKind, VouchedLogin};
 use strongroom_domain::method::{Denied, Facts, MethodConfig, ServiceAccount, UsedState};
+use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
 
 use crate::Broker;
@@ -216,7 +217,18 @@ impl Broker {
             .value
             .filter(|now| now.rev == claimed.method.rev);
         let method = method.ok_or_else(refused)?;
-        let (yields, proven, role_key) = match &vouched.wants {
+        let (yields, proven, role_key) = self.yields(name, &method, vouched).await?;
+        let proved = self.who_is_vouched(&method, vouched, yields, proven).await?;
+        let rests_on = [method.key, self.ring_key()].into_iter().chain(role_key);
+        Ok(Proved {
+            rests_on: proved.rests_on.into_iter().chain(rests_on).collect(),
+            ..proved
+        })
+    }
+
+    /// What the method gives for what it vouched for, as a role or groups say, and the role's key.
+    async fn yields(&self, name: &Name, method: &Standing, vouched: &Vouched) -> Result<(Yields, Proven, Option<Key>)> {
+        match &vouched.wants {
             Wants::Role(role) => {
                 let found = self.load_role(role).await?.value;
                 let Some(found) = found else {
@@ -249,7 +261,7 @@ impl Broker {
                     role: Some(role.clone()),
                     groups: Vec::new(),
                 };
-                (yields, proven, Some(found.record.key()))
+                Ok((yields, proven, Some(found.record.key())))
             }
             Wants::Groups(groups) => {
                 let login = VouchedLogin {
@@ -262,15 +274,9 @@ impl Broker {
                     role: None,
                     groups: groups.clone(),
                 };
-                (Yields::Person(login), proven, None)
+                Ok((Yields::Person(login), proven, None))
             }
-        };
-        let proved = self.who_is_vouched(&method, vouched, yields, proven).await?;
-        let rests_on = [method.key, self.ring_key()].into_iter().chain(role_key);
-        Ok(Proved {
-            rests_on: proved.rests_on.into_iter().chain(rests_on).collect(),
-            ..proved
-        })
+        }
     }
 
     /// The principal that the subject has, or is given with its first login.

@@ -28,12 +28,10 @@ fn leads_v4(address: Ipv4Addr) -> Leads {
     match address.octets() {
         [127, ..] => Leads::Home,
         [169, 254, ..] => Leads::Link,
-        // Private use, and what providers share among their customers.
-        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Leads::Private,
-        // Benchmarks of networks: used inside, never outside.
-        [198, 18..=19, ..] => Leads::Private,
+        // Private use, what providers share among their customers, and what tests networks.
+        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18..=19, ..] => Leads::Private,
         // "This network", protocol assignments, documentation, the relay of 6to4, multicast, reserved and broadcast.
-        [0, ..] | [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _] | [224..=255, ..] => {
+        [0 | 224..=255, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => {
             Leads::Nowhere
         }
         _ => Leads::Public,
@@ -52,12 +50,12 @@ fn leads_v6(address: Ipv6Addr) -> Leads {
                 leads => leads,
             }
         }
-        // Unique local, and the site-local addresses before them. Clouds' metadata stands among the former.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Leads::Link,
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Leads::Private,
-        [0xfe80..=0xfebf, ..] => Leads::Link,
+        // Clouds' metadata stands among the unique local ones.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfe80..=0xfebf, ..] => Leads::Link,
+        // Unique local, and the site-local addresses before them.
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Leads::Private,
         // What is global stands under 2000::/3; in it are tunnels, documentation and other special purposes.
-        [0x2001, 0..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Leads::Nowhere,
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => Leads::Nowhere,
         [0x2000..=0x3fff, ..] => Leads::Public,
         _ => Leads::Nowhere,
     }

@@ -2,15 +2,18 @@
 //! here is decided from values: the proof was verified before.
 
 mod admit;
+mod algorithm;
 mod bounds;
+mod check;
 mod config;
 mod preset;
 
 pub use admit::{Denied, Facts, claim};
+pub use algorithm::Algorithm;
 pub use bounds::{Accepted, Bounds, Scalar, ServiceAccount};
 pub use config::{
-    Algorithm, CertMethod, JwtMethod, KeySource, KubernetesMethod, MethodConfig, MethodType, NoConfig, OidcMethod,
-    Preset, Review, SpiffeMethod,
+    CertMethod, JwtMethod, KeySource, KubernetesMethod, MethodConfig, MethodType, NoConfig, OidcMethod, Preset, Review,
+    SpiffeMethod,
 };
 
 use serde::{Deserialize, Serialize};

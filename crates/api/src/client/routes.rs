@@ -8,12 +8,12 @@ use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, methods,
-    namespaces, operators, policies, principals, roles, secrets, tokens, versions,
+    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, namespaces,
+    operators, policies, principals, roles, secrets, tokens, versions,
 };
 
 /// No body, for methods that send none.
-const NONE: Option<&()> = None;
+pub(super) const NONE: Option<&()> = None;
 
 fn at(noun: &str, path: &SecretPath) -> String {
     format!("{noun}/{}", encode(path.as_str()))
@@ -146,16 +146,6 @@ impl Client {
 
     pub async fn login_password(&self, body: &auth::PasswordLogin) -> Result<auth::AccessToken> {
         self.call(Method::POST, "auth/password/login", &(), Some(body)).await
-    }
-
-    pub async fn start_login(&self, method: &Name, body: &auth::StartLogin) -> Result<auth::LoginStarted> {
-        self.call(Method::POST, &format!("auth/{method}/start"), &(), Some(body))
-            .await
-    }
-
-    pub async fn login_by(&self, method: &Name, body: &auth::MethodLogin) -> Result<auth::AccessToken> {
-        self.call(Method::POST, &format!("auth/{method}/login"), &(), Some(body))
-            .await
     }
 
     pub async fn change_password(&self, body: &auth::ChangePassword) -> Result<()> {
@@ -319,24 +309,6 @@ impl Client {
         Ok(())
     }
 
-    pub async fn methods(&self, query: &PageQuery) -> Result<Page<methods::Method>> {
-        self.call(Method::GET, "methods", query, NONE).await
-    }
-
-    pub async fn method(&self, name: &Name) -> Result<methods::Method> {
-        self.call(Method::GET, &format!("methods/{name}"), &(), NONE).await
-    }
-
-    pub async fn write_method(&self, name: &Name, body: &methods::WriteMethod) -> Result<methods::Method> {
-        self.call(Method::PUT, &format!("methods/{name}"), &(), Some(body))
-            .await
-    }
-
-    pub async fn delete_method(&self, name: &Name) -> Result<()> {
-        let IgnoredAny = self.call(Method::DELETE, &format!("methods/{name}"), &(), NONE).await?;
-        Ok(())
-    }
-
     pub async fn clients(&self, query: &PageQuery) -> Result<Page<clients::Client>> {
         self.call(Method::GET, "clients", query, NONE).await
     }
@@ -411,6 +383,11 @@ impl Client {
 impl Client {
     pub async fn check_key(&self, body: &control::CheckKey) -> Result<control::KeyChecked> {
         self.call(Method::POST, "control/check-key", &(), Some(body)).await
+    }
+
+    pub async fn accept_restore(&self, wanted: &control::AcceptRestore) -> Result<control::RestoreAccepted> {
+        self.call(Method::POST, "control/accept-restore", &(), Some(wanted))
+            .await
     }
 
     pub async fn recover_admin(&self) -> Result<control::Recovered> {

@@ -7,7 +7,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use strongroom_domain::Time;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::prelude::{AttributeTypeAndValue, FromDer as _, GeneralName, X509Certificate};
 
 use super::Verified;
 
@@ -86,7 +86,7 @@ fn names(der: &[u8]) -> Result<CertificateNames, CertificateFault> {
     let (_, parsed) = X509Certificate::from_der(der).map_err(|_| CertificateFault::Malformed)?;
     let common_names = parsed.subject().iter_common_name();
     let common_names = common_names
-        .map(|name| name.as_str())
+        .map(x509_parser::prelude::AttributeTypeAndValue::as_str)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| CertificateFault::Malformed)?;
     if common_names.len() > 1 {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn verify(own: &[u8], authority: &Authority) -> Result<CertificateNames, CertificateFault> {
-        verify_certificate(own, &[], &authority.pem(), NOW).map(|verified| verified.clone())
+        verify_certificate(own, &[], &authority.pem(), NOW).map(|verified| verified.0)
     }
 
     #[test]

@@ -5,69 +5,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Algorithm;
+use super::check::{
+    MAX_LIST, MAX_PEM, MAX_TEXT, check_algorithms, check_audiences, check_issuer, check_lifetime, check_list,
+    check_pem, check_text, check_url,
+};
 use crate::{Error, Name, Result};
 
 /// Seconds that an outside token may be valid for in all.
 const DEFAULT_TOKEN_LIFETIME: u32 = 86_400;
-const MAX_TOKEN_LIFETIME: u32 = 366 * 86_400;
-const MAX_LIST: usize = 64;
-const MAX_TEXT: usize = 1024;
-const MAX_PEM: usize = 65_536;
-
-/// How signatures of others are made. Each key takes those of its kind; none of them is a shared secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Algorithm {
-    #[serde(rename = "RS256")]
-    Rs256,
-    #[serde(rename = "RS384")]
-    Rs384,
-    #[serde(rename = "RS512")]
-    Rs512,
-    #[serde(rename = "PS256")]
-    Ps256,
-    #[serde(rename = "PS384")]
-    Ps384,
-    #[serde(rename = "PS512")]
-    Ps512,
-    #[serde(rename = "ES256")]
-    Es256,
-    #[serde(rename = "ES384")]
-    Es384,
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-}
-
-impl Algorithm {
-    pub const ALL: [Self; 9] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-}
 
 /// How a method lets somebody prove itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -410,82 +356,5 @@ impl SpiffeMethod {
         }
         check_audiences(&self.audiences)?;
         self.keys.check(false)
-    }
-}
-
-/// An issuer is a name; where it is asked, it is an address too.
-fn check_issuer(issuer: &str, asked: bool) -> Result<()> {
-    check_text("issuer", issuer)?;
-    if asked {
-        check_url("issuer", issuer)?;
-    }
-    Ok(())
-}
-
-/// What outbound calls refuse anyway, told before. Plain HTTP is for tests on one machine.
-fn check_url(field: &str, url: &str) -> Result<()> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let fits = host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
-        && url.len() <= MAX_TEXT
-        && !url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#');
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::invalid(format!(
-            "'{field}' is an https address without user and fragment, at most 1,024 bytes long."
-        )))
-    }
-}
-
-fn check_text(field: &str, text: &str) -> Result<()> {
-    if (1..=MAX_TEXT).contains(&text.len()) && !text.contains(char::is_control) {
-        Ok(())
-    } else {
-        Err(Error::invalid(format!("'{field}' has 1 to 1,024 bytes.")))
-    }
-}
-
-fn check_list(field: &str, list: &[String]) -> Result<()> {
-    if list.len() > MAX_LIST {
-        return Err(Error::invalid(format!("'{field}' has at most {MAX_LIST} items.")));
-    }
-    list.iter().try_for_each(|text| check_text(field, text))
-}
-
-fn check_audiences(audiences: &[String]) -> Result<()> {
-    if audiences.is_empty() {
-        return Err(Error::invalid(
-            "'audiences' names whom a token must be for, like this installation's address.",
-        ));
-    }
-    check_list("audiences", audiences)
-}
-
-fn check_lifetime(lifetime: Option<u32>) -> Result<()> {
-    if lifetime.is_none_or(|lifetime| (60..=MAX_TOKEN_LIFETIME).contains(&lifetime)) {
-        Ok(())
-    } else {
-        Err(Error::invalid(format!(
-            "'max_token_lifetime' is 60 to {MAX_TOKEN_LIFETIME} seconds."
-        )))
-    }
-}
-
-fn check_algorithms(algorithms: Option<&[Algorithm]>) -> Result<()> {
-    if algorithms.is_some_and(|algorithms| algorithms.is_empty() || algorithms.len() > Algorithm::ALL.len()) {
-        return Err(Error::invalid(
-            "'algorithms' names each algorithm once, and at least one.",
-        ));
-    }
-    Ok(())
-}
-
-fn check_pem(field: &str, pem: Option<&str>) -> Result<()> {
-    let begins = "-----BEGIN CERTIFICATE-----";
-    match pem {
-        Some(pem) if pem.len() > MAX_PEM => Err(Error::invalid(format!("'{field}' has at most 65,536 bytes."))),
-        Some(pem) if !pem.contains(begins) => Err(Error::invalid(format!("'{field}' holds no certificate in PEM."))),
-        _ => Ok(()),
     }
 }

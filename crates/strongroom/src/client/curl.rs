@@ -133,6 +133,7 @@ mod tests {
             ca_cert: ca.map(Into::into),
             client_cert: None,
             client_key: None,
+            verbose: false,
             output: Format::default(),
             show_curl: true,
         }

@@ -54,7 +54,7 @@ async fn stage(on: On) -> Stage {
     let rules = json!({ "rules": [{ "path": "secret/app/*", "capabilities": ["read"] }] });
     root.written("policies/app", rules).await;
     root.written("methods/ci", ci(&issuer)).await;
-    root.written("roles/deploy", role("ci", json!({ "sub": "build" })))
+    root.written("roles/deploy", role("ci", &json!({ "sub": "build" })))
         .await;
     assert_eq!(root.put("secrets/app/key", json!({ "value": "s3cr3t" })).await.0, 201);
     Stage {
@@ -69,7 +69,7 @@ fn ci(issuer: &Issuer) -> Value {
     json!({ "type": "jwt", "issuer": issuer.url, "audiences": [AUDIENCE] })
 }
 
-fn role(method: &str, claims: Value) -> Value {
+fn role(method: &str, claims: &Value) -> Value {
     json!({ "policies": ["app"], "bounds": { "method": method, "claims": claims } })
 }
 
@@ -96,7 +96,8 @@ async fn a_token_of_an_issuer_logs_in(on: On) {
         .as_vouched("ci", json!({ "role": "deploy", "jwt": issuer.token(&json!({})) }))
         .await;
     assert_eq!(again.get("auth/whoami").await.1["principal"], me["principal"]);
-    root.written("roles/other", role("ci", json!({ "sub": "other" }))).await;
+    root.written("roles/other", role("ci", &json!({ "sub": "other" })))
+        .await;
     let other = issuer.token(&json!({ "sub": "other" }));
     let other = root.as_vouched("ci", json!({ "role": "other", "jwt": other })).await;
     assert_ne!(other.get("auth/whoami").await.1["principal"], me["principal"]);
@@ -246,7 +247,7 @@ async fn what_a_token_rests_on_ends_it(on: On) {
     assert_eq!(reads(&job).await, 200);
     root.written("roles/deploy", json!({ "policies": ["app"] })).await;
     assert_eq!(reads(&job).await, 401, "the role is for clients now");
-    root.written("roles/deploy", role("ci", json!({ "sub": "build" })))
+    root.written("roles/deploy", role("ci", &json!({ "sub": "build" })))
         .await;
     let job = root.as_vouched("ci", login()).await;
     assert_eq!(root.delete("roles/deploy").await.0, 204);
@@ -327,13 +328,13 @@ async fn methods_are_administered(on: On) {
     root.written("methods/github", preset).await;
     for (role, part) in [
         (
-            role("github", json!({ "repository": "o/r", "ref": "refs/heads/main" })),
+            role("github", &json!({ "repository": "o/r", "ref": "refs/heads/main" })),
             "repository_id",
         ),
-        (role("github", json!({ "repository_id": "1" })), "environment"),
-        (role("none", json!({ "sub": "x" })), "none"),
-        (role("ci", json!({})), "claims"),
-        (role("password", json!({})), "people"),
+        (role("github", &json!({ "repository_id": "1" })), "environment"),
+        (role("none", &json!({ "sub": "x" })), "none"),
+        (role("ci", &json!({})), "claims"),
+        (role("password", &json!({})), "people"),
     ] {
         let (status, answer) = root.put("roles/new", role).await;
         assert_eq!(status, 400, "{answer}");

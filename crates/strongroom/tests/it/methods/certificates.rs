@@ -34,7 +34,7 @@ impl Asked {
     }
 }
 
-async fn asked(on: On, believed: &[&Authority], clients: Authority, authority: Authority) -> Asked {
+fn asked(on: On, believed: &[&Authority], clients: Authority, authority: Authority) -> Asked {
     let store = Store::fresh(on);
     let pair = authority.server().write(store.dir.path(), "server");
     let ca = store.dir.path().join("clients.pem");
@@ -55,7 +55,7 @@ async fn asked(on: On, believed: &[&Authority], clients: Authority, authority: A
 async fn a_certificate_logs_in(on: On) {
     // The edge believes both; the method one of them.
     let others = Authority::new("others");
-    let asked = asked(on, &[&others], Authority::new("clients"), Authority::new("server")).await;
+    let asked = asked(on, &[&others], Authority::new("clients"), Authority::new("server"));
     let root = asked.api(None);
     let rules = json!({ "rules": [{ "path": "secret/app/*", "capabilities": ["read"] }] });
     root.written("policies/app", rules).await;

@@ -92,7 +92,7 @@ async fn by_its_keys(on: On) {
     stage.server.terminate();
 }
 
-fn answer(status: Value) -> Value {
+fn answer(status: &Value) -> Value {
     json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status })
 }
 
@@ -113,7 +113,7 @@ async fn by_its_review(on: On) {
         let jti = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         account(issuer, &json!({ "jti": jti.to_string() }))
     };
-    issuer.reviews_as(201, answer(yes()));
+    issuer.reviews_as(201, answer(&yes()));
     let token = fresh();
     assert_eq!(status(root, token.clone()).await, 200);
     let (bearer, asked) = issuer.seen.reviews.lock().unwrap().last().cloned().unwrap();
@@ -131,12 +131,12 @@ async fn by_its_review(on: On) {
     let changed = |name: &str, value: Value| {
         let mut status = yes();
         status[name] = value;
-        answer(status)
+        answer(&status)
     };
     let user = |username: &str, uid: &str| json!({ "username": username, "uid": uid });
     for (what, code, body) in [
         ("not authenticated", 201, changed("authenticated", json!(false))),
-        ("nothing said", 201, answer(json!({}))),
+        ("nothing said", 201, answer(&json!({}))),
         ("an error", 201, changed("error", json!("token has been invalidated"))),
         ("no audiences", 201, changed("audiences", json!([]))),
         (
@@ -186,7 +186,7 @@ async fn by_its_review(on: On) {
     assert_eq!(issuer.seen.reviews.lock().unwrap().len(), before);
     // Without a token of its own, the caller's asks about itself.
     cluster(&stage, true, None).await;
-    issuer.reviews_as(201, answer(yes()));
+    issuer.reviews_as(201, answer(&yes()));
     assert_eq!(status(root, token.clone()).await, 200);
     assert_eq!(
         issuer.seen.reviews.lock().unwrap().last().unwrap().0,

@@ -67,7 +67,7 @@ async fn where_others_vouch_it_logs_in_by_itself(on: On) {
         json!({ "type": "jwt", "issuer": issuer.url, "preset": "github-actions", "audiences": [shell.address] });
     stage.root.written("methods/github", github).await;
     let claims = json!({ "repository_id": "7", "ref": "refs/heads/main" });
-    stage.root.written("roles/job", role("github", claims.clone())).await;
+    stage.root.written("roles/job", role("github", &claims)).await;
     let mut told = json!({ "aud": shell.address, "event_name": "push", "sub": "repo:o/r:ref:refs/heads/main" });
     told.as_object_mut()
         .unwrap()
