@@ -101,7 +101,7 @@ pub struct CertificateLogin {
     pub role: String,
 }
 
-/// Of `oidc`: what the browser brought back.
+/// Of `oidc`: the state as `start` gave it, and the code that the browser brought back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeLogin {
@@ -122,6 +122,7 @@ pub struct StartLogin {
 pub struct LoginStarted {
     /// Where to send the browser.
     pub authorization_url: String,
+    /// For the login that follows. It goes through no browser: what stands in the address is another one.
     pub state: String,
     /// Seconds until the state is good no more.
     pub expires_in: u64,

@@ -4,6 +4,7 @@ mod error;
 mod methods;
 mod routes;
 mod tls;
+mod tokens;
 
 use std::fmt;
 use std::net::IpAddr;

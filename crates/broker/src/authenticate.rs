@@ -7,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use strongroom_crypto::Claims;
 use strongroom_domain::grant::{
-    Client, Generation, Operator, OperatorLogin, PersonLogin, Principal, PrincipalKind, Revocation, Role, Token, VouchedLogin,
+    Client, Generation, Operator, OperatorLogin, PersonLogin, Principal, PrincipalKind, Revocation, Role, Token,
+    VouchedLogin,
 };
 use strongroom_domain::policy::PolicySet;
 use strongroom_domain::row::Key;
@@ -77,7 +78,9 @@ impl Broker {
 
     /// Whether this node has verified the token already; whether it still holds is decided when it is used.
     pub fn knows(&self, token: &SecretString) -> bool {
-        self.0.node.session(&token_hash(token)).is_some()
+        let now = self.0.clock.now();
+        let session = self.0.node.session(&token_hash(token));
+        session.is_some_and(|session| !session.expired(now))
     }
 
     /// Each principal has a rate of its own, for what it asks and for its logins.
@@ -177,7 +180,13 @@ impl Broker {
             rests_on,
             ..Session::new(token.body.principal, nowhere(), accessor, principal.body.salt, whose)
         };
+        let bound = parents
+            .value
+            .iter()
+            .chain([&token])
+            .map(|above| above.body.networks.clone());
         let session = Session {
+            networks: bound.filter(|networks| !networks.is_empty()).collect(),
             token: Some(Box::new(token)),
             ..session
         };

@@ -109,7 +109,7 @@ impl std::fmt::Display for IssuerFault {
 struct Slot {
     held: ArcSwapOption<Held>,
     /// Whose turn it is to ask, and when that was last done.
-    asked: Turn<Option<Time>>,
+    asked: Arc<Turn<Option<Time>>>,
 }
 
 #[derive(Default)]
@@ -130,7 +130,7 @@ impl Issuers {
     /// What an issuer published, with that key in it if it can be had; without one: whatever there is of it.
     pub(crate) async fn held(
         &self,
-        fetch: &dyn Fetch,
+        fetch: &Arc<dyn Fetch>,
         now: impl Fn() -> Time,
         source: &Source,
         key: Option<&str>,
@@ -145,8 +145,8 @@ impl Issuers {
         }
         // Who can go on with what is there does not wait for another's question.
         let mut asked = match held.filter(|held| usable(held) && has(held)) {
-            None => slot.asked.lock().await,
-            Some(held) => match slot.asked.try_lock() {
+            None => slot.asked.clone().lock_owned().await,
+            Some(held) => match slot.asked.clone().try_lock_owned() {
                 Ok(asked) => asked,
                 Err(_) => return Ok(held),
             },
@@ -156,13 +156,25 @@ impl Issuers {
         }
         let mut fault = IssuerFault::AskedBefore;
         if asked.is_none_or(|at| at + PAUSE <= now()) {
-            *asked = Some(now());
-            match ask(fetch, source, now()).await {
-                Ok(found) => slot.held.store(Some(Arc::new(found))),
-                Err(error) => {
-                    tracing::warn!(source = %source.at, %error, "an issuer's keys cannot be had");
-                    fault = error;
+            let at = now();
+            *asked = Some(at);
+            let (fetch, source, slot) = (fetch.clone(), source.clone(), slot.clone());
+            // It goes on without whoever asked: one who leaves keeps the keys from nobody.
+            let asking = tokio::spawn(async move {
+                let _asked = asked;
+                match ask(&*fetch, &source, at).await {
+                    Ok(found) => {
+                        slot.held.store(Some(Arc::new(found)));
+                        Ok(())
+                    }
+                    Err(error) => {
+                        tracing::warn!(source = %source.at, %error, "an issuer's keys cannot be had");
+                        Err(error)
+                    }
                 }
+            });
+            if let Ok(Err(error)) = asking.await {
+                fault = error;
             }
         }
         slot.held.load_full().filter(usable).ok_or(fault)

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use strongroom_crypto::{Claims, Generations};
 use strongroom_domain::audit::{Action, Lane};
 use strongroom_domain::grant::{
-    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, PersonLogin, Renewal, Role, Token,
-    VouchedLogin,
+    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, PersonLogin, Renewal, Role,
+    Token,
 };
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Row, Time, Write};

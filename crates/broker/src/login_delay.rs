@@ -10,7 +10,7 @@ use std::time::Duration;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use strongroom_domain::network::neighbourhood;
-use strongroom_domain::{Code, Error, NamespaceId, Result, Time};
+use strongroom_domain::{Code, Error, NamespaceId, ObjectId, Result, Time};
 
 use crate::Broker;
 use crate::allowances::{FIRST, MOST};
@@ -97,7 +97,32 @@ impl LoginDelay {
     }
 }
 
+/// A guess at what one operator knows.
+pub(crate) struct Guess(u64);
+
 impl Broker {
+    /// Admits a guess that only somebody can make who has shown something already: a token, or the password. It waits after
+    /// those that failed, wherever they came from.
+    pub(crate) fn guess(&self, what: &str, operator: ObjectId) -> Result<Guess> {
+        let delay = &self.0.login_delay;
+        let key = delay.key(self.namespace(), what, &operator.to_string(), "");
+        match delay.admit(key, self.0.clock.now()) {
+            Ok(()) => Ok(Guess(key)),
+            Err(wait) => {
+                count(&self.0.stats.logins_delayed);
+                Err(Error::from(Code::LoginDelayed).after(wait))
+            }
+        }
+    }
+
+    pub(crate) fn guessed(&self, guess: &Guess, right: bool) {
+        if right {
+            self.0.login_delay.succeeded(guess.0);
+        } else {
+            self.0.login_delay.failed(guess.0, self.0.clock.now());
+        }
+    }
+
     /// A login with this name, unless it has to wait.
     pub(crate) async fn delayed(
         &self,

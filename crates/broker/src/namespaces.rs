@@ -181,6 +181,12 @@ impl Broker {
         let made = self
             .change(request, asked, |attempt| async move {
                 attempt.authorise(access)?;
+                if name.as_str() == ROOT {
+                    return Err(Error::new(
+                        Code::Conflict,
+                        "'root' is the installation's own: whoever holds its key gets a token by 'operator recover-admin'.",
+                    ));
+                }
                 let expires_at = attempt.now + SETUP;
                 let body = Principal {
                     kind: PrincipalKind::Operator,

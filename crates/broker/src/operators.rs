@@ -235,15 +235,25 @@ impl Broker {
         let change = change.as_str();
         self.change(request, asked, |attempt| async move {
             let old = self.own_record(&attempt).await?;
-            if !self.is_password(Some(&old), current).await? {
-                return Err(Error::new(
-                    Code::PermissionDenied,
-                    "The current password is another one.",
-                ));
-            }
+            self.check_own_password(&old, current).await?;
             self.set_password(&attempt, &old, change, password).await
         })
         .await
+    }
+
+    /// Whoever has an operator's token shall not try passwords with it.
+    pub(crate) async fn check_own_password(&self, own: &Checked<Operator>, current: &SecretString) -> Result<()> {
+        let guess = self.guess("current password", own.record.id)?;
+        let right = self.is_password(Some(own), current).await?;
+        self.guessed(&guess, right);
+        if right {
+            Ok(())
+        } else {
+            Err(Error::new(
+                Code::PermissionDenied,
+                "The current password is another one.",
+            ))
+        }
     }
 
     fn password_change(&self, request: &Request) -> Result<String> {

@@ -218,7 +218,7 @@ impl Broker {
             .filter(|now| now.rev == claimed.method.rev);
         let method = method.ok_or_else(refused)?;
         let (yields, proven, role_key) = self.yields(name, &method, vouched).await?;
-        let proved = self.who_is_vouched(&method, vouched, yields, proven).await?;
+        let proved = self.who_is_vouched(name, &method, vouched, yields, proven).await?;
         let rests_on = [method.key, self.ring_key()].into_iter().chain(role_key);
         Ok(Proved {
             rests_on: proved.rests_on.into_iter().chain(rests_on).collect(),
@@ -282,6 +282,7 @@ impl Broker {
     /// The principal that the subject has, or is given with its first login.
     async fn who_is_vouched(
         &self,
+        name: &Name,
         method: &Standing,
         vouched: &Vouched,
         yields: Yields,
@@ -307,7 +308,11 @@ impl Broker {
                         Yields::Service(_) => PrincipalKind::Operator,
                         _ => PrincipalKind::Workload,
                     },
-                    name: Some(vouched.called.as_ref().unwrap_or(&vouched.subject).clone()),
+                    // No name that is given here looks like it.
+                    name: Some(format!(
+                        "{}@{name}",
+                        vouched.called.as_ref().unwrap_or(&vouched.subject)
+                    )),
                     salt: Digest(self.0.entropy.bytes()),
                     generation: Generation::first(now),
                     created_at: now,

@@ -105,7 +105,12 @@ impl Broker {
                     policies: policies.clone(),
                     access_token_ttl: ttl,
                     bounds: bounds.clone(),
-                    generation: old.as_ref().map_or(Generation::first(now), |old| old.generation),
+                    generation: match &old {
+                        None => Generation::first(now),
+                        Some(old) if old.bounds == *bounds => old.generation,
+                        // Who is not admitted any more has no token any more.
+                        Some(old) => old.generation.next(now),
+                    },
                     created_at: old.map_or(now, |old| old.created_at),
                     updated_at: now,
                 };

@@ -9,7 +9,7 @@ use strongroom_domain::grant::{PrincipalKind, Token};
 use strongroom_domain::network::plain;
 use strongroom_domain::policy::{Decision, PolicySet};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, ObjectId, PrincipalId, Result, Time};
+use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, Network, ObjectId, PrincipalId, Result, Time};
 
 use crate::request::Request;
 use crate::room::no_namespace;
@@ -27,6 +27,8 @@ pub(crate) struct Session {
     /// A change to any of these voids the session.
     pub(crate) rests_on: Vec<Key>,
     pub(crate) whose: Whose,
+    /// Where its token, and each that this came of, can be used from.
+    pub(crate) networks: Vec<Vec<Network>>,
     /// The row of a service token, without what it is found by.
     pub(crate) token: Option<Box<Checked<Token>>>,
     /// The identity for the first source the token came from: most come from one.
@@ -96,6 +98,7 @@ impl Session {
             salt,
             rests_on: Vec::new(),
             whose,
+            networks: Vec::new(),
             token: None,
             identity: OnceLock::new(),
         }
@@ -132,9 +135,14 @@ impl Session {
         {
             return Err(no_namespace());
         }
-        let networks = self.token.as_ref().map_or(&[][..], |token| &token.body.networks);
         let from = || request.source.parse().ok().map(plain);
-        if networks.is_empty() || from().is_some_and(|from| networks.iter().any(|network| network.contains(from))) {
+        if self.networks.is_empty()
+            || from().is_some_and(|from| {
+                self.networks
+                    .iter()
+                    .all(|bound| bound.iter().any(|network| network.contains(from)))
+            })
+        {
             Ok(())
         } else {
             Err(Error::new(

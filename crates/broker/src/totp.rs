@@ -48,12 +48,7 @@ impl Broker {
         let name = self
             .change(request, asked, |attempt| async move {
                 let old = self.own_record(&attempt).await?;
-                if !self.is_password(Some(&old), current).await? {
-                    return Err(Error::new(
-                        Code::PermissionDenied,
-                        "The current password is another one.",
-                    ));
-                }
+                self.check_own_password(&old, current).await?;
                 let key = self.0.ring.keys.load().totp_key().map_err(Error::internal)?;
                 let before = old.body.totp.clone();
                 if before
@@ -138,9 +133,14 @@ impl Broker {
         let Some((key, salt)) = needed else {
             return Ok(Some(Vec::new()));
         };
+        // One who must wait is not told so: that would say that the password is right.
+        let Ok(guess) = self.guess("one-time code", operator.record.id) else {
+            return Ok(None);
+        };
         let used = self
             .use_code(operator, key, &salt, code.unwrap_or_default(), now)
             .await?;
+        self.guessed(&guess, used.is_some());
         Ok(used.map(|write| vec![write]))
     }
 

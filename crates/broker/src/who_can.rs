@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{PersonLogin, Client, Operator, Role, Token};
+use strongroom_domain::grant::{Client, Operator, PersonLogin, Role, Token};
 use strongroom_domain::policy::{
     Capability, Deciding, Decision, Policy, explain, explain_anywhere, for_principal, is_template,
 };
@@ -83,7 +83,9 @@ struct Place {
 impl Place {
     fn parse(text: &str) -> Result<Self> {
         let (among, after) = text.split_once(' ').unwrap_or(("0", ""));
-        let among = among.parse().map_err(Error::internal)?;
+        let among = among
+            .parse()
+            .map_err(|_| Error::invalid("'cursor' is not one of this listing's."))?;
         Ok(Self {
             among,
             after: after.to_owned(),

@@ -22,7 +22,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeaders;
 use crate::App;
 use crate::answer::{Failure, problem};
 use crate::call::{Origin, bearer};
-use crate::limits::{Limit, is_failure};
+use crate::limits::{Limit, begins_login, is_failure};
 use crate::metrics::RouteMetrics;
 use crate::server::Peer;
 
@@ -42,6 +42,7 @@ pub(crate) async fn edge(
     let id = app.broker.request_id();
     let method = RouteMetrics::method(request.method());
     let metrics = app.metrics.route_of(request.uri().path());
+    let begins = begins_login(request.uri().path());
     let client = peer
         .address
         .map(|address| app.sources.limits.proxies.client(address, request.headers()));
@@ -68,7 +69,7 @@ pub(crate) async fn edge(
     }
     let status = response.status();
     if let Some(client) = client
-        && is_failure(status, code)
+        && (begins || is_failure(status, code))
     {
         app.sources.has_failed(client, || app.broker.now());
     }

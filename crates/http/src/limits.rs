@@ -65,7 +65,8 @@ impl Sources {
             return None;
         }
         let wait = self.refused(source, now)?;
-        (!known()).then_some((Limit::Failed, wait))
+        // A login proves itself by what it brings, and by no token.
+        (is_login(path) || !known()).then_some((Limit::Failed, wait))
     }
 
     /// How long a source has to wait that has failed too often.
@@ -102,9 +103,20 @@ impl Sources {
     }
 }
 
+/// Whether somebody is to be given a token who may be anybody.
+fn is_login(path: &str) -> bool {
+    path.starts_with("/api/v1/auth/") && (path.ends_with("/login") || begins_login(path))
+}
+
+/// Whether it begins a login, which is not known to fail: sources have few of these too, since each leaves an entry.
+pub(crate) fn begins_login(path: &str) -> bool {
+    path.starts_with("/api/v1/auth/") && path.ends_with("/start")
+}
+
 /// Whether an answer is one that sources have few of.
 pub(crate) fn is_failure(status: StatusCode, code: Option<Code>) -> bool {
-    code == Some(Code::LoginDelayed) || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    matches!(code, Some(Code::LoginDelayed | Code::IssuerUnavailable))
+        || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 #[cfg(test)]

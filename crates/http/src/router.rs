@@ -59,6 +59,7 @@ fn native() -> Vec<Operation> {
         routes::operators::operators(),
         routes::operators::groups(),
         routes::operators::oneself(),
+        routes::operators::one_time_codes(),
         routes::tokens::tokens(),
         routes::tokens::of_tokens(),
         routes::namespaces::namespaces(),

@@ -2,14 +2,14 @@
 
 use reqwest::{Method, StatusCode};
 use serde::de::IgnoredAny;
-use strongroom_domain::{Name, NamespaceName, Prefix, PrincipalId, SecretPath};
+use strongroom_domain::{Name, Prefix, PrincipalId, SecretPath};
 
 use super::{Client, Download, Result, answer, refusal};
 use crate::batch::{BatchRead, BatchRequest, BatchWrite, ReadAnswer, WriteAnswer};
 use crate::path::{encode, encode_segment};
 use crate::{
-    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, namespaces,
-    operators, policies, principals, roles, secrets, tokens, versions,
+    Page, PageQuery, audit, auth, clients, control, explain, groups, health, keys, labels, list, metadata, operators,
+    policies, principals, roles, secrets, versions,
 };
 
 /// No body, for methods that send none.
@@ -170,50 +170,6 @@ impl Client {
 
     pub async fn whoami(&self) -> Result<auth::WhoAmI> {
         self.call(Method::GET, "auth/whoami", &(), NONE).await
-    }
-
-    pub async fn create_token(&self, body: &tokens::CreateToken) -> Result<tokens::Created> {
-        self.call(Method::POST, "tokens", &(), Some(body)).await
-    }
-
-    pub async fn tokens(&self, query: &PageQuery) -> Result<Page<tokens::Token>> {
-        self.call(Method::GET, "tokens", query, NONE).await
-    }
-
-    pub async fn look_up_token(&self, body: &tokens::WhichToken) -> Result<tokens::Token> {
-        self.call(Method::POST, "auth/token/lookup", &(), Some(body)).await
-    }
-
-    pub async fn renew_token(&self, body: &tokens::WhichToken) -> Result<tokens::Token> {
-        self.call(Method::POST, "auth/token/renew", &(), Some(body)).await
-    }
-
-    pub async fn revoke_tokens(&self, body: &tokens::Revoke) -> Result<()> {
-        let IgnoredAny = self.call(Method::POST, "auth/token/revoke", &(), Some(body)).await?;
-        Ok(())
-    }
-
-    pub async fn namespaces(&self, query: &PageQuery) -> Result<Page<namespaces::Namespace>> {
-        self.call(Method::GET, "namespaces", query, NONE).await
-    }
-
-    pub async fn namespace(&self, name: &NamespaceName) -> Result<namespaces::Namespace> {
-        self.call(Method::GET, &format!("namespaces/{name}"), &(), NONE).await
-    }
-
-    pub async fn create_namespace(&self, name: &NamespaceName) -> Result<namespaces::Namespace> {
-        self.call(Method::PUT, &format!("namespaces/{name}"), &(), NONE).await
-    }
-
-    pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<()> {
-        let path = format!("namespaces/{name}");
-        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
-        Ok(())
-    }
-
-    pub async fn namespace_token(&self, name: &NamespaceName) -> Result<namespaces::SetupToken> {
-        self.call(Method::POST, &format!("namespaces/{name}/token"), &(), NONE)
-            .await
     }
 
     pub async fn operators(&self, query: &PageQuery) -> Result<Page<operators::Operator>> {

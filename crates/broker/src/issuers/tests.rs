@@ -18,15 +18,15 @@ struct Pretended {
 }
 
 impl Pretended {
-    fn new(keys: &[&'static str]) -> Self {
-        Self {
+    fn new(keys: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self {
             asked: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             issuer: ISSUER,
             keys: Mutex::new(keys.to_vec()),
             max_age: None,
             now: AtomicI64::new(1_000_000_000_000),
-        }
+        })
     }
 
     fn wait(&self, time: Duration) {
@@ -38,10 +38,11 @@ impl Pretended {
         self.asked.load(Ordering::Relaxed)
     }
 
-    async fn held(&self, issuers: &Issuers, key: &str) -> Result<bool, String> {
+    async fn held(self: &Arc<Self>, issuers: &Issuers, key: &str) -> Result<bool, String> {
         let source = Source::new(ISSUER, &KeySource::default(), KeyUse::Signatures);
         let now = || Time(self.now.load(Ordering::Relaxed));
-        let held = issuers.held(self, now, &source, Some(key)).await;
+        let fetch: Arc<dyn Fetch> = self.clone();
+        let held = issuers.held(&fetch, now, &source, Some(key)).await;
         held.map(|held| held.keys.has(key)).map_err(|error| error.to_string())
     }
 }
@@ -141,7 +142,7 @@ async fn old_keys_serve_while_no_new_ones_can_be_had() {
 async fn what_the_issuer_says_of_keeping_has_a_floor_and_a_ceiling() {
     for (says, kept) in [(None, 600), (Some(0), 60), (Some(90), 90), (Some(1_000_000), 3600)] {
         let (mut issuer, issuers) = (Pretended::new(&["a"]), Issuers::default());
-        issuer.max_age = says;
+        Arc::get_mut(&mut issuer).unwrap().max_age = says;
         assert_eq!(issuer.held(&issuers, "a").await, Ok(true));
         issuer.wait(Duration::from_secs(kept - 1));
         assert_eq!(issuer.held(&issuers, "a").await, Ok(true));
@@ -156,7 +157,7 @@ async fn what_the_issuer_says_of_keeping_has_a_floor_and_a_ceiling() {
 async fn a_document_of_another_issuer_gives_no_keys() {
     for other in ["https://issuer.test/", "https://ISSUER.test", "https://evil.test", ""] {
         let (mut issuer, issuers) = (Pretended::new(&["a"]), Issuers::default());
-        issuer.issuer = other;
+        Arc::get_mut(&mut issuer).unwrap().issuer = other;
         assert!(
             issuer.held(&issuers, "a").await.unwrap_err().contains("another issuer"),
             "{other}"

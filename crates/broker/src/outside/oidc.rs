@@ -115,6 +115,8 @@ impl Broker {
         let keys = self.0.ring.keys.load_full();
         let sealed = keys.seal_state(self.namespace(), self.0.entropy.bytes(), &json);
         let sealed = sealed.map_err(Error::internal)?;
+        // What passes through the browser is no proof: the state itself goes to who began alone.
+        let shown = BASE64URL_NOPAD.encode(&Sha256::digest(sealed.as_bytes()));
         let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(state.verifier.as_bytes()));
         let scopes = std::iter::once("openid").chain(method.scopes.iter().map(String::as_str));
         let query = form(&[
@@ -122,7 +124,7 @@ impl Broker {
             ("client_id", &method.client_id),
             ("redirect_uri", redirect_uri),
             ("scope", &scopes.collect::<Vec<_>>().join(" ")),
-            ("state", &sealed),
+            ("state", &shown),
             ("nonce", &state.nonce),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
@@ -138,7 +140,7 @@ impl Broker {
     async fn discovered(&self, method: &OidcMethod) -> Result<Discovery, Fault> {
         let source = Source::discovered(&method.issuer, method.ca_pem.as_deref());
         let now = || self.0.clock.now();
-        let held = self.0.outside.issuers.held(&*self.0.fetch, now, &source, None).await?;
+        let held = self.0.outside.issuers.held(&self.0.fetch, now, &source, None).await?;
         held.discovery.clone().ok_or(Fault::Issuer(IssuerFault::NoDocument))
     }
 

@@ -74,18 +74,6 @@ pub(crate) fn operators() -> Vec<Operation> {
         .ends("It logs in with this one from now on.")
         .example("password", StatusCode::NO_CONTENT, &[OPERATOR])
         .sent(json!({ "password": PASSWORD })),
-        delete(
-            "/api/v1/operators/{name}/totp",
-            "removeTotp",
-            "Take an operator's one-time codes away",
-            native::operators::remove_totp,
-        )
-        .describe("For who lost what makes them. Needs `manage` on `sys/operators/NAME`.")
-        .guarded()
-        .finds()
-        .changes()
-        .ends("It logs in by its password alone.")
-        .example("lost", StatusCode::NO_CONTENT, &[OPERATOR]),
     ]
 }
 
@@ -161,6 +149,20 @@ pub(crate) fn oneself() -> Vec<Operation> {
         .ends("It logs in with the new one from now on.")
         .example("own", StatusCode::NO_CONTENT, &[])
         .sent(json!({ "current_password": PASSWORD, "password": "another horse, another staple" })),
+        get("/api/v1/auth/whoami", "whoAmI", "Who one is", native::auth::whoami)
+            .oneself()
+            .describe("Needs a token and no capability.")
+            .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
+            .shows::<WhoAmI>(StatusCode::OK, "Whom the token stands for, and what it may do.")
+            .example("root", StatusCode::OK, &[])
+            .shown(json!({
+                "principal": PRINCIPAL, "kind": "operator", "name": "root", "root": true, "groups": [], "policies": [],
+            })),
+    ]
+}
+
+pub(crate) fn one_time_codes() -> Vec<Operation> {
+    vec![
         post(
             "/api/v1/auth/password/totp",
             "beginTotp",
@@ -193,14 +195,17 @@ pub(crate) fn oneself() -> Vec<Operation> {
         .ends("A login needs a code.")
         .example("wrong", StatusCode::FORBIDDEN, &[])
         .sent(json!({ "code": "000000" })),
-        get("/api/v1/auth/whoami", "whoAmI", "Who one is", native::auth::whoami)
-            .oneself()
-            .describe("Needs a token and no capability.")
-            .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
-            .shows::<WhoAmI>(StatusCode::OK, "Whom the token stands for, and what it may do.")
-            .example("root", StatusCode::OK, &[])
-            .shown(json!({
-                "principal": PRINCIPAL, "kind": "operator", "name": "root", "root": true, "groups": [], "policies": [],
-            })),
+        delete(
+            "/api/v1/operators/{name}/totp",
+            "removeTotp",
+            "Take an operator's one-time codes away",
+            native::operators::remove_totp,
+        )
+        .describe("For who lost what makes them. Needs `manage` on `sys/operators/NAME`.")
+        .guarded()
+        .finds()
+        .changes()
+        .ends("It logs in by its password alone.")
+        .example("lost", StatusCode::NO_CONTENT, &[OPERATOR]),
     ]
 }

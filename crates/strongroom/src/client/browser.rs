@@ -36,7 +36,13 @@ pub(super) async fn log_in(client: &Client, method: &Name) -> Result<AccessToken
     // Nothing that a server says may steer the terminal.
     let url = started.authorization_url.replace(char::is_control, "?");
     note(&format!("Open this address in a browser on this machine:\n\n  {url}\n"));
-    let waited = timeout(Duration::from_secs(started.expires_in), back(&listener, &started.state));
+    // What the browser carries is not the state, which it shall not see.
+    let carried = reqwest::Url::parse(&started.authorization_url)
+        .ok()
+        .and_then(|url| field(&url, "state"));
+    let carried =
+        carried.ok_or_else(|| Failure::unexpected("The server began no login that a browser can go on with."))?;
+    let waited = timeout(Duration::from_secs(started.expires_in), back(&listener, &carried));
     let back = waited
         .await
         .map_err(|_| Failure::usage("Nobody came back from the browser in time."))?;
@@ -89,14 +95,17 @@ async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap_or_default()
 }
 
+/// A field that stands once in an address.
+fn field(url: &reqwest::Url, name: &str) -> Option<String> {
+    let mut values = url.query_pairs().filter(|(found, _)| found == name);
+    let first = values.next().map(|(_, value)| value.into_owned());
+    first.filter(|_| values.next().is_none())
+}
+
 fn found(head: &str, state: &str) -> Option<Back> {
     let target = head.strip_prefix("GET /")?.split(' ').next()?;
     let url = reqwest::Url::parse(&format!("http://127.0.0.1/{target}")).ok()?;
-    let field = |name: &str| {
-        let mut values = url.query_pairs().filter(|(found, _)| found == name);
-        let first = values.next().map(|(_, value)| value.into_owned());
-        first.filter(|_| values.next().is_none())
-    };
+    let field = |name| field(&url, name);
     if url.path() != PATH || field("state").as_deref() != Some(state) {
         return None;
     }

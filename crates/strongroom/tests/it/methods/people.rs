@@ -20,6 +20,8 @@ pub(super) async fn company(stage: &Stage) {
 
 struct Started {
     state: String,
+    /// What the browser brings back in its place.
+    carried: String,
     nonce: String,
     /// What the code's exchange must be sent with.
     fields: Value,
@@ -43,9 +45,11 @@ async fn start(root: &Api) -> Started {
         (field("response_type"), field("code_challenge_method")),
         ("code".into(), "S256".into())
     );
-    assert_eq!(field("state"), started["state"].as_str().unwrap());
+    let state = started["state"].as_str().unwrap().to_owned();
+    assert!(!url.contains(&state), "what passes through the browser is no proof");
     Started {
-        state: field("state"),
+        carried: field("state"),
+        state,
         nonce: field("nonce"),
         fields: json!({
             "code_challenge": field("code_challenge"), "redirect_uri": BACK, "client_id": "strongroom",
@@ -145,6 +149,12 @@ async fn what_is_not_of_this_login_is_refused(on: On) {
     let (one, two) = (start(root).await, start(root).await);
     issuer.code("one", one.fields.clone(), id_token(issuer, &one.nonce, &json!({})));
     assert_eq!(root.login_by("company", login(&two, "one")).await.0, 401);
+    let overseen = json!({ "state": one.carried, "code": "one" });
+    assert_eq!(
+        root.login_by("company", overseen).await.0,
+        401,
+        "who saw the address has no state"
+    );
     assert_eq!(root.login_by("company", login(&one, "none")).await.0, 401);
     assert_eq!(
         root.login_by("company", json!({ "state": "x", "code": "one" })).await.0,
