@@ -33,3 +33,22 @@ pub struct BackupKept {
     pub at: Time,
     pub revision: i64,
 }
+
+/// That what grants access is to stand as it was put back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRestore {
+    /// For whoever reads the log.
+    pub reason: String,
+}
+
+/// What stands from now on.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RestoreAccepted {
+    /// The number of its manifest.
+    pub manifest: i64,
+    /// Rows that grant something.
+    pub rows: usize,
+    /// Rows that were left out because they fail their check.
+    pub broken: usize,
+}

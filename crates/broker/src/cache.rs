@@ -11,6 +11,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::secret::Head;
 use strongroom_domain::{Fence, Kind, Moved, Revision, Time, Touch, Version};
 
+use crate::manifest::{Known, Manifest};
 use crate::rows::Checked;
 use crate::session::Session;
 
@@ -38,8 +39,12 @@ impl CachedSecret {
     }
 }
 
-/// A secret as a change of this node left it.
-pub(crate) type Fresh = (Key, Arc<CachedSecret>);
+/// What a change of this node left.
+#[derive(Clone)]
+pub(crate) enum Fresh {
+    Secret(Key, Arc<CachedSecret>),
+    Manifest(Arc<Manifest>),
+}
 
 #[derive(Clone)]
 struct Bytes;
@@ -99,6 +104,7 @@ pub(crate) struct Node {
     learning: Mutex<Recent>,
     secrets: Cache<Key, Arc<CachedSecret>, Bytes>,
     sessions: Cache<[u8; 32], Arc<Session>>,
+    manifests: Known,
     /// The newest change of the ring that is not read yet; 0: none.
     ring_wanted: AtomicI64,
     /// When the last backup was taken, 0: never; and whether another was taken since that was read.
@@ -118,6 +124,7 @@ impl Node {
             }),
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
+            manifests: Known::default(),
             ring_wanted: AtomicI64::new(0),
             last_backup: AtomicI64::new(0),
             backup_is_news: AtomicBool::new(true),
@@ -150,6 +157,15 @@ impl Node {
         if read_at >= self.revision() {
             self.sessions.insert(token, session);
         }
+    }
+
+    pub(crate) fn manifests(&self) -> &Known {
+        &self.manifests
+    }
+
+    pub(crate) fn keep_manifest(&self, manifest: Arc<Manifest>, read_at: Revision) {
+        let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        self.manifests.keep(manifest, read_at >= self.revision());
     }
 
     /// The newest revision, and what was learned since `decided_at`: what a fence need not ask for again.
@@ -192,6 +208,7 @@ impl Node {
             Moved::TooMany => {
                 self.secrets.clear();
                 self.sessions.clear();
+                self.manifests.doubt();
                 self.want_ring(fence.top.0);
                 self.backup_is_news.store(true, Ordering::Release);
                 recent.touches.clear();
@@ -209,19 +226,28 @@ impl Node {
                 }
             }
         }
-        for (key, secret) in fresh {
-            self.secrets.insert(key, secret);
+        for fresh in fresh {
+            match fresh {
+                Fresh::Secret(key, secret) => self.secrets.insert(key, secret),
+                Fresh::Manifest(manifest) => self.manifests.keep(manifest, true),
+            }
         }
         self.revision.store(fence.top.0, Ordering::Release);
     }
 
-    /// Revisions never fall: the database was put back. Nothing that was learned of it holds.
+    /// Revisions never fall: the database was put back. Nothing that was learned of it holds, and nothing is served.
     fn fall_back(&self, top: Revision) {
-        tracing::error!(
-            seen = self.revision().0,
-            now = top.0,
-            "the database fell back to an older revision"
-        );
+        self.manifests.put_back(format!(
+            "The database fell back from revision {} to {}.",
+            self.revision().0,
+            top.0
+        ));
+        self.start_anew(top);
+    }
+
+    /// Forgets all that was learned of the store: it is another one now, of this revision.
+    pub(crate) fn start_anew(&self, top: Revision) {
+        self.manifests.doubt();
         let mut recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         self.secrets.clear();
         self.sessions.clear();
@@ -282,6 +308,7 @@ impl Node {
                     grants = true;
                 }
                 Kind::Backup => self.backup_is_news.store(true, Ordering::Release),
+                Kind::Manifest => self.manifests.touched(touch),
                 _ => grants = true,
             }
         }

@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::grant::UsedChangeId;
+use strongroom_domain::manifest::{TOP, key};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Change, Code, Error, Kind, Result, Revision, Row, Touch, Write};
 use zeroize::Zeroizing;
 
 use crate::Broker;
 use crate::cache::Fresh;
-use crate::lanes::{Ground, Recorded};
+use crate::lanes::{Ground, Noted, Recorded};
 use crate::locks::Held;
 use crate::record::{Attempt, Effect, is_recorded};
 use crate::request::Request;
@@ -117,7 +118,7 @@ impl Broker {
             if began.elapsed() > self.0.settings.audit_deadline {
                 break;
             }
-            self.refresh_ring().await?;
+            self.stand_for(asked.action).await?;
             let decided_at = self.0.node.revision();
             let Some(session) = self.proven(request, &mut turn, asked.action, decided_at).await? else {
                 continue;
@@ -146,23 +147,22 @@ impl Broker {
             };
             let effect = Effect::new(asked.action, asked.path.clone());
             let (refusal, answer) = match decided {
-                Ok(Decided::Write(decision)) => match self.commit(request, &attempt, &asked, decision).await? {
-                    Ok(answer) => return Ok(answer),
-                    Err(recorded) => {
+                Ok(Decided::Write(decision)) => match self.commit(request, &attempt, &asked, decision).await {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(recorded)) => {
                         last = recorded;
                         continue;
                     }
+                    Err(error) => (Some(recordable(error)?), Err(())),
                 },
                 Ok(Decided::Nothing(answer)) => (None, Ok(answer)),
-                Err(error) if !is_recorded(error.code) => return Err(error),
-                Err(error) => (Some(error), Err(())),
+                Err(error) => (Some(recordable(error)?), Err(())),
             };
             let recorded = self
                 .record_event(request, Some(session), decided_at, effect, refusal.as_ref())
                 .await?;
             if let Recorded::Committed(entry) = recorded {
-                let refusal = || refusal.unwrap_or_else(|| Error::from(Code::Internal));
-                return answer.map_err(|()| refusal().entered(entry));
+                return answer.map_err(|()| refusal.unwrap_or_else(|| Code::Internal.into()).entered(entry));
             }
         }
         Err(match last {
@@ -228,8 +228,9 @@ impl Broker {
             session: Some(attempt.session.clone()),
             objects: Vec::new(),
             until: None,
+            manifest: None,
         };
-        match self.0.lanes.change(notes, change, decision.fresh, ground).await? {
+        match self.apply(notes, change, decision.fresh, ground).await? {
             Recorded::Committed(_) => Ok(Ok(decision.answer)),
             again @ (Recorded::Moved | Recorded::Conflict | Recorded::Busy | Recorded::Failed(_)) => Ok(Err(again)),
             Recorded::Unknown => Err(Error::new(
@@ -240,6 +241,35 @@ impl Broker {
                 ),
             )),
         }
+    }
+
+    /// Commits a change with its entries, and with its manifest where that lists what is changed. There is no other way.
+    pub(crate) async fn apply(
+        &self,
+        mut notes: Vec<Noted>,
+        mut change: Change,
+        mut fresh: Vec<Fresh>,
+        mut ground: Ground,
+    ) -> Result<Recorded> {
+        let vouched = match notes.first() {
+            Some(note) => self.vouch(&change.writes, note.entry.action).await?,
+            None => None,
+        };
+        if let Some(vouched) = &vouched {
+            change.writes.extend_from_slice(&vouched.writes);
+            change.touches.extend_from_slice(&vouched.touches);
+            fresh.extend(vouched.fresh.iter().cloned());
+            // A manifest that was put back compares with what a node remembers that has not heard of the next.
+            ground.manifest = Some((key(self.0.root, TOP), vouched.at));
+            for note in notes.iter_mut().filter(|note| note.entry.action.is_of_grants()) {
+                note.entry.version = Some(vouched.number);
+            }
+        }
+        let recorded = self.0.lanes.change(notes, change, fresh, ground).await?;
+        if recorded == Recorded::Conflict && vouched.is_some() {
+            self.0.node.manifests().doubt();
+        }
+        Ok(recorded)
     }
 
     /// The answer of an earlier request with this change id.
@@ -287,6 +317,11 @@ impl Broker {
         let record = self.new_record(Kind::ChangeId, row, id, Some(attempt.now + REMEMBERED), &body)?;
         Ok(Write::Insert(Row::Record(record)))
     }
+}
+
+/// What ends a change and is put on record; anything else ends it without.
+fn recordable(error: Error) -> Result<Error> {
+    if is_recorded(error.code) { Ok(error) } else { Err(error) }
 }
 
 /// A repeat is the same caller's: the answer may hold what was shown to nobody else.

@@ -1,16 +1,16 @@
 //! Loading what grants something, checked.
 
 use serde::de::DeserializeOwned;
-use strongroom_crypto::CryptoError;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::{Client, Group, Operator, Principal, Role};
 use strongroom_domain::policy::{Policy, built_in, for_principal};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Result, Revision};
+use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Record, Result, Revision};
 use strongroom_ports::At;
 
 use crate::Broker;
+use crate::manifest::Manifest;
 use crate::rows::Checked;
 
 impl Broker {
@@ -27,17 +27,19 @@ impl Broker {
 
     /// Those of the records that are there. Each is checked to be one that was asked for.
     pub(crate) async fn load_keys<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<At<Vec<Checked<T>>>> {
-        let found = self.ask(self.0.store.find(self.0.clock.now(), keys)).await?;
-        let mut checked = Vec::with_capacity(found.value.len());
-        for record in found.value {
-            // A genuine row must also be the one that was asked for.
-            if !keys.contains(&record.key()) {
-                return Err(crate::rows::broken(record.kind, CryptoError::BadMac));
-            }
-            checked.push(self.check(record)?);
-        }
+        let Some(kind) = keys.first().map(|key| key.kind) else {
+            return Ok(At {
+                value: Vec::new(),
+                revision: Revision(i64::MAX),
+                db_now: self.0.clock.now(),
+            });
+        };
+        let read = || async move { self.ask(self.0.store.find(self.0.clock.now(), keys)).await };
+        let asked = |record: &Record| keys.contains(&record.key());
+        let judge = |manifest: &Manifest, found: &[Record]| manifest.judge(keys, found);
+        let found = self.read_rows(kind, read, asked, judge).await?;
         Ok(At {
-            value: checked,
+            value: found.value.held,
             revision: found.revision,
             db_now: found.db_now,
         })
@@ -54,17 +56,19 @@ impl Broker {
         id: ObjectId,
     ) -> Result<At<Option<Checked<T>>>> {
         let (now, namespace) = (self.0.clock.now(), self.namespace());
-        let found = self.ask(self.0.store.find_by_id(now, namespace, kind, id)).await?;
-        if found
-            .value
-            .as_ref()
-            .is_some_and(|record| record.id != id || record.kind != kind)
-        {
-            return Err(crate::rows::broken(kind, CryptoError::BadMac));
-        }
-        let value = found.value.map(|record| self.check(record)).transpose()?;
+        let read = || async move {
+            let found = self.ask(self.0.store.find_by_id(now, namespace, kind, id)).await?;
+            Ok(At {
+                value: found.value.into_iter().collect(),
+                revision: found.revision,
+                db_now: found.db_now,
+            })
+        };
+        let asked = |record: &Record| record.id == id && record.kind == kind;
+        let judge = |manifest: &Manifest, found: &[Record]| manifest.judge_id(kind, id, found.first());
+        let found = self.read_rows(kind, read, asked, judge).await?;
         Ok(At {
-            value,
+            value: found.value.held.into_iter().next(),
             revision: found.revision,
             db_now: found.db_now,
         })

@@ -10,6 +10,7 @@ use strongroom_domain::audit::{
 };
 use strongroom_domain::grant::{Generation, NamespaceBody, Principal, PrincipalKind, Token};
 use strongroom_domain::ids::RequestId;
+use strongroom_domain::manifest::{TOP, key};
 use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Error, Kind, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Result, Revision, Row, RowRev,
@@ -17,11 +18,14 @@ use strongroom_domain::{
 };
 use strongroom_ports::{Clock, Entropy, Store, StoreError, Upkeep, Verdict};
 
+use crate::manifest::{Manifest, Scribe, listed};
 use crate::rows::{store_failed, touch};
 use crate::tokens::SERVICE_TOKEN_PREFIX;
 
 pub(crate) const ROOT: &str = "root";
 pub(crate) const RING: &str = "ring";
+/// Of an installation's manifest.
+const FIRST_NUMBER: i64 = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Initialised {
@@ -93,14 +97,16 @@ pub async fn initialise(
     let principal = PrincipalId(entropy.bytes());
     let records = first_records(&maker, unlocks, token.expose_secret(), principal, now)?;
     let digest = records.first().map(Record::digest);
+    let scribe = Scribe { keys: &keys, entropy };
+    let (_, writes) = Manifest::empty(namespace).next(listed(&records), FIRST_NUMBER, None, &scribe)?;
+    let top = key(namespace, TOP);
+    let inserts = records.iter().map(|record| Write::Insert(Row::Record(record.clone())));
     let change = Change {
+        writes: inserts.chain(writes).collect(),
         touches: records
             .iter()
             .map(|record| touch(record.key(), Action::Initialise, None))
-            .collect(),
-        writes: records
-            .into_iter()
-            .map(|record| Write::Insert(Row::Record(record)))
+            .chain([touch(top, Action::Initialise, Some(FIRST_NUMBER))])
             .collect(),
     };
     let batch = first_batch(&maker, principal, digest, now)?;
@@ -188,7 +194,7 @@ fn first_batch(maker: &Maker<'_>, principal: PrincipalId, digest: Option<Digest>
         who: Digest::ZERO,
         namespace: maker.namespace,
         path: String::new(),
-        version: None,
+        version: Some(FIRST_NUMBER),
         digest,
         count: 1,
     };

@@ -1,7 +1,7 @@
 //! Background work: none of it is needed for an answer to be right.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strongroom_domain::Fence;
 use strongroom_domain::audit::Class;
@@ -18,6 +18,8 @@ pub(crate) fn kept(class: Class) -> Duration {
 }
 
 const CHANGES_KEPT: Duration = Duration::from_hours(7 * 24);
+/// How often all grants are compared with their manifests, and the number of these is put on record.
+const CHECK_EVERY: Duration = Duration::from_hours(1);
 const UPKEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// Each job ends with the broker it serves.
@@ -46,11 +48,16 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
                 [],
             );
         }
-        Broker::new(inner).learn_last_backup().await;
+        let broker = Broker::new(inner);
+        if let Err(error) = broker.look_again().await {
+            tracing::debug!(?error, "the manifest could not be looked at");
+        }
+        broker.learn_last_backup().await;
     }
 }
 
 async fn upkeep(inner: Weak<Inner>) {
+    let mut checked: Option<Instant> = None;
     loop {
         let Some(strong) = inner.upgrade() else { return };
         if let Err(error) = upkeep_once(&strong).await {
@@ -73,6 +80,12 @@ async fn upkeep(inner: Weak<Inner>) {
         }
         if let Err(error) = broker.empty_namespaces().await {
             tracing::warn!(?error, "removing what was in deleted namespaces was put off");
+        }
+        if checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
+            match broker.check_manifests().await {
+                Ok(()) => checked = Some(Instant::now()),
+                Err(error) => tracing::warn!(?error, "what grants access could not be compared with its manifest"),
+            }
         }
         drop(broker);
         drop(strong);

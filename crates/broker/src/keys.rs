@@ -28,19 +28,44 @@ pub(crate) fn check_keys<'a>(keys: &Keys, records: impl IntoIterator<Item = &'a 
     records.into_iter().try_for_each(check)
 }
 
+/// The ring's record with these keys in it, in the place of the old one.
+pub(crate) fn ring_after(old: &Record, keys: &Keys, salt: [u8; 32]) -> Result<Record> {
+    let rev = old.rev.next();
+    let body = keys
+        .seal_ring(old.namespace, old.id, rev.0, salt)
+        .map_err(Error::internal)?;
+    let record = Record {
+        rev,
+        body,
+        ..old.clone()
+    };
+    keys.mac_record(record).map_err(Error::internal)
+}
+
 impl Broker {
     pub(crate) fn ring_key(&self) -> Key {
         Key::new(self.0.root, Kind::KeyRing, RING)
     }
 
-    /// Reads the ring again if another node changed it.
-    pub(crate) async fn refresh_ring(&self) -> Result<()> {
+    /// What every request stands on: grants that were not put back, and the ring, which is read again if another node
+    /// changed it.
+    pub(crate) async fn stand(&self) -> Result<()> {
+        self.0.node.manifests().standing()?;
         let Some(change) = self.0.node.ring_change() else {
             return Ok(());
         };
         Box::pin(self.reload_ring()).await?;
         self.0.node.ring_was_read(change);
         Ok(())
+    }
+
+    /// The same for all but what mends that.
+    pub(crate) async fn stand_for(&self, action: Action) -> Result<()> {
+        if action == Action::AcceptRestore {
+            Ok(())
+        } else {
+            self.stand().await
+        }
     }
 
     pub(crate) async fn reload_ring(&self) -> Result<()> {
@@ -51,8 +76,16 @@ impl Broker {
 
     async fn stored_ring(&self) -> Result<(Record, Keys)> {
         let (now, root) = (self.0.clock.now(), self.0.root);
-        let found = self.0.store.find_by_id(now, root, Kind::KeyRing, self.0.ring.id);
-        self.open_ring(self.ask(found).await?.value)
+        let id = self.0.ring.id;
+        let found = self.by_manifest(
+            root,
+            async || {
+                let found = self.0.store.find_by_id(now, root, Kind::KeyRing, id);
+                Ok(self.ask(found).await?.value)
+            },
+            |manifest, found| manifest.judge_id(Kind::KeyRing, id, found.as_ref()),
+        );
+        self.open_ring(found.await?)
     }
 
     /// The ring as it was read, and the keys in it.
@@ -98,7 +131,7 @@ impl Broker {
 
     /// Forgets keys whose tokens have all expired.
     pub(crate) async fn retire_signing_keys(&self) -> Result<()> {
-        self.refresh_ring().await?;
+        self.stand().await?;
         let Some(newest) = self.0.ring.keys.load().outlived_signing_keys(self.0.clock.now()) else {
             return Ok(());
         };
@@ -159,7 +192,7 @@ impl Broker {
                 }))
             })
             .await?;
-        self.refresh_ring().await?;
+        self.stand().await?;
         Ok(epoch.epoch)
     }
 
@@ -171,11 +204,7 @@ impl Broker {
     ) -> Result<(Keys, Record, Write)> {
         let (old, keys) = self.stored_ring().await?;
         let newer = edit(&keys, now).map_err(Error::internal)?;
-        let (expected, rev) = (old.rev, old.rev.next());
-        let body = newer
-            .seal_ring(old.namespace, old.id, rev.0, self.0.entropy.bytes())
-            .map_err(Error::internal)?;
-        let record = newer.mac_record(Record { rev, body, ..old }).map_err(Error::internal)?;
-        Ok((newer, record.clone(), Write::Replace(expected, Row::Record(record))))
+        let record = ring_after(&old, &newer, self.0.entropy.bytes())?;
+        Ok((newer, record.clone(), Write::Replace(old.rev, Row::Record(record))))
     }
 }

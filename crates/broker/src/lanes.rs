@@ -34,6 +34,8 @@ pub(crate) struct Ground {
     pub(crate) objects: Vec<Key>,
     /// When what was decided stops being right by itself.
     pub(crate) until: Option<Time>,
+    /// The manifest that a change goes on from, as of another revision: its writers take turns after they decided.
+    pub(crate) manifest: Option<(Key, Revision)>,
 }
 
 impl Ground {
@@ -45,6 +47,11 @@ impl Ground {
         }
         if touched.nothing_after(self.decided_at) {
             return false;
+        }
+        if let Some((key, at)) = &self.manifest
+            && touched.after(*at, key)
+        {
+            return true;
         }
         let rests_on = session.map_or(&[][..], |session| session.rests_on.as_slice());
         touched.forgotten(self.decided_at)

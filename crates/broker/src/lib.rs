@@ -1,6 +1,7 @@
 //! What the product does, independent of wire and database: one file per verb, and the mechanisms they share.
 //! A verb authenticates, authorises, reads or decides, records, and only then answers.
 
+mod accept;
 mod access_tokens;
 mod allowances;
 mod authenticate;
@@ -28,6 +29,7 @@ mod list;
 mod locks;
 mod login;
 mod login_delay;
+mod manifest;
 mod metadata;
 mod methods;
 mod namespaces;
@@ -63,6 +65,7 @@ mod who_can;
 mod whoami;
 mod worker;
 
+pub use accept::Accepted;
 pub use allowances::Allowances;
 pub use backup::{BackupFile, Counts, Restored, Source, Stamp, Verified, restore, verify};
 pub use batch::{BatchItem, BatchRead, BatchWrite};

@@ -114,7 +114,7 @@ impl Broker {
         F: Future<Output = Result<Proved>> + Send,
     {
         for _ in 0..ATTEMPTS {
-            self.refresh_ring().await?;
+            self.stand().await?;
             let decided_at = self.0.node.revision();
             // In no namespace there is nobody: that is found by the same work.
             let found = self.home().await?;
@@ -147,6 +147,7 @@ impl Broker {
                         session: None,
                         objects: rests_on.into_iter().chain(home_key).collect(),
                         until: None,
+                        manifest: None,
                     };
                     let recorded = self.record_with(Lane::Events, note, issued.writes, ground).await?;
                     if matches!(recorded, Recorded::Committed(_)) {

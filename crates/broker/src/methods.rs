@@ -1,7 +1,7 @@
 //! Login methods: whom this installation believes, and about whom.
 
 use data_encoding::HEXLOWER;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;

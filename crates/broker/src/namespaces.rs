@@ -140,7 +140,7 @@ impl Broker {
                 }))
             })
             .await?;
-        self.refresh_ring().await?;
+        self.stand().await?;
         Ok(made)
     }
 
@@ -357,6 +357,6 @@ impl Broker {
             }))
         })
         .await?;
-        self.refresh_ring().await
+        self.stand().await
     }
 }

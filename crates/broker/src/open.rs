@@ -131,6 +131,7 @@ impl Broker {
             stats,
             settings,
         }));
+        broker.check_start().await?;
         broker.learn_last_backup().await;
         jobs::start(&broker);
         Ok(broker)
@@ -186,11 +187,15 @@ impl Broker {
 
     pub async fn health(&self) -> Health {
         let mut problems = Vec::new();
-        let probe = self.0.store.touches(self.0.clock.now(), self.0.node.revision(), 1);
-        match tokio::time::timeout(self.0.settings.audit_deadline, probe).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(_)) => problems.push("The database cannot be reached: check that it runs and accepts us.".into()),
-            Err(_) => problems.push("The database does not answer in time: check its load and its disk.".into()),
+        if let Err(error) = self.look_again().await {
+            let next = match error.code {
+                Code::StoreUnavailable => "Check that the database runs and accepts us, its load and its disk.",
+                code => code.help(),
+            };
+            problems.push(format!(
+                "{} {next}",
+                error.detail.trim_end_matches('.').to_owned() + "."
+            ));
         }
         if self.0.clock.uncertainty_micros() > MAX_UNCERTAINTY {
             problems.push("The database answers too slowly to tell the time by: check the network to it.".into());

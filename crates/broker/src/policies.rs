@@ -96,12 +96,9 @@ impl Broker {
     ) -> Result<Checked<T>> {
         self.serve(request, noun.action, noun.name, |attempt| async move {
             attempt.authorise(noun.access)?;
-            let found = self
-                .load::<T>(noun.kind, noun.name)
-                .await?
-                .value
-                .ok_or_else(|| absent(noun))?;
-            Ok(Served::fresh(found))
+            let found = self.load::<T>(noun.kind, noun.name).await?.value;
+            let found = found.ok_or_else(|| absent(noun))?;
+            Ok(Served::resting_on(vec![self.manifest_key()], found))
         })
         .await
     }
@@ -116,21 +113,22 @@ impl Broker {
     ) -> Result<(Vec<Checked<T>>, Option<String>)> {
         self.serve(request, noun.action, noun.name, |attempt| async move {
             attempt.authorise(noun.access)?;
+            let (kind, most) = (noun.kind, usize::from(limit));
+            let list = || async move {
+                let found = self.0.store.list(attempt.now, self.namespace(), kind, "", after, limit);
+                self.ask(found).await
+            };
             let found = self
-                .ask(
-                    self.0
-                        .store
-                        .list(attempt.now, self.namespace(), noun.kind, "", after, limit),
+                .read_rows::<T, _>(
+                    kind,
+                    list,
+                    |record| record.kind == kind,
+                    |manifest, found| manifest.judge_page(kind, after, found.len() == most, found),
                 )
                 .await?;
-            let full = found.value.len() == usize::from(limit);
-            let objects = found
-                .value
-                .into_iter()
-                .map(|record| self.check::<T>(record))
-                .collect::<Result<Vec<_>>>()?;
-            let next = objects.last().filter(|_| full).map(|object| object.record.name.clone());
-            Ok(Served::fresh((objects, next)))
+            let found = found.value;
+            let next = found.last.filter(|_| found.count == most);
+            Ok(Served::resting_on(vec![self.manifest_key()], (found.held, next)))
         })
         .await
     }
@@ -266,7 +264,8 @@ impl Broker {
             let stored = self.load::<Policy>(noun.kind, noun.name).await?.value;
             let found = stored.map(|stored| view(name.clone(), stored.body));
             let found = found.or_else(|| view_built_in(name));
-            Ok(Served::fresh(found.ok_or_else(|| absent(noun))?))
+            let found = found.ok_or_else(|| absent(noun))?;
+            Ok(Served::resting_on(vec![self.manifest_key()], found))
         })
         .await
     }

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::Broker;
-use crate::cache::CachedSecret;
+use crate::cache::{CachedSecret, Fresh};
 use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::record::{Attempt, Effect};
 use crate::request::Request;
@@ -232,7 +232,7 @@ impl Broker {
         let (key, digest) = (record.key(), record.digest());
         let fresh = (head.current() == number).then(|| {
             let head = Checked::new(record, head);
-            (key.clone(), Arc::new(CachedSecret::new(head, Some(version))))
+            Fresh::Secret(key.clone(), Arc::new(CachedSecret::new(head, Some(version))))
         });
         Ok(Decision {
             fresh: fresh.into_iter().collect(),

@@ -68,6 +68,16 @@ impl<T> Served<T> {
     }
 }
 
+impl<T> Served<T> {
+    /// What was read by the node's memory of these: were they changed meanwhile, it is read again.
+    pub(crate) fn resting_on(objects: Vec<Key>, answer: T) -> Self {
+        Self {
+            objects,
+            ..Self::fresh(answer)
+        }
+    }
+}
+
 /// What an entry says of one effect.
 #[derive(Debug, Clone)]
 pub(crate) struct Effect {
@@ -101,6 +111,7 @@ pub(crate) fn is_recorded(code: Code) -> bool {
             | Code::LoginDelayed
             | Code::Internal
             | Code::DeadlineExceeded
+            | Code::GrantsPutBack
     )
 }
 
@@ -115,7 +126,7 @@ impl Broker {
     ) -> Result<T> {
         let mut turn = None;
         for attempt in 0..ATTEMPTS {
-            self.refresh_ring().await?;
+            self.stand().await?;
             let decided_at = self.0.node.revision();
             let (session, done) = match self.caller(request, &mut turn).await {
                 Err(error) => (None, Err(error)),
@@ -161,6 +172,7 @@ impl Broker {
                 session,
                 objects,
                 until,
+                manifest: None,
             };
             if let Recorded::Committed(entry) = self.record_with(lane, note, spent, ground).await? {
                 return done.map_err(|refusal| refusal.entered(entry));
@@ -197,7 +209,7 @@ impl Broker {
             writes,
             touches: Vec::new(),
         };
-        match self.0.lanes.change(vec![note], change, Vec::new(), ground).await? {
+        match self.apply(vec![note], change, Vec::new(), ground).await? {
             Recorded::Unknown => Err(Error::from(Code::AuditUnavailable)),
             recorded => Ok(recorded),
         }
@@ -278,6 +290,7 @@ impl Broker {
             session,
             objects: Vec::new(),
             until: None,
+            manifest: None,
         };
         let recorded = self.record_with(Lane::Events, note, spent, ground).await?;
         if recorded == Recorded::Moved {

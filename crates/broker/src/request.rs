@@ -11,7 +11,7 @@ use strongroom_domain::ids::RequestId;
 
 /// What the principals of our own work are called: `system:` and one of these.
 pub(crate) const SYSTEM: &str = "system:";
-pub(crate) const JOBS: [&str; 4] = [OPERATOR, "namespaces", "purge", "reseal"];
+pub(crate) const JOBS: [&str; 5] = [OPERATOR, crate::manifest::JOB, "namespaces", "purge", "reseal"];
 const OPERATOR: &str = "operator";
 
 /// By which a verified token is found.

@@ -33,7 +33,7 @@ impl Broker {
     /// Seals everything anew that is not under the newest data key. Once nothing is left under the older ones, and the
     /// answers of changes that they seal too are forgotten, these are destroyed.
     pub(crate) async fn reseal(&self) -> Result<()> {
-        self.refresh_ring().await?;
+        self.stand().await?;
         let epochs = self.0.ring.keys.load().data_epochs(self.namespace());
         let Some(((newest, made_at), 1..)) = epochs.split_last().map(|(last, older)| (*last, older.len())) else {
             return Ok(());

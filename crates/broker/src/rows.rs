@@ -46,6 +46,12 @@ pub(crate) fn broken(kind: Kind, error: CryptoError) -> Error {
     Error::integrity(format!("A stored row of kind '{}' {what}.", kind.name())).because(error)
 }
 
+/// Of a record whose MAC holds.
+pub(crate) fn parse<T: DeserializeOwned>(record: Record) -> Result<Checked<T>> {
+    let body = serde_json::from_slice(&record.body).map_err(|_| broken(record.kind, CryptoError::Unopened))?;
+    Ok(Checked::new(record, body))
+}
+
 impl Broker {
     /// Asks the store, for no longer than an answer may wait: a database that hangs holds nobody.
     pub(crate) async fn ask<T>(&self, asked: Fut<'_, T>) -> Result<T> {
@@ -64,14 +70,13 @@ impl Broker {
 
     /// Checks that a record is what was asked for, and unaltered.
     pub(crate) fn check<T: DeserializeOwned>(&self, record: Record) -> Result<Checked<T>> {
-        self.0
-            .ring
-            .keys
-            .load()
-            .check_record(&record)
-            .map_err(|error| broken(record.kind, error))?;
-        let body = serde_json::from_slice(&record.body).map_err(|_| broken(record.kind, CryptoError::Unopened))?;
-        Ok(Checked::new(record, body))
+        self.check_mac(&record)?;
+        parse(record)
+    }
+
+    pub(crate) fn check_mac(&self, record: &Record) -> Result<()> {
+        let held = self.0.ring.keys.load().check_record(record);
+        held.map_err(|error| broken(record.kind, error))
     }
 
     fn sign<T: Serialize>(&self, mut record: Record, body: &T) -> Result<Record> {

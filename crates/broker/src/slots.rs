@@ -62,7 +62,9 @@ impl Broker {
         let access = Access::Slots;
         self.serve(request, Action::SlotRead, "", |attempt| async move {
             attempt.authorise(access)?;
-            Ok(Served::fresh(self.load_slots().await?.iter().map(view).collect()))
+            let slots = self.load_slots().await?;
+            let root = vec![self.within(self.0.root).manifest_key()];
+            Ok(Served::resting_on(root, slots.iter().map(view).collect()))
         })
         .await
     }
@@ -92,10 +94,15 @@ impl Broker {
     }
 
     async fn load_slots(&self) -> Result<Vec<Checked<SlotBody>>> {
-        let found = self
-            .ask(self.0.store.of_kind(self.0.clock.now(), Kind::KeySlot))
-            .await?;
-        found.value.into_iter().map(|record| self.check(record)).collect()
+        let list = || async move { self.ask(self.0.store.of_kind(self.0.clock.now(), Kind::KeySlot)).await };
+        let root = self.within(self.0.root);
+        let found = root.read_rows(
+            Kind::KeySlot,
+            list,
+            |record| record.kind == Kind::KeySlot,
+            |manifest, found| manifest.judge_page(Kind::KeySlot, "", false, found),
+        );
+        Ok(found.await?.value.held)
     }
 
     /// Adds a slot. Its key stands in no answer that is kept: a repeat finds the name taken, whatever its change id.

@@ -183,11 +183,7 @@ impl Worker {
                 .flat_map(|(_, waiting)| waiting.notes.iter().cloned());
             match self.chain.seal(&keys, now, notes) {
                 Ok((batch, ids)) => {
-                    let mut ids = ids.into_iter();
-                    for (at, waiting) in waiting.iter_mut().enumerate() {
-                        let own = if standing(at) { waiting.notes.len() } else { 0 };
-                        waiting.entry = ids.by_ref().take(own).reduce(|first, _| first);
-                    }
+                    tell_entries(&mut waiting, ids, standing);
                     Verdict::Commit(sealed.insert(batch).clone())
                 }
                 Err(_) => Verdict::Abandon,
@@ -372,6 +368,15 @@ impl Worker {
         for job in jobs {
             let _ = job.reply.send(Recorded::Failed(code));
         }
+    }
+}
+
+/// Tells those whose change stands where its entries begin.
+fn tell_entries(waiting: &mut [Waiting], ids: Vec<EntryId>, standing: impl Fn(usize) -> bool) {
+    let mut ids = ids.into_iter();
+    for (at, waiting) in waiting.iter_mut().enumerate() {
+        let own = if standing(at) { waiting.notes.len() } else { 0 };
+        waiting.entry = ids.by_ref().take(own).reduce(|first, _| first);
     }
 }
 

@@ -124,6 +124,7 @@ impl Access<'_> {
             ("client", _) => "sys/clients/",
             ("operator", _) => "sys/operators/",
             ("group", _) => "sys/groups/",
+            ("method", _) => "sys/methods/",
             ("principal", _) => "sys/principals/",
             // One for another namespace, which the entry names.
             ("token", "create") if !entered.is_empty() => "sys/namespaces/",
@@ -201,6 +202,8 @@ mod tests {
             Access::Operators,
             Access::Group(&name, read),
             Access::Groups,
+            Access::Method(&name, read),
+            Access::Methods,
             Access::Token("t", read),
             Access::Tokens(read),
             Access::Namespace("n", read),

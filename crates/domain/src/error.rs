@@ -80,6 +80,7 @@ codes! {
     BackupDamaged = 70, "backup_damaged", "The backup is damaged", "Take another copy of this file, or an older backup. 'operator backup verify' checks one.";
     BackupNotOpened = 71, "backup_not_opened", "No key that was given opens the backup", "Give what opened the installation when the backup was made.";
     StoreNotEmpty = 72, "store_not_empty", "The store is not empty", "Name an empty database or data directory; 'strongroom migrate up' prepares it.";
+    GrantsPutBack = 73, "grants_put_back", "What grants access was put back to an older state", "Find out who put the database back and to when. If that was meant, run 'strongroom operator accept-restore --reason REASON'.";
     Uninitialised = 64, "uninitialised", "This installation is not initialised", "Run 'strongroom operator init'.";
 }
 

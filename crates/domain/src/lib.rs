@@ -8,6 +8,7 @@ pub mod change;
 pub mod error;
 pub mod grant;
 pub mod ids;
+pub mod manifest;
 pub mod merge;
 pub mod metadata;
 pub mod method;

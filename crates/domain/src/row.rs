@@ -58,6 +58,8 @@ kinds! {
     Backup = 13, "backup";
     /// How somebody logs in whom others vouch for.
     Method = 14, "method";
+    /// Which rows that grant something were written last; see [`crate::manifest`].
+    Manifest = 15, "manifest";
     /// An access token that was revoked before it expired; its name is the token's `jti`.
     Revocation = 16, "revocation";
     /// A login's state that was used, so that it is not used again.

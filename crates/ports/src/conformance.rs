@@ -133,6 +133,7 @@ behaviours! { $
         a_path_of_entries_is_matched_byte_for_byte
         a_page_of_filtered_entries_goes_on_before_a_place
         entries_of_any_month_are_stored_and_found
+        the_newest_granted_are_found_by_action
     }
     upkeep {
         pruning_removes_what_expired

@@ -32,6 +32,24 @@ impl MemoryStore {
         self.lock().rows.insert(row.key(), row);
     }
 
+    /// Takes a row away behind everybody's back.
+    pub fn take_away(&self, row: &RowKey) {
+        self.lock().rows.remove(row);
+    }
+
+    /// All that there is, to be put back some time.
+    pub fn copy(&self) -> Self {
+        Self {
+            state: Mutex::new(self.lock().clone()),
+        }
+    }
+
+    /// Puts all of another's in the place of what there is.
+    pub fn put_back(&self, other: &Self) {
+        let state = other.lock().clone();
+        *self.lock() = state;
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A state is replaced whole or not at all, so a panic under the lock leaves none half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,6 +200,16 @@ impl Store for MemoryStore {
 
     fn entries<'a>(&'a self, now: Time, filter: &'a AuditFilter) -> Fut<'a, At<Vec<StoredEntry>>> {
         self.read(now, |state| state.entries(filter))
+    }
+
+    fn newest_granted<'a>(
+        &'a self,
+        now: Time,
+        actions: &'a [i16],
+        since: Time,
+        limit: u16,
+    ) -> Fut<'a, At<Vec<StoredEntry>>> {
+        self.read(now, |state| state.newest_granted(actions, since, limit))
     }
 
     fn batches(&self, now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>> {

@@ -228,6 +228,16 @@ pub trait Store: Send + Sync {
 
     fn entries<'a>(&'a self, now: Time, filter: &'a AuditFilter) -> Fut<'a, At<Vec<StoredEntry>>>;
 
+    /// The newest entries with a version that say that one of these actions was granted, none from before `since`: newest
+    /// first, of those alone that are kept longest.
+    fn newest_granted<'a>(
+        &'a self,
+        now: Time,
+        actions: &'a [i16],
+        since: Time,
+        limit: u16,
+    ) -> Fut<'a, At<Vec<StoredEntry>>>;
+
     /// Batches above an id, in order.
     fn batches(&self, now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>>;
 

@@ -1,6 +1,6 @@
 //! Reading the audit log.
 
-use strongroom_domain::audit::{Batch, BatchId, Class, StoredEntry};
+use strongroom_domain::audit::{Batch, BatchId, Class, OutcomeKind, StoredEntry};
 use strongroom_domain::{NamespaceId, PrincipalId, Revision, Time};
 use strongroom_ports::{At, AuditFilter, StoreError};
 
@@ -49,6 +49,30 @@ impl PostgresStore {
                 before.map_or(i64::MAX, |(_, batch, _)| batch.0),
                 before.map_or(i64::MAX, |(_, _, place)| place),
                 i64::from(filter.limit),
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(StoredEntry::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn find_granted(
+        &self,
+        actions: &[i16],
+        since: Time,
+        limit: u16,
+    ) -> Result<At<Vec<StoredEntry>>, StoreError> {
+        snapshot!(self, transaction, {
+            let rows = sqlx::query_as!(
+                EntryRow,
+                "SELECT batch, place, at, request, dialect, action, outcome, reason, principal, who, namespace, path, version, digest, count, accessor, source \
+                 FROM strongroom.entry_kept WHERE at >= $1 AND action = ANY($2) AND outcome = $3 AND version IS NOT NULL \
+                 ORDER BY at DESC, batch DESC, place DESC LIMIT $4",
+                since.0,
+                actions,
+                OutcomeKind::Granted.number(),
+                i64::from(limit),
             )
             .fetch_all(&mut *transaction)
             .await

@@ -116,6 +116,16 @@ impl Store for PostgresStore {
         Box::pin(self.find_entries(filter))
     }
 
+    fn newest_granted<'a>(
+        &'a self,
+        _now: Time,
+        actions: &'a [i16],
+        since: Time,
+        limit: u16,
+    ) -> Fut<'a, At<Vec<StoredEntry>>> {
+        Box::pin(self.find_granted(actions, since, limit))
+    }
+
     fn batches(&self, _now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>> {
         Box::pin(self.find_batches(after, limit))
     }

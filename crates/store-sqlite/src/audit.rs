@@ -1,11 +1,11 @@
 //! Reading the audit log.
 
-use strongroom_domain::audit::{Batch, BatchId, Class, StoredEntry};
+use strongroom_domain::audit::{Batch, BatchId, Class, OutcomeKind, StoredEntry};
 use strongroom_domain::{NamespaceId, PrincipalId, Time};
 use strongroom_ports::{At, AuditFilter, StoreError};
 
 use crate::SqliteStore;
-use crate::columns::{BatchRow, EntryRow};
+use crate::columns::{BatchRow, EntryRow, json};
 use crate::error::store_error;
 use crate::read::snapshot;
 use crate::record::top;
@@ -65,6 +65,34 @@ impl SqliteStore {
                 batch,
                 place,
                 filter.limit,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+            rows.into_iter().map(StoredEntry::try_from).collect::<Result<_, _>>()?
+        })
+    }
+
+    pub(crate) async fn find_granted(
+        &self,
+        now: Time,
+        actions: &[i16],
+        since: Time,
+        limit: u16,
+    ) -> Result<At<Vec<StoredEntry>>, StoreError> {
+        let actions = json(actions)?;
+        let granted = OutcomeKind::Granted.number();
+        snapshot!(self, now, transaction, {
+            let rows = sqlx::query_as!(
+                EntryRow,
+                "SELECT batch AS \"batch!\", place AS \"place!\", at AS \"at!\", request AS \"request!\", dialect AS \"dialect!\", action AS \"action!\", outcome AS \"outcome!\", \
+                 reason AS \"reason!\", principal, who AS \"who!\", namespace AS \"namespace!\", path AS \"path!\", version, digest, count AS \"count!\", accessor, source \
+                 FROM entry_kept WHERE at >= ? AND action IN (SELECT value FROM json_each(?)) AND outcome = ? AND version IS NOT NULL \
+                 ORDER BY at DESC, batch DESC, place DESC LIMIT ?",
+                since.0,
+                actions,
+                granted,
+                limit,
             )
             .fetch_all(&mut *transaction)
             .await

@@ -110,6 +110,16 @@ impl Store for SqliteStore {
         Box::pin(self.find_entries(now, filter))
     }
 
+    fn newest_granted<'a>(
+        &'a self,
+        now: Time,
+        actions: &'a [i16],
+        since: Time,
+        limit: u16,
+    ) -> Fut<'a, At<Vec<StoredEntry>>> {
+        Box::pin(self.find_granted(now, actions, since, limit))
+    }
+
     fn batches(&self, now: Time, after: BatchId, limit: u16) -> Fut<'_, At<Vec<Batch>>> {
         Box::pin(self.find_batches(now, after, limit))
     }

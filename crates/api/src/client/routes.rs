@@ -385,6 +385,11 @@ impl Client {
         self.call(Method::POST, "control/check-key", &(), Some(body)).await
     }
 
+    pub async fn accept_restore(&self, wanted: &control::AcceptRestore) -> Result<control::RestoreAccepted> {
+        self.call(Method::POST, "control/accept-restore", &(), Some(wanted))
+            .await
+    }
+
     pub async fn recover_admin(&self) -> Result<control::Recovered> {
         self.call(Method::POST, "control/recover-admin", &(), NONE).await
     }

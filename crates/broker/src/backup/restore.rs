@@ -1,20 +1,24 @@
 //! Filling an empty store from a backup. Tokens that were issued before it do not come back, and neither does the key
 //! that signed them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use strongroom_crypto::{Keys, SlotPlace, Unlock};
 use strongroom_domain::audit::{Action, Dialect, Entry, Lane, OutcomeKind};
 use strongroom_domain::ids::RequestId;
+use strongroom_domain::manifest::{key, number_ahead};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Code, Digest, Error, Kind, ObjectId, Record, Result, Revision, Time};
+use strongroom_domain::{Code, Digest, Error, Kind, ObjectId, Record, Result, Revision, Row, Time, Write};
 use strongroom_ports::{Clock, Entropy, Part, Snapshot, Store, StoreError};
 
 use super::{BackupFile, Counts};
 use crate::authenticate::job_principal;
 use crate::chain::Chain;
+use crate::keys::ring_after;
 use crate::lanes::Noted;
+use crate::manifest::{Manifest, Scribe, Slots, listed};
 use crate::open::{boot_row, is_boot_row};
 use crate::rows::store_failed;
 
@@ -83,9 +87,13 @@ pub async fn restore(
     let asked = store.last_boot(clock.now()).await.map_err(store_failed)?;
     let now = asked.db_now.max(file.header.created_at);
     let (id, mut boot) = (ObjectId(entropy.bytes()), 0);
+    let root = file.header.namespace;
+    let mut manifest = Vec::new();
     fill(&**store, now, id, &mut file, unlocked, |part| {
         match part {
             Part::Records(rows) => {
+                let of_root = |row: &Record| row.key() == key(root, row.name.as_str());
+                manifest.extend(rows.extract_if(.., |row| of_root(row)));
                 let before = rows.len();
                 rows.retain(|row| row.kind != Kind::Token);
                 restored.tokens += (before - rows.len()) as u64;
@@ -100,10 +108,16 @@ pub async fn restore(
         restored.counts.add(part);
     })
     .await?;
-    for part in entry(&file, unlocked, entropy, boot + BOOTS_AHEAD, now)? {
+    let records = new_keys(&file, unlocked, entropy, rekeyed.then_some(unlock), now)?;
+    let (manifest, number) = new_manifest(manifest, &records, unlocked, entropy)?;
+    restored.counts.records += manifest.len() as u64;
+    store
+        .fill(now, id, Part::Records(manifest))
+        .await
+        .map_err(fill_failed)?;
+    for part in entry(&file, unlocked, entropy, boot + BOOTS_AHEAD, number, now)? {
         store.fill(now, id, part).await.map_err(fill_failed)?;
     }
-    let records = new_keys(&file, unlocked, entropy, rekeyed.then_some(unlock), now)?;
     let snapshot = Snapshot {
         revision: Revision(restored.revision.0.saturating_add(REVISIONS_AHEAD)),
         at: now,
@@ -116,7 +130,14 @@ pub async fn restore(
 }
 
 /// The restore's own entry, as of a start of its own.
-fn entry(file: &BackupFile, keys: &Keys, entropy: &dyn Entropy, boot: i64, now: Time) -> Result<[Part; 3]> {
+fn entry(
+    file: &BackupFile,
+    keys: &Keys,
+    entropy: &dyn Entropy,
+    boot: i64,
+    number: Option<i64>,
+    now: Time,
+) -> Result<[Part; 3]> {
     let entry = Entry {
         at: now,
         request: RequestId(entropy.bytes()),
@@ -128,7 +149,7 @@ fn entry(file: &BackupFile, keys: &Keys, entropy: &dyn Entropy, boot: i64, now: 
         who: Digest::ZERO,
         namespace: file.header.namespace,
         path: file.header.id.to_string(),
-        version: None,
+        version: number,
         digest: Some(file.digest),
         count: 1,
     };
@@ -143,6 +164,31 @@ fn entry(file: &BackupFile, keys: &Keys, entropy: &dyn Entropy, boot: i64, now: 
         Part::Entries(sealed.batch.class, sealed.entries),
         Part::Batches(vec![sealed.batch]),
     ])
+}
+
+/// The rows of a manifest that goes on from the backup's, with these keys in the place of its own; and its number. One
+/// that was altered or is not there comes as it is: nothing is served before that is accepted.
+fn new_manifest(
+    rows: Vec<Record>,
+    records: &[Record],
+    keys: &Keys,
+    entropy: &dyn Entropy,
+) -> Result<(Vec<Record>, Option<i64>)> {
+    let Some(old) = Manifest::of_rows(&rows, keys) else {
+        return Ok((rows, None));
+    };
+    let number = number_ahead(old.number()).ok_or_else(|| Error::internal("the manifest's number"))?;
+    let gone = [Kind::KeySlot, Kind::KeyRing, Kind::Token].map(|kind| old.slots_of(kind));
+    let mut slots: Slots = gone.iter().flatten().map(|slot| ((*slot).to_owned(), None)).collect();
+    slots.extend(listed(records));
+    let (_, writes) = old.next(slots, number, None, &Scribe { keys, entropy })?;
+    let written = writes.into_iter().filter_map(|write| match write {
+        Write::Insert(Row::Record(row)) | Write::Replace(_, Row::Record(row)) => Some(row),
+        _ => None,
+    });
+    let all = rows.into_iter().chain(written).map(|row| (row.name.clone(), row));
+    let all: BTreeMap<String, Record> = all.collect();
+    Ok((all.into_values().collect(), Some(number)))
 }
 
 /// Ring and slots of the restored installation.
@@ -172,11 +218,6 @@ fn new_keys(
         };
         slots = vec![keys.mac_record(slot).map_err(Error::internal)?];
     }
-    let rev = old.rev.next();
-    let body = keys
-        .seal_ring(old.namespace, old.id, rev.0, entropy.bytes())
-        .map_err(Error::internal)?;
-    let ring = keys.mac_record(Record { rev, body, ..old }).map_err(Error::internal)?;
-    slots.push(ring);
+    slots.push(ring_after(&old, &keys, entropy.bytes())?);
     Ok(slots)
 }

@@ -1,19 +1,21 @@
 //! Checking a backup by what it is for: it is restored into a scratch store, and every row of it is opened there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use strongroom_crypto::{CryptoError, Keys};
 use strongroom_domain::audit::{Batch, BatchId, merkle};
+use strongroom_domain::manifest::{Listed, TOP, slot_of_top};
 use strongroom_domain::secret::{Head, State};
-use strongroom_domain::{Digest, Kind, ObjectId, Record, Result, Time};
+use strongroom_domain::{Digest, Kind, NamespaceId, ObjectId, Record, Result, Time};
 use strongroom_ports::{BootRow, Clock, Dump, Entropy, Fut, Part, Store, StoreError};
 
 use super::restore::{fill, fill_failed};
 use super::{BackupFile, Counts};
 use crate::jobs::kept;
+use crate::manifest::{Manifest, Slots, listed};
 use crate::open::is_boot_row;
 use crate::rows::store_failed;
 
@@ -81,8 +83,10 @@ pub async fn verify(
         referenced: 0,
         boots: BTreeSet::from([0]),
         entries: 0,
+        listed: BTreeMap::new(),
     };
     scratch.dump(now, &mut check).await.map_err(store_failed)?;
+    check.manifests(file.header.namespace);
     check.log().await.map_err(store_failed)?;
     let mut verified = check.verified;
     let counts = verified.counts;
@@ -116,6 +120,8 @@ struct Check<'a> {
     boots: BTreeSet<i64>,
     /// Entries that stand in batches.
     entries: u64,
+    /// What is to be listed of each namespace, and what its manifest is made of.
+    listed: BTreeMap<NamespaceId, (Slots, Vec<Record>)>,
 }
 
 impl Dump for Check<'_> {
@@ -136,9 +142,43 @@ impl Dump for Check<'_> {
 }
 
 impl Check<'_> {
+    /// Compares what grants something with its manifests, those of other namespaces by that of `root`.
+    fn manifests(&mut self, root: NamespaceId) {
+        let mut of_root = Slots::new();
+        let mut all = std::mem::take(&mut self.listed);
+        let last = all.remove(&root).map(|found| (root, found));
+        for (namespace, (mut slots, rows)) in all.into_iter().chain(last) {
+            if namespace == root {
+                slots.append(&mut of_root);
+            } else {
+                let tops = rows.iter().filter(|row| row.name == TOP);
+                of_root.extend(tops.map(|top| (slot_of_top(namespace), Some(Listed::of(top)))));
+            }
+            if rows.is_empty() && slots.is_empty() {
+                continue;
+            }
+            match Manifest::of_rows(&rows, self.keys) {
+                Some(manifest) => {
+                    for what in manifest.differences(slots) {
+                        self.verified.fail(|| what);
+                    }
+                }
+                None => self
+                    .verified
+                    .fail(|| format!("The manifest of the namespace {namespace} is not whole.")),
+            }
+        }
+    }
+
     async fn record(&mut self, record: &Record) -> Result<(), StoreError> {
         if self.keys.check_record(record).is_err() {
             self.verified.fail_row(record, "fails its check");
+        }
+        let (listed_here, manifest) = self.listed.entry(record.namespace).or_default();
+        if record.kind == Kind::Manifest {
+            manifest.push(record.clone());
+        } else {
+            listed_here.extend(listed([record]));
         }
         if record.kind != Kind::Secret {
             return Ok(());

@@ -104,7 +104,9 @@ numbered! {
         Backup = 76, "operator.backup";
         BackupKept = 77, "operator.backup_kept";
         RestoreBackup = 78, "operator.restore";
+        AcceptRestore = 79, "operator.accept_restore";
         RecoverAdmin = 80, "operator.recover_admin";
+        ManifestCheck = 81, "manifest.check";
     }
 }
 
@@ -154,6 +156,12 @@ impl Action {
     /// Actions that show something and change nothing stand below 20.
     pub fn is_read(self) -> bool {
         self.number() < 20
+    }
+
+    /// Actions on what grants something stand from 40 on. Where an entry of one has a version, it is the number of the
+    /// manifest as of then.
+    pub fn is_of_grants(self) -> bool {
+        self.number() >= 40 && self != Self::Reseal
     }
 }
 

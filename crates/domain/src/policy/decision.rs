@@ -136,9 +136,11 @@ impl PolicySet {
             Layout::Native => &self.native,
             Layout::Vault => &self.vault,
         };
-        let matching = patterns.iter().filter(|compiled| compiled.pattern.matches(path));
         // A request from nowhere that is known would get around what denies.
-        let mut matching = matching.filter(|_| from.is_some() || !self.conditional);
+        if self.conditional && from.is_none() {
+            return None;
+        }
+        let mut matching = patterns.iter().filter(|compiled| compiled.pattern.matches(path));
         matching.find_map(|compiled| Some((compiled, compiled.said(from)?)))
     }
 
@@ -212,12 +214,11 @@ impl Pattern {
         }
     }
 
-    /// Whether a native pattern could match something strictly below `path`.
+    /// Whether a native pattern that does not match `path` itself could match something below it.
     fn reaches_below(&self, path: &str) -> bool {
         let mut wanted = self.text.split('/');
         for segment in path.split('/') {
             match wanted.next() {
-                Some("*") => return true,
                 Some("+") => {}
                 Some(text) if text == segment => {}
                 _ => return false,

@@ -5,7 +5,7 @@ use std::io;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
-use strongroom_api::control::{BackupKept, CheckKey, KeyChecked, Recovered};
+use strongroom_api::control::{AcceptRestore, BackupKept, CheckKey, KeyChecked, Recovered, RestoreAccepted};
 use strongroom_broker::{Counts, Stamp};
 use strongroom_domain::{Error, Result, Revision};
 use tokio::sync::mpsc;
@@ -29,6 +29,15 @@ pub(crate) async fn recover_admin(Call { broker, request }: Call) -> Answer {
     created(&Recovered {
         token: recovered.token,
         expires_at: recovered.expires_at,
+    })
+}
+
+pub(crate) async fn accept_restore(Call { broker, request }: Call, Json(body): Json<AcceptRestore>) -> Answer {
+    let accepted = broker.accept_restore(&request, &body.reason).await?;
+    ok(&RestoreAccepted {
+        manifest: accepted.number,
+        rows: accepted.rows,
+        broken: accepted.broken,
     })
 }
 

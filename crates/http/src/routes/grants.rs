@@ -64,20 +64,7 @@ pub(crate) fn policies() -> Vec<Operation> {
         .example("policy", StatusCode::OK, &[POLICY])
         .sent(json!({ "rules": rules() }))
         .shown(policy),
-        get(
-            "/api/v1/policy-versions/{name}",
-            "readPolicyHistory",
-            "Read what rules a policy has had",
-            native::policies::history,
-        )
-        .describe("Its newest versions, at least the one before the current. Needs `read` on `sys/policies/NAME`.")
-        .guarded()
-        .finds()
-        .shows::<PolicyHistory>(StatusCode::OK, "Its versions, newest first.")
-        .example("policy", StatusCode::OK, &[POLICY])
-        .shown(json!({ "name": "payments-read", "items": [
-            { "version": 1, "rules": rules(), "written_at": AT, "principal": PRINCIPAL },
-        ] })),
+        history(),
         delete(
             "/api/v1/policies/{name}",
             "deletePolicy",
@@ -91,6 +78,23 @@ pub(crate) fn policies() -> Vec<Operation> {
         .ends("It is gone.")
         .example("policy", StatusCode::NO_CONTENT, &[POLICY]),
     ]
+}
+
+fn history() -> Operation {
+    get(
+        "/api/v1/policy-versions/{name}",
+        "readPolicyHistory",
+        "Read what rules a policy has had",
+        native::policies::history,
+    )
+    .describe("Its newest versions, at least the one before the current. Needs `read` on `sys/policies/NAME`.")
+    .guarded()
+    .finds()
+    .shows::<PolicyHistory>(StatusCode::OK, "Its versions, newest first.")
+    .example("policy", StatusCode::OK, &[POLICY])
+    .shown(json!({ "name": "payments-read", "items": [
+            { "version": 1, "rules": rules(), "written_at": AT, "principal": PRINCIPAL },
+        ] }))
 }
 
 pub(crate) fn roles() -> Vec<Operation> {

@@ -234,3 +234,46 @@ pub(super) async fn entries_of_any_month_are_stored_and_found(store: &dyn Store)
     keep_up(store, START + days(210), Upkeep::MakePartitions).await;
     assert_eq!(search(store, &filter()).await, all);
 }
+
+pub(super) async fn the_newest_granted_are_found_by_action(store: &dyn Store) {
+    let mut kept = Writer::new(store, Lane::Changes);
+    let mut reads = Writer::new(store, Lane::Reads);
+    let wanted = [Action::PolicyWrite, Action::RoleDelete];
+    let of = |action, second, version| Entry {
+        at: START + seconds(second),
+        action,
+        version,
+        ..kept.entry()
+    };
+    let denied = Entry {
+        outcome: OutcomeKind::Denied,
+        ..of(Action::PolicyWrite, 8, Some(8))
+    };
+    let entries = vec![
+        of(Action::PolicyWrite, 3, Some(3)),
+        of(Action::RoleDelete, 1, Some(1)),
+        of(Action::PolicyWrite, 2, Some(2)),
+        of(Action::RoleWrite, 7, Some(7)),
+        of(Action::RoleDelete, 9, None),
+        denied,
+    ];
+    kept.record(entries, Revision(0)).await;
+    let read = Entry {
+        at: START + seconds(10),
+        version: Some(10),
+        ..reads.entry()
+    };
+    reads.record(vec![read], Revision(0)).await;
+    let actions = wanted.map(Action::number);
+    let found = async |since: Time, limit| {
+        let found = store.newest_granted(START, &actions, since, limit).await.unwrap().value;
+        found
+            .iter()
+            .filter_map(|stored| stored.entry.version)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(START, 10).await, [3, 2, 1]);
+    assert_eq!(found(START, 2).await, [3, 2]);
+    assert_eq!(found(START + seconds(2), 10).await, [3, 2]);
+    assert_eq!(found(START + seconds(4), 10).await, [0; 0]);
+}

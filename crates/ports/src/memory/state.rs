@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strongroom_domain::audit::{Batch, BatchId, SealedBatch, StoredEntry};
+use strongroom_domain::audit::{Batch, BatchId, Class, OutcomeKind, SealedBatch, StoredEntry};
 use strongroom_domain::change::overlapping;
 use strongroom_domain::row::RowKey;
 use strongroom_domain::{
@@ -229,6 +229,21 @@ impl State {
             .collect();
         found.sort_by_key(|stored| std::cmp::Reverse(place(stored)));
         found.truncate(filter.limit.into());
+        found
+    }
+
+    pub(super) fn newest_granted(&self, actions: &[i16], since: Time, limit: u16) -> Vec<StoredEntry> {
+        let kept = self.entries.iter().filter(|stored| {
+            let entry = &stored.entry;
+            entry.class() == Class::Kept
+                && entry.outcome == OutcomeKind::Granted
+                && entry.version.is_some()
+                && entry.at >= since
+                && actions.contains(&entry.action.number())
+        });
+        let mut found: Vec<StoredEntry> = kept.cloned().collect();
+        found.sort_by_key(|stored| std::cmp::Reverse(place(stored)));
+        found.truncate(limit.into());
         found
     }
 

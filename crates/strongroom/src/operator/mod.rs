@@ -1,5 +1,6 @@
 //! `strongroom operator`: work on the installation itself, for whoever may read its key and its store.
 
+mod accept;
 mod backup;
 mod console;
 mod doctor;
@@ -40,6 +41,8 @@ pub(crate) enum Step {
     Restore(restore::Restore),
     /// Issue a root token that lives for 15 minutes, for when all others are lost.
     RecoverAdmin(recover::RecoverAdmin),
+    /// Let what grants access stand as it was put back; every token is void then.
+    AcceptRestore(accept::AcceptRestore),
 }
 
 /// What opens the installation where the root key is not at hand.
@@ -115,6 +118,7 @@ impl Step {
             Self::Slots(slots) => slots.opening().choose(sources),
             Self::RotateKey(rotate) => rotate.opening().choose(sources),
             Self::RecoverAdmin(recover) => recover.opening.choose(sources),
+            Self::AcceptRestore(accept) => accept.opening.choose(sources),
             Self::Backup(backup) => backup.adjust(sources),
         }
     }
@@ -126,6 +130,7 @@ impl Step {
             Self::Slots(slots) => slots.run(config, output).await,
             Self::RotateKey(rotate) => rotate.run(config, output).await,
             Self::RecoverAdmin(recover) => recover.run(config, output).await,
+            Self::AcceptRestore(accept) => accept.run(config, output).await,
             Self::Backup(backup) => return backup.run(config, output).await,
             Self::Restore(restore) => restore.run(config, output).await,
         }?;

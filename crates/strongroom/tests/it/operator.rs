@@ -95,12 +95,14 @@ impl Installation {
     }
 
     pub(crate) fn serve(&self) -> Server {
+        self.serve_with(&[])
+    }
+
+    pub(crate) fn serve_with(&self, settings: &[(&str, &str)]) -> Server {
         self.port.set(own_port());
         let environment = self.environment();
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let own = environment.iter().map(|(name, value)| (*name, value.as_str()));
+        let environment: Vec<_> = own.chain(settings.iter().copied()).collect();
         Server::start(&["server"], &environment, self.port.get(), self.store.dir.path())
     }
 
@@ -355,7 +357,7 @@ async fn control_routes_leave_entries(on: On) {
     let installation = Installation::initialised(on);
     let server = installation.serve();
     let root = installation.root(&server);
-    for path in ["check-key", "recover-admin", "backup", "backup/kept"] {
+    for path in ["check-key", "recover-admin", "accept-restore", "backup", "backup/kept"] {
         let (status, answer) = root.post(&format!("control/{path}"), json!({})).await;
         assert_eq!(status, 404, "{path}: {answer}");
     }

@@ -83,18 +83,13 @@ fn counts(rule: &Rule, from: Option<IpAddr>) -> bool {
         })
 }
 
-fn bits(address: IpAddr) -> String {
+fn bits(address: IpAddr) -> Vec<bool> {
     let octets = match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    let bits = |octet: &u8| {
-        (0..8)
-            .rev()
-            .map(|at| char::from(b'0' + (octet >> at & 1)))
-            .collect::<String>()
-    };
-    octets.iter().map(bits).collect()
+    let bit = |octet: u8| (0..8).rev().map(move |at| octet >> at & 1 == 1);
+    octets.into_iter().flat_map(bit).collect()
 }
 
 /// Whether `a` is less specific than `b`: its first wildcard comes earlier; or it ends in `*` and `b` does not; or it has

@@ -185,7 +185,9 @@ impl Object {
         let (stem, client, path) = (&self.stem, &self.client, self.path());
         let get = |path: String| Ask::get(root, path);
         let ask = |method, path: String, body: Value| Ask::new(root, method, path, Some(body));
-        let absent = |code| if lost { code } else { BROKEN };
+        // What grants something stands in a manifest, which says that it is there.
+        let listed = !matches!(noun, Noun::Secret | Noun::Principal | Noun::ChangeId);
+        let absent = |code| if lost && !listed { code } else { BROKEN };
         let (not_found, unknown, refused): (&[_], &[_], &[_]) = (
             absent(&["not_found"]),
             absent(&["unauthenticated"]),
