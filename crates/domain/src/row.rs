@@ -70,7 +70,13 @@ kinds! {
 
 impl Kind {
     /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
-    pub const EXPIRING: [Self; 4] = [Self::ChangeId, Self::Token, Self::Revocation, Self::UsedCode];
+    pub const EXPIRING: [Self; 5] = [
+        Self::ChangeId,
+        Self::Token,
+        Self::Revocation,
+        Self::UsedState,
+        Self::UsedCode,
+    ];
 }
 
 /// Where a record is: unique, and never used for another object's grants or values.
