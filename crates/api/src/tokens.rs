@@ -144,6 +144,10 @@ pub struct Revoke {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Name")]
     pub role: Option<Name>,
+    /// All that a login method gave, one that is not built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Name")]
+    pub method: Option<Name>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -306,7 +306,7 @@ impl Broker {
                 let who = Principal {
                     kind: match yields {
                         Yields::Service(_) => PrincipalKind::Operator,
-                        _ => PrincipalKind::Workload,
+                        Yields::Access { .. } => PrincipalKind::Workload,
                     },
                     // No name that is given here looks like it.
                     name: Some(format!(
@@ -367,7 +367,7 @@ fn of_principal(yields: Yields, id: PrincipalId, generation: Generation) -> Yiel
                 ..generations
             },
         },
-        other => other,
+        other @ Yields::Service(_) => other,
     }
 }
 

@@ -8,6 +8,7 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::{Generational, MAX_ACCESS_TOKEN_TTL, Revocation, Token};
+use strongroom_domain::method::{BUILT_IN, Method};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Error, Kind, Name, ObjectId, PrincipalId, Record, Result, Row, Time, Write};
 
@@ -29,6 +30,8 @@ pub enum Revoke {
     Client(ObjectId),
     /// All that were issued for a role.
     Role(Name),
+    /// All that a login method gave.
+    Method(Name),
 }
 
 impl Broker {
@@ -58,6 +61,16 @@ impl Broker {
                 }
                 Revoke::Role(name) => {
                     let found = self.load_role(name).await?.value;
+                    self.next_generation(&attempt, what, found)
+                }
+                Revoke::Method(name) => {
+                    let found = self.load::<Method>(Kind::Method, name.as_str()).await?.value;
+                    if found.is_none() && BUILT_IN.contains(&name.as_str()) {
+                        return Err(Error::new(
+                            Code::BuiltIn,
+                            format!("What '{name}' gave ends by principal, by client or by role."),
+                        ));
+                    }
                     self.next_generation(&attempt, what, found)
                 }
             }
@@ -126,7 +139,7 @@ fn named(what: &Revoke) -> String {
         Revoke::Token(_) => String::new(),
         Revoke::Principal(id) => id.to_string(),
         Revoke::Client(id) => id.to_string(),
-        Revoke::Role(name) => name.to_string(),
+        Revoke::Role(name) | Revoke::Method(name) => name.to_string(),
     }
 }
 

@@ -92,7 +92,7 @@ macro_rules! generational {
     };
 }
 
-generational! { Role, Client, Principal }
+generational! { Role, Client, Principal, crate::method::Method }
 
 /// A workload that proves itself with an id and a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -80,6 +80,7 @@ pub(crate) async fn revoke(Call { broker, request }: Call, Json(body): Json<Revo
         body.principal.map(What::Principal),
         body.client_id.map(What::Client),
         body.role.map(What::Role),
+        body.method.map(What::Method),
     ];
     let mut all = all.into_iter().flatten();
     let what = match (all.next(), all.next()) {

@@ -84,6 +84,9 @@ pub struct End {
     /// All tokens that were issued for a role
     #[arg(long)]
     role: Option<String>,
+    /// All tokens that a login method gave
+    #[arg(long)]
+    method: Option<String>,
 }
 
 /// Seconds, or a duration with units.
@@ -150,6 +153,7 @@ impl End {
             principal: self.principal.as_deref().map(principal).transpose()?,
             client_id: self.client.as_deref().map(id).transpose()?,
             role: self.role.as_deref().map(Name::parse).transpose()?,
+            method: self.method.as_deref().map(Name::parse).transpose()?,
         })
     }
 }

@@ -225,6 +225,8 @@ async fn one_that_is_deleted_leaves_its_log_alone(on: On) {
     let id = made["id"].as_str().unwrap();
     assert!(rows(&store, id).await > 5);
     assert_eq!(root.delete("namespaces/root").await.0, 409);
+    let (status, answer) = root.call("POST", "namespaces/root/token", None).await.unwrap();
+    assert_eq!((status, answer["token"].is_null()), (409, true), "no name gives root");
     assert_eq!(root.delete("namespaces/team-a").await.0, 204);
     assert_eq!(team.get(SECRET).await.0, 401, "at once");
     assert_eq!(team.get("auth/whoami").await.0, 401);

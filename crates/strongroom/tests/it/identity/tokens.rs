@@ -199,6 +199,11 @@ async fn each_way_to_end_them(on: On) {
     let ada = root.as_operator("ada", PASSWORD).await;
     let (child, _) = made(&ada, json!({ "ttl": 60 })).await;
     assert_eq!((status(&ada).await, status(&child).await), (200, 200));
+    for (policies, wanted) in [(json!([]), 403), (json!(["p"]), 200)] {
+        let may = json!({ "policies": policies, "groups": [] });
+        assert_eq!(root.put("operators/ada", may).await.0, 200);
+        assert_eq!(status(&child).await, wanted, "what a person loses its tokens lose");
+    }
     let principal = ada.get("auth/whoami").await.1["principal"].clone();
     assert_eq!(revoke(json!({ "principal": principal })).await, 204);
     assert_eq!((status(&ada).await, status(&child).await), (401, 401));
@@ -219,6 +224,8 @@ async fn each_way_to_end_them(on: On) {
     ] {
         assert_eq!(revoke(wrong.clone()).await, 400, "{wrong}");
     }
+    assert_eq!(revoke(json!({ "method": "client" })).await, 409, "one that is built in");
+    assert_eq!(revoke(json!({ "method": "nothing" })).await, 404);
     let nobody = "0".repeat(32);
     assert_eq!(revoke(json!({ "principal": nobody })).await, 404);
     assert_eq!(
@@ -242,6 +249,14 @@ async fn they_are_bound_and_told(on: On) {
     .await;
     let (elsewhere, _) = made(&root, json!({ "policies": ["p"], "networks": ["10.0.0.0/8"] })).await;
     assert_eq!((status(&here).await, status(&elsewhere).await), (200, 401));
+    let (grandchild, _) = made(&here, json!({})).await;
+    assert_eq!(status(&grandchild).await, 200);
+    let (wide, _) = made(&here, json!({ "networks": ["10.0.0.0/8"] })).await;
+    assert_eq!(
+        status(&wide).await,
+        401,
+        "bound where its maker is, and where it is itself"
+    );
     let (counted, told) = made(&root, json!({ "policies": ["p"], "uses": 3 })).await;
     let ask = json!({ "token": told["token"] });
     let introspected = root.post("auth/token/introspect", ask.clone()).await.1;
