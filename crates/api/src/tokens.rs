@@ -139,7 +139,7 @@ pub struct Revoke {
     /// All of a client's, by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ObjectId")]
-    pub client: Option<ObjectId>,
+    pub client_id: Option<ObjectId>,
     /// All that were issued for a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Name")]

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use strongroom_crypto::Claims;
 use strongroom_domain::grant::{
-    Client, Generation, Operator, OperatorLogin, Principal, PrincipalKind, Revocation, Role, Token, VouchedLogin,
+    Client, Generation, Operator, OperatorLogin, PersonLogin, Principal, PrincipalKind, Revocation, Role, Token, VouchedLogin,
 };
 use strongroom_domain::policy::PolicySet;
 use strongroom_domain::row::Key;
@@ -140,20 +140,21 @@ impl Broker {
             expires_at = [expires_at, parent.body.expires_at].into_iter().flatten().min();
             rests_on.push(parent.record.key());
         }
-        // What a login above rests on counts for all that came of it; its own policies are those of a login alone.
+        // What a login above rests on counts for all that came of it.
         let (mut proven, mut names) = (Proven::Token, token.body.policies.clone());
         for above in parents.value.iter().chain([&token]) {
-            let standing = match (&above.body.login, &above.body.vouched) {
-                (Some(login), _) => Some(self.person(token.body.principal, *login).await?),
-                (None, Some(login)) => Some(self.vouched_person(login).await?),
-                (None, None) => None,
+            let standing = match &above.body.login {
+                None => continue,
+                Some(PersonLogin::Operator(login)) => self.person(token.body.principal, *login).await?,
+                Some(PersonLogin::Vouched(login)) => self.vouched_person(login).await?,
             };
-            if let Some(standing) = standing {
-                rests_on.extend(standing.rests_on);
-                read_at = oldest([read_at, standing.read_at]);
-                if above.record.id == token.record.id {
-                    (proven, names) = (standing.proven, standing.policies);
-                }
+            rests_on.extend(standing.rests_on);
+            read_at = oldest([read_at, standing.read_at]);
+            if above.record.id == token.record.id {
+                (proven, names) = (standing.proven, standing.policies);
+            } else {
+                // What a person loses, its tokens lose.
+                names.retain(|name| standing.policies.contains(name));
             }
         }
         let policies = self.load_policies_of(principal.body.name.as_deref(), &names).await?;

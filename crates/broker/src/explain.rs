@@ -151,7 +151,7 @@ impl Broker {
         let policies = self.load_policies_of(standing.name.as_deref(), &names).await?.value;
         let explanation = match question.from {
             // No policy grants it there.
-            _ if Access::path_is_installations(&question.path) && !session.home.is_root => Some(Explanation {
+            _ if Access::is_installations(&question.path) && !session.home.is_root => Some(Explanation {
                 decision: Decision::NoGrant,
                 deciding: None,
                 would_allow: None,

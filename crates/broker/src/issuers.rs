@@ -69,7 +69,6 @@ pub(crate) struct Discovery {
     jwks_uri: String,
     pub(crate) authorization_endpoint: Option<String>,
     pub(crate) token_endpoint: Option<String>,
-    pub(crate) device_authorization_endpoint: Option<String>,
 }
 
 /// What was had of an issuer.

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use strongroom_crypto::{Claims, Generations};
 use strongroom_domain::audit::{Action, Lane};
 use strongroom_domain::grant::{
-    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, Renewal, Role, Token,
+    ClientSecret, Generation, LOGIN_TOKEN_MAX, LOGIN_TOKEN_TTL, Operator, OperatorLogin, PersonLogin, Renewal, Role, Token,
     VouchedLogin,
 };
 use strongroom_domain::row::Key;
@@ -67,9 +67,7 @@ pub(crate) enum Yields {
         generations: Generations,
     },
     /// A service token, for a person.
-    Service(OperatorLogin),
-    /// The same, for one whom others vouch for.
-    Person(VouchedLogin),
+    Service(PersonLogin),
 }
 
 /// What a login gives, once it is recorded.
@@ -252,10 +250,10 @@ impl Broker {
             principal: operator.body.principal,
             rests_on: vec![operator.record.key(), self.ring_key()],
             writes: used,
-            yields: Yields::Service(OperatorLogin {
+            yields: Yields::Service(PersonLogin::Operator(OperatorLogin {
                 operator: operator.record.id,
                 credential: stored.id,
-            }),
+            })),
         })
     }
 
@@ -308,14 +306,9 @@ impl Broker {
                 }
             }
             Yields::Service(login) => {
+                let token = Token::blank(proved.principal, proved.generation, now);
                 let login = Some(login);
-                let token = Token::blank(proved.principal, proved.generation, now);
                 self.login_token(Token { login, ..token }, &mut writes)?
-            }
-            Yields::Person(login) => {
-                let vouched = Some(login);
-                let token = Token::blank(proved.principal, proved.generation, now);
-                self.login_token(Token { vouched, ..token }, &mut writes)?
             }
         };
         let session = Session::new(

@@ -12,7 +12,7 @@ pub use oidc::Started;
 use quick_cache::sync::Cache;
 use secrecy::SecretString;
 use strongroom_crypto::{CertificateFault, Generations, TokenFault};
-use strongroom_domain::grant::{Generation, Principal, PrincipalKind, VouchedLogin};
+use strongroom_domain::grant::{Generation, PersonLogin, Principal, PrincipalKind, VouchedLogin};
 use strongroom_domain::method::{Denied, Facts, MethodConfig, ServiceAccount, UsedState};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
@@ -274,7 +274,7 @@ impl Broker {
                     role: None,
                     groups: groups.clone(),
                 };
-                Ok((Yields::Person(login), proven, None))
+                Ok((Yields::Service(PersonLogin::Vouched(login)), proven, None))
             }
         }
     }
@@ -304,7 +304,7 @@ impl Broker {
                 let id = *ids.first().ok_or_else(refused)?;
                 let who = Principal {
                     kind: match yields {
-                        Yields::Person(_) => PrincipalKind::Operator,
+                        Yields::Service(_) => PrincipalKind::Operator,
                         _ => PrincipalKind::Workload,
                     },
                     name: Some(vouched.called.as_ref().unwrap_or(&vouched.subject).clone()),

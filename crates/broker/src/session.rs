@@ -113,7 +113,7 @@ impl Session {
     pub(crate) fn authorise(&self, access: Access<'_>, from: Option<IpAddr>) -> Result<()> {
         let path = access.path();
         let decision = match &self.grants {
-            _ if access.is_installations() && !self.home.is_root => Decision::NoGrant,
+            _ if Access::is_installations(&path) && !self.home.is_root => Decision::NoGrant,
             Grants::Root => Decision::Allow,
             Grants::Policies(policies) => policies.decide(&access.needs(&path), from),
         };

@@ -1,9 +1,10 @@
 //! What somebody may do, as records say it: by which policies, and by which way it has them.
 
-use strongroom_domain::grant::{Client, Operator, Role};
+use strongroom_domain::grant::{Client, Group, Operator, Role};
 use strongroom_domain::{Code, Error, Kind, Name, PrincipalId, Result};
 
 use crate::Broker;
+use crate::rows::Checked;
 use crate::session::{Grants, Session};
 
 /// How somebody comes by policies.
@@ -46,6 +47,14 @@ impl Standing {
             name: None,
             ways: vec![(Way::Role(name), role.policies)],
         }
+    }
+
+    pub(crate) fn add_groups(&mut self, groups: Vec<Checked<Group>>) -> Result<()> {
+        for group in groups {
+            let name = Name::parse(&group.record.name)?;
+            self.ways.push((Way::Group(name), group.body.policies));
+        }
+        Ok(())
     }
 
     /// Each once, in name order.
@@ -97,10 +106,7 @@ impl Broker {
 
     pub(crate) async fn standing_of_operator(&self, name: &str, operator: &Operator) -> Result<Standing> {
         let mut standing = Standing::own(Some(name.to_owned()), operator.policies.clone());
-        for group in self.load_groups(&operator.groups).await?.value {
-            let name = Name::parse(&group.record.name)?;
-            standing.ways.push((Way::Group(name), group.body.policies));
-        }
+        standing.add_groups(self.load_groups(&operator.groups).await?.value)?;
         Ok(standing)
     }
 }

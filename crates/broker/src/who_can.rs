@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{Client, Operator, Role, Token};
+use strongroom_domain::grant::{PersonLogin, Client, Operator, Role, Token};
 use strongroom_domain::policy::{
     Capability, Deciding, Decision, Policy, explain, explain_anywhere, for_principal, is_template,
 };
@@ -108,7 +108,7 @@ impl Broker {
             };
             let mut place = Place::parse(&self.open_cursor(&query.after)?)?;
             // In no other namespace does anybody hold what is the installation's.
-            if Access::path_is_installations(&query.path) && !attempt.session.home.is_root {
+            if Access::is_installations(&query.path) && !attempt.session.home.is_root {
                 place.among = HolderKind::ALL.len();
             }
             let items = asking.page(&mut place).await?;
@@ -206,12 +206,17 @@ impl Asking<'_> {
         }))
     }
 
-    /// A token that holds no more may do nothing; what one of a person's login may do stands with the operator.
+    /// A token that holds no more may do nothing; what one of an operator's login may do stands with the operator.
     async fn standing_of_token(&self, token: &Token) -> Result<Standing> {
         let expired = |token: &Token| token.expires_at.is_some_and(|at| at <= self.now);
-        if token.login.is_some() || expired(token) {
+        if expired(token) {
             return Ok(Standing::default());
         }
+        let groups = match &token.login {
+            None => Vec::new(),
+            Some(PersonLogin::Operator(_)) => return Ok(Standing::default()),
+            Some(PersonLogin::Vouched(login)) => self.broker.load_groups(&login.groups).await?.value,
+        };
         let parents = match self.broker.parents(token).await {
             Err(error) if error.code == strongroom_domain::Code::Unauthenticated => return Ok(Standing::default()),
             parents => parents?.value,
@@ -223,10 +228,12 @@ impl Asking<'_> {
         if parents.iter().any(|parent| expired(&parent.body)) {
             return Ok(Standing::default());
         }
-        Ok(Standing {
+        let mut standing = Standing {
             root: token.root,
             ..Standing::own(principal.body.name, token.policies.clone())
-        })
+        };
+        standing.add_groups(groups)?;
+        Ok(standing)
     }
 
     async fn decide(&mut self, standing: &Standing) -> Result<Option<Deciding>> {

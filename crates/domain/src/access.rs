@@ -124,6 +124,7 @@ impl Access<'_> {
             ("client", _) => "sys/clients/",
             ("operator", _) => "sys/operators/",
             ("group", _) => "sys/groups/",
+            ("method", _) => "sys/methods/",
             ("principal", _) => "sys/principals/",
             // One for another namespace, which the entry names.
             ("token", "create") if !entered.is_empty() => "sys/namespaces/",
@@ -140,20 +141,6 @@ impl Access<'_> {
         Some(format!("{root}{entered}"))
     }
 
-    /// Whether it is about the installation as a whole: nobody of another namespace than its own is granted it.
-    pub fn is_installations(&self) -> bool {
-        matches!(
-            self,
-            Self::Namespace(..)
-                | Self::Namespaces
-                | Self::SigningKey
-                | Self::Slot(_)
-                | Self::Slots
-                | Self::Recovery
-                | Self::Backup
-        )
-    }
-
     /// The needs that a decision is asked about, given the native path.
     pub fn needs<'p>(&self, path: &'p str) -> [Need<'p>; 1] {
         Self::needs_of(path, self.capability())
@@ -168,59 +155,10 @@ impl Access<'_> {
         }]
     }
 
-    /// [`Access::is_installations`], by the native path.
-    pub fn path_is_installations(path: &str) -> bool {
+    /// Whether a native path is about the installation as a whole: nobody of another namespace than its own is granted it.
+    pub fn is_installations(path: &str) -> bool {
         let below = ["sys/namespaces/", "sys/keys/slots/"];
         let alone = ["sys/keys/signing", "sys/recovery", "sys/backup"];
         below.iter().any(|root| path.starts_with(root)) || alone.contains(&path)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_the_installations_is_told_by_its_path_too() {
-        let (path, name, folder) = (
-            SecretPath::parse("sys/backup").unwrap(),
-            Name::parse("signing").unwrap(),
-            Prefix::parse("sys/keys/slots").unwrap(),
-        );
-        let read = Capability::Read;
-        for access in [
-            Access::Secret(&path, read),
-            Access::Folder(&folder),
-            Access::Policy(&name, read),
-            Access::Policies,
-            Access::Role(&name, read),
-            Access::Roles,
-            Access::Client("c", read),
-            Access::Clients,
-            Access::Operator(&name, read),
-            Access::Operators,
-            Access::Group(&name, read),
-            Access::Groups,
-            Access::Token("t", read),
-            Access::Tokens(read),
-            Access::Namespace("n", read),
-            Access::Namespaces,
-            Access::Audit,
-            Access::Explain,
-            Access::Reports,
-            Access::Principal("p", read),
-            Access::DataKey,
-            Access::SigningKey,
-            Access::Slot(&name),
-            Access::Slots,
-            Access::Recovery,
-            Access::Backup,
-        ] {
-            assert_eq!(
-                Access::path_is_installations(&access.path()),
-                access.is_installations(),
-                "{access:?}"
-            );
-        }
     }
 }

@@ -211,12 +211,9 @@ pub struct Token {
     /// Named by its maker, who had them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Name>,
-    /// Of a person's login, whose policies are what the operator and its groups have now.
+    /// Of a person's login, whose policies are what it and its groups have now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<OperatorLogin>,
-    /// Of a person's login by a method of others, whose policies are what its groups have now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vouched: Option<VouchedLogin>,
+    pub login: Option<PersonLogin>,
     /// The hashes of the tokens it ends with, the nearest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
@@ -245,7 +242,6 @@ impl Token {
             root: false,
             policies: Vec::new(),
             login: None,
-            vouched: None,
             parents: Vec::new(),
             created_at: now,
             expires_at: None,
@@ -255,6 +251,16 @@ impl Token {
             metadata: BTreeMap::new(),
         }
     }
+}
+
+/// How a person logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonLogin {
+    /// As an operator of ours.
+    Operator(OperatorLogin),
+    /// As somebody whom a method's issuer vouches for.
+    Vouched(VouchedLogin),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -298,6 +298,8 @@ mod tests {
             Access::Operators,
             Access::Group(&name, Read),
             Access::Groups,
+            Access::Method(&name, Update),
+            Access::Methods,
             Access::Tokens(Create),
             Access::Namespaces,
             Access::Audit,

@@ -78,7 +78,7 @@ pub(crate) async fn revoke(Call { broker, request }: Call, Json(body): Json<Revo
     let one = body.token.is_some() || body.accessor.is_some();
     let all = [
         body.principal.map(What::Principal),
-        body.client.map(What::Client),
+        body.client_id.map(What::Client),
         body.role.map(What::Role),
     ];
     let mut all = all.into_iter().flatten();

@@ -28,6 +28,7 @@ pub(super) fn is_credential(variable: &str) -> bool {
         || variable.strip_prefix(TOKEN) == Some("_FILE")
         || variable.starts_with(CLIENT_SECRET)
         || variable == CLIENT_KEY_FILE
+        || variable == vouched::ACCOUNT_FILE
 }
 
 #[derive(Debug)]

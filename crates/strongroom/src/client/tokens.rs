@@ -148,7 +148,7 @@ impl End {
             token: token.transpose()?,
             accessor: self.accessor.as_deref().map(id).transpose()?,
             principal: self.principal.as_deref().map(principal).transpose()?,
-            client: self.client.as_deref().map(id).transpose()?,
+            client_id: self.client.as_deref().map(id).transpose()?,
             role: self.role.as_deref().map(Name::parse).transpose()?,
         })
     }

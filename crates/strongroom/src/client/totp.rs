@@ -16,7 +16,7 @@ pub enum Totp {
     Begin {
         /// The file that holds the current password; `-`: stdin; none: a prompt
         #[arg(long, value_name = "FILE")]
-        password_file: Option<PathBuf>,
+        current_file: Option<PathBuf>,
     },
     /// Confirm the new secret by a first code: from then on a login needs one
     Confirm { code: String },
@@ -28,8 +28,8 @@ impl Totp {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let Session { client, output } = session;
         match self {
-            Self::Begin { password_file } => {
-                let current_password = match &password_file {
+            Self::Begin { current_file } => {
+                let current_password = match &current_file {
                     _ if !client.sends() => "".into(),
                     Some(file) => password::of_file(file)?,
                     None => password::ask("Current password (not shown): ")?,

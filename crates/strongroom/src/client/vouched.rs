@@ -16,8 +16,8 @@ use super::{Common, input};
 
 pub(super) const ROLE: &str = "STRONGROOM_ROLE";
 const METHOD: &str = "STRONGROOM_METHOD";
-const AUDIENCE: &str = "STRONGROOM_AUDIENCE";
-const ACCOUNT_FILE: &str = "STRONGROOM_SERVICE_ACCOUNT_FILE";
+const AUDIENCE: &str = "STRONGROOM_ID_TOKEN_AUDIENCE";
+pub(super) const ACCOUNT_FILE: &str = "STRONGROOM_SERVICE_ACCOUNT_FILE";
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const GITHUB_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";

@@ -83,7 +83,7 @@ async fn ending(root: &Api, round: usize, what: &'static str) -> Ending {
     match what {
         "jti" => revoke(it.api, json!({ "accessor": it.accessor })),
         "principal" => revoke(it.api, json!({ "principal": it.principal })),
-        "client" => revoke(it.api, json!({ "client": it.client_id })),
+        "client" => revoke(it.api, json!({ "client_id": it.client_id })),
         "secret" => ending(it.api, "DELETE", &secret, Value::Null),
         "client itself" => ending(it.api, "DELETE", &client, Value::Null),
         "role" => revoke(it.api, json!({ "role": "p" })),

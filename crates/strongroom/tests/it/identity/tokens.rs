@@ -149,7 +149,7 @@ async fn each_way_to_end_them(on: On) {
     assert_eq!(revoke(json!({ "accessor": two.accessor })).await, 204);
     assert_eq!(status(&two.api).await, 401, "by its jti");
     let (first, second) = (again(&one).await, again(&two).await);
-    assert_eq!(revoke(json!({ "client": one.client_id })).await, 204);
+    assert_eq!(revoke(json!({ "client_id": one.client_id })).await, 204);
     assert_eq!(
         (status(&first).await, status(&second).await),
         (401, 200),
