@@ -228,7 +228,11 @@ async fn every_route_leaves_one_entry(on: On) {
 async fn exempt_routes_leave_none(on: On) {
     let Place { store, server, root } = place(on);
     let sql = Sql::of(&store, None);
-    let all = "SELECT (SELECT count(*) FROM entry_reads) + (SELECT count(*) FROM entry_kept)";
+    // The node's own, an hour apart, may come at any time.
+    let own = strongroom_domain::audit::Action::ManifestCheck.number();
+    let all =
+        format!("SELECT (SELECT count(*) FROM entry_reads) + (SELECT count(*) FROM entry_kept WHERE action <> {own})");
+    let all = all.as_str();
     let before = sql.number(all).await;
     let exempt: Vec<_> = strongroom_http::every_route()
         .into_iter()
