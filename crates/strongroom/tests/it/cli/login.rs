@@ -111,7 +111,7 @@ async fn a_login_is_kept(on: On) {
     );
 
     let (code, stdout, _) = person.run(&["logout"]);
-    assert!(code == 0 && stdout.contains("until it expires"), "{stdout}");
+    assert!(code == 0 && stdout.contains("the token has ended"), "{stdout}");
     assert!(!person.token_file().exists());
     assert_eq!(person.run(&["get", "l/s"]).0, 1);
     assert_eq!(
