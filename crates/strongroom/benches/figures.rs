@@ -107,11 +107,14 @@ async fn figures() {
             vec![json!({"path": "secret/bench/prod/*", "capabilities": ["read", "list"]})],
         ]
         .concat();
-        let token = root.workload("bench", json!(rules)).await;
+        let login = root.workload_login("bench", json!(rules)).await;
+        let token = root.post("auth/client/login", login.clone()).await.1;
+        let token = token["access_token"].as_str().unwrap().to_owned();
         reads(&server.address(), &token, store.dir.path());
         if on == On::Postgres {
             one_connection(&server.address(), &token, store.dir.path(), &cluster);
         }
+        logins(&server.address(), &login, store.dir.path());
         bulk(&root).await;
         fill(&root, "write", 5_000).await;
         writes(&server.address(), &store.root_token(), store.dir.path());
@@ -304,6 +307,16 @@ async fn bulk(root: &Api) {
     }
     took.sort();
     println!("=> bulk read of 1,000 secrets: median {:?}", took[took.len() / 2]);
+}
+
+/// By client id and secret: a keyed hash, a signature, and an entry that is durable before the answer.
+fn logins(address: &str, login: &serde_json::Value, scripts: &Path) {
+    let request = format!("return wrk.format(\"POST\", \"/api/v1/auth/client/login\", h, '{login}')");
+    for connections in [1, 64] {
+        let done = wrk(address, "none", scripts, &request, connections, 3);
+        let (rate, p50) = (done.per_second, done.p50);
+        println!("=> logins, {connections} connections: {rate:.0}/s (p50 {p50:?})");
+    }
 }
 
 /// New versions of 5,000 secrets in rotation. One writer's rate is one transaction a change.
