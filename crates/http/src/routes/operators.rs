@@ -193,8 +193,8 @@ pub(crate) fn one_time_codes() -> Vec<Operation> {
         .changes()
         .takes::<ConfirmTotp>()
         .ends("A login needs a code.")
-        .example("wrong", StatusCode::FORBIDDEN, &[])
-        .sent(json!({ "code": "000000" })),
+        .example("own", StatusCode::NO_CONTENT, &[])
+        .sent(json!({ "code": "492039" })),
         delete(
             "/api/v1/operators/{name}/totp",
             "removeTotp",

@@ -70,3 +70,22 @@ impl Workload {
         }
     }
 }
+
+/// The code that an authenticator shows at this moment.
+#[expect(clippy::disallowed_methods, reason = "an authenticator has a clock of its own")]
+pub(crate) fn code_now(secret: &str) -> String {
+    use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
+    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let tag = sign(
+        &Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret),
+        &(now / 30).to_be_bytes(),
+    );
+    let tag = tag.as_ref();
+    let offset = usize::from(tag[19] & 15);
+    let number = u32::from_be_bytes(tag[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}

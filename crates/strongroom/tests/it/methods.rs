@@ -85,7 +85,7 @@ async fn a_token_of_an_issuer_logs_in(on: On) {
         (&me["kind"], &me["name"], &me["role"], &me["method"], &me["client_id"]),
         (
             &json!("workload"),
-            &json!("build"),
+            &json!("build@ci"),
             &json!("deploy"),
             &json!("ci"),
             &Value::Null

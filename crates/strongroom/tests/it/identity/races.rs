@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use strongroom_testkit::scale;
 
-use super::{made, prepare, status};
+use super::{code_now, made, prepare, status};
 use crate::harness::{Api, On, Store};
 use crate::operators::PASSWORD;
 
@@ -57,25 +57,6 @@ async fn counted_tokens(on: On) {
     }
     println!("{on:?}: {} rounds of {AT_ONCE} at once, {refused} refused", rounds());
     server.terminate();
-}
-
-/// The code that an authenticator shows at this moment.
-#[expect(clippy::disallowed_methods, reason = "an authenticator has a clock of its own")]
-fn code_now(secret: &str) -> String {
-    use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
-    let secret = data_encoding::BASE32_NOPAD.decode(secret.as_bytes()).unwrap();
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
-    let tag = sign(
-        &Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret),
-        &(now / 30).to_be_bytes(),
-    );
-    let tag = tag.as_ref();
-    let offset = usize::from(tag[19] & 15);
-    let number = u32::from_be_bytes(tag[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
-    format!("{:06}", number % 1_000_000)
 }
 
 async fn log_in(root: &Api, name: &str, code: Option<&str>) -> u16 {

@@ -80,7 +80,7 @@ async fn a_certificate_logs_in(on: On) {
     let login = |role: &str| json!({ "role": role });
     let job = api.as_vouched("mesh", login("app")).await;
     assert_eq!(job.get("secrets/app/key").await.1["value"], "s3cr3t");
-    assert_eq!(job.get("auth/whoami").await.1["name"], SPIFFE);
+    assert_eq!(job.get("auth/whoami").await.1["name"], format!("{SPIFFE}@mesh"));
     assert_eq!(api.login_by("mesh", login("named")).await.0, 200);
     assert_eq!(api.login_by("mesh", login("other")).await.0, 401);
     assert_eq!(

@@ -45,7 +45,10 @@ async fn by_its_keys(on: On) {
         .as_vouched("cluster", json!({ "role": "shop", "jwt": account(issuer, &json!({})) }))
         .await;
     assert_eq!(pod.get("secrets/app/key").await.0, 200);
-    assert_eq!(pod.get("auth/whoami").await.1["name"], "system:serviceaccount:shop:app");
+    assert_eq!(
+        pod.get("auth/whoami").await.1["name"],
+        "system:serviceaccount:shop:app@cluster"
+    );
     let bound = |namespace: &str, name: &str, uid: &str| json!({ "namespace": namespace, "serviceaccount": { "name": name, "uid": uid } });
     for (what, claims) in [
         (

@@ -171,7 +171,7 @@ async fn a_person_with_a_browser(on: On) {
     let me = shell.whoami();
     assert_eq!(
         (&me["name"], &me["method"], &me["kind"]),
-        (&json!("ada"), &json!("company"), &json!("operator"))
+        (&json!("ada@company"), &json!("company"), &json!("operator"))
     );
     assert_eq!(shell.run(&[], &["logout"], b"").0, 0);
     stage.server.terminate();

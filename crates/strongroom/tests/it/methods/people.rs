@@ -92,7 +92,7 @@ async fn a_browser_brings_a_code(on: On) {
         (&me["kind"], &me["name"], &me["method"], &me["groups"], &me["policies"]),
         (
             &json!("operator"),
-            &json!("ada"),
+            &json!("ada@company"),
             &json!("company"),
             &json!(["readers"]),
             &json!(["app"])

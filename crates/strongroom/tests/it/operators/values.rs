@@ -21,6 +21,8 @@ const SHOWN: &[&str] = &[
     "GET list/",
     "GET list/{*prefix}",
     "GET metadata/{*path}",
+    "GET methods",
+    "GET methods/{name}",
     "GET namespaces",
     "GET namespaces/{name}",
     "GET operators",
@@ -50,6 +52,8 @@ const OPERATED: &[&str] = &[
 const OPEN: &[&str] = &[
     "POST auth/client/login",
     "POST auth/password/login",
+    "POST auth/{method}/login",
+    "POST auth/{method}/start",
     "PUT auth/password",
     "POST auth/password/totp",
     "PUT auth/password/totp",
@@ -80,6 +84,8 @@ async fn no_value_is_shown(on: On) {
     }
     root.operator("kept", json!({})).await;
     assert_eq!(root.put("namespaces/team-x", Value::Null).await.0, 200);
+    let method = json!({ "type": "jwt", "issuer": "https://issuer.test", "audiences": ["here"] });
+    assert_eq!(root.put("methods/new", method).await.0, 200);
     for policy in ["auditor", "operator"] {
         root.operator(policy, json!({ "policies": [policy] })).await;
         let who = root.as_operator(policy, PASSWORD).await;
