@@ -6,6 +6,9 @@ use strongroom_domain::{Error, Result};
 use crate::Broker;
 
 impl Broker {
+    /// Seconds for which others may keep what is published here.
+    pub const KEYS_FRESH_FOR: u32 = strongroom_crypto::KEYS_FRESH_FOR;
+
     /// The JSON Web Key Set (RFC 7517) of every key whose tokens may still hold.
     pub fn jwks(&self) -> Result<Value> {
         self.0.ring.keys.load().jwks().map_err(Error::internal)

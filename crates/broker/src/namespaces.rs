@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{Generation, NamespaceBody, Principal, PrincipalKind, Token};
+use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{
-    Code, Digest, Error, Kind, NamespaceId, NamespaceName, ObjectId, PrincipalId, Record, Result, Row, SecretPath,
-    Time, Write,
+    Code, Error, Kind, NamespaceId, NamespaceName, ObjectId, PrincipalId, Record, Result, Row, SecretPath, Time, Write,
 };
 
 use crate::Broker;
@@ -188,21 +187,7 @@ impl Broker {
                     ));
                 }
                 let expires_at = attempt.now + SETUP;
-                let body = Principal {
-                    kind: PrincipalKind::Operator,
-                    name: Some(ADMIN.into()),
-                    salt: Digest(self.0.entropy.bytes()),
-                    generation: Generation::first(attempt.now),
-                    created_at: attempt.now,
-                    erased_at: None,
-                };
-                let who = room.new_record(Kind::Principal, self.new_id(), &principal.to_string(), None, &body)?;
-                let row = Token {
-                    root: true,
-                    expires_at: Some(expires_at),
-                    ..Token::blank(principal, body.generation, attempt.now)
-                };
-                let row = room.token_record(token, &row)?;
+                let (who, row) = room.root_token((principal, ADMIN), token, expires_at, attempt.now)?;
                 Ok(Decided::Write(Decision {
                     fresh: Vec::new(),
                     touches: Vec::new(),

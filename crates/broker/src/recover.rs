@@ -6,8 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::grant::{Generation, Principal, PrincipalKind, Token};
-use strongroom_domain::{Digest, Kind, PrincipalId, Result, Row, Time, Write};
+use strongroom_domain::{PrincipalId, Result, Row, Time, Write};
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
@@ -53,21 +52,7 @@ impl Broker {
             .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::Recovery)?;
                 let expires_at = attempt.now + LIFETIME;
-                let body = Principal {
-                    kind: PrincipalKind::Operator,
-                    name: Some(NAME.into()),
-                    salt: Digest(self.0.entropy.bytes()),
-                    generation: Generation::first(attempt.now),
-                    created_at: attempt.now,
-                    erased_at: None,
-                };
-                let who = self.new_record(Kind::Principal, self.new_id(), &principal.to_string(), None, &body)?;
-                let token = Token {
-                    root: true,
-                    expires_at: Some(expires_at),
-                    ..Token::blank(principal, body.generation, attempt.now)
-                };
-                let token = self.token_record(token_text, &token)?;
+                let (who, token) = self.root_token((principal, NAME), token_text, expires_at, attempt.now)?;
                 Ok(Decided::Write(Decision {
                     fresh: Vec::new(),
                     touches: vec![touch(token.key(), Action::RecoverAdmin, None)],

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::Token;
+use strongroom_domain::grant::{Generation, Principal, PrincipalKind, Token};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::Key;
 use strongroom_domain::{
-    Code, Error, Kind, Name, NamespaceId, Network, ObjectId, PrincipalId, Record, Result, Row, Time, Write,
+    Code, Digest, Error, Kind, Name, NamespaceId, Network, ObjectId, PrincipalId, Record, Result, Row, Time, Write,
 };
 use strongroom_ports::At;
 
@@ -136,6 +136,31 @@ impl Broker {
         let text = self.new_token_text();
         let record = self.token_record(&text, &token)?;
         Ok((text, record))
+    }
+
+    /// The rows of a new principal, and of a token of it that may do everything until it ends.
+    pub(crate) fn root_token(
+        &self,
+        (principal, name): (PrincipalId, &str),
+        text: &SecretString,
+        until: Time,
+        now: Time,
+    ) -> Result<(Record, Record)> {
+        let body = Principal {
+            kind: PrincipalKind::Operator,
+            name: Some(name.to_owned()),
+            salt: Digest(self.0.entropy.bytes()),
+            generation: Generation::first(now),
+            created_at: now,
+            erased_at: None,
+        };
+        let who = self.new_record(Kind::Principal, self.new_id(), &principal.to_string(), None, &body)?;
+        let token = Token {
+            root: true,
+            expires_at: Some(until),
+            ..Token::blank(principal, body.generation, now)
+        };
+        Ok((who, self.token_record(text, &token)?))
     }
 
     /// What a counted token's use takes from it.

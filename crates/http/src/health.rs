@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use strongroom_api::health::{Alive, Readiness};
+use strongroom_broker::Broker;
 
 use crate::App;
 use crate::answer::{Answer, json as answer, ok};
@@ -50,9 +51,18 @@ pub(crate) async fn version() -> Response {
 }
 
 pub(crate) async fn jwks(State(app): State<App>) -> Answer {
-    ok(&app.broker.jwks()?)
+    Ok(kept_a_while(ok(&app.broker.jwks()?)?))
 }
 
 pub(crate) async fn discovery(State(app): State<App>) -> Answer {
-    ok(&app.broker.discovery())
+    Ok(kept_a_while(ok(&app.broker.discovery())?))
+}
+
+/// What others may keep: a new key signs only once they must have asked again.
+fn kept_a_while(mut answer: Response) -> Response {
+    let says = HeaderValue::try_from(format!("public, max-age={}", Broker::KEYS_FRESH_FOR));
+    if let Ok(says) = says {
+        answer.headers_mut().insert(header::CACHE_CONTROL, says);
+    }
+    answer
 }

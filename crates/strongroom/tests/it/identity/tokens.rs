@@ -184,6 +184,19 @@ async fn each_way_to_end_them(on: On) {
     assert_eq!(status(&second).await, 401, "a role of the same name is another one");
     let second = again(&two).await;
     assert_eq!(root.post("keys/signing/rotate", json!({})).await.0, 204);
+    let published = root
+        .http
+        .get(format!("{}/.well-known/jwks.json", root.address))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(published.headers()["cache-control"], "public, max-age=300");
+    let published: Value = published.json().await.unwrap();
+    assert_eq!(
+        published["keys"].as_array().unwrap().len(),
+        2,
+        "the next key is known before it signs"
+    );
     assert_eq!(status(&second).await, 200, "a new key ends nothing");
     assert_eq!(
         root.post("keys/signing/rotate", json!({ "end_all": true })).await.0,
