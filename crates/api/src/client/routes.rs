@@ -158,7 +158,9 @@ impl Client {
     }
 
     pub async fn confirm_totp(&self, body: &auth::ConfirmTotp) -> Result<()> {
-        let IgnoredAny = self.call(Method::PUT, "auth/password/totp", &(), Some(body)).await?;
+        let IgnoredAny = self
+            .call(Method::POST, "auth/password/totp/confirm", &(), Some(body))
+            .await?;
         Ok(())
     }
 

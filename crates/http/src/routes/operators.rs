@@ -181,8 +181,8 @@ pub(crate) fn one_time_codes() -> Vec<Operation> {
             "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
             "uri": "otpauth://totp/Strongroom:ada?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Strongroom",
         })),
-        put(
-            "/api/v1/auth/password/totp",
+        post(
+            "/api/v1/auth/password/totp/confirm",
             "confirmTotp",
             "Ask for one-time codes from now on",
             native::operators::confirm_totp,

@@ -30,7 +30,7 @@ const TOKEN: &[&str] = &[
     "GET /api/v1/auth/whoami",
     "PUT /api/v1/auth/password",
     "POST /api/v1/auth/password/totp",
-    "PUT /api/v1/auth/password/totp",
+    "POST /api/v1/auth/password/totp/confirm",
     "POST /api/v1/auth/token/lookup",
     "POST /api/v1/auth/token/renew",
     "POST /api/v1/auth/token/revoke",

@@ -74,7 +74,7 @@ async fn one_time_codes(on: On) {
         let name = format!("ada-{round}");
         root.operator(&name, json!({})).await;
         let ada = root.as_operator(&name, PASSWORD).await;
-        let own = "auth/password/totp";
+        let (own, confirm) = ("auth/password/totp", "auth/password/totp/confirm");
         assert_eq!(
             ada.post(own, json!({ "current_password": "another horse, another" }))
                 .await
@@ -82,7 +82,7 @@ async fn one_time_codes(on: On) {
             403
         );
         assert_eq!(
-            ada.put(own, json!({ "code": "123456" })).await.0,
+            ada.post(confirm, json!({ "code": "123456" })).await.0,
             409,
             "there is nothing to confirm"
         );
@@ -91,9 +91,9 @@ async fn one_time_codes(on: On) {
         assert_eq!(log_in(&root, &name, None).await, 200, "until it is confirmed");
         let secret = new["secret"].as_str().unwrap();
         assert!(new["uri"].as_str().unwrap().contains(secret));
-        assert_eq!(ada.put(own, json!({ "code": "000000" })).await.0, 403);
+        assert_eq!(ada.post(confirm, json!({ "code": "000000" })).await.0, 403);
         let first = code_now(secret);
-        assert_eq!(ada.put(own, json!({ "code": first })).await.0, 204);
+        assert_eq!(ada.post(confirm, json!({ "code": first })).await.0, 204);
         if round == 0 && on == On::Sqlite {
             // What is asked for does not depend on what a process remembers.
             server.kill9();

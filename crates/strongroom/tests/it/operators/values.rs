@@ -56,7 +56,7 @@ const OPEN: &[&str] = &[
     "POST auth/{method}/start",
     "PUT auth/password",
     "POST auth/password/totp",
-    "PUT auth/password/totp",
+    "POST auth/password/totp/confirm",
     "GET auth/whoami",
 ];
 
