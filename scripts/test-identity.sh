@@ -12,7 +12,7 @@ missing() {
     exit 0
 }
 
-python3 -c 'import tomllib, venv' 2>/dev/null && python_tools || missing 'it needs Python 3.11 with venv, and packages from PyPI'
+{ python3 -c 'import tomllib, venv' 2>/dev/null && python_tools; } || missing 'it needs Python 3.11 with venv, and packages from PyPI'
 command -v node >/dev/null && command -v npm >/dev/null || missing 'it needs Node.js 20 with npm'
 clients=$PWD/tests/clients/identity
 node=$tools/identity

@@ -216,7 +216,7 @@ def by_oidc_provider(server, files):
         check("login ends well", login.wait(30) == 0, login.stderr.read())
         me = json.loads(server.run("whoami", "-o", "json").stdout)
         said = (me["kind"], me["name"], me["method"], me["groups"], me["policies"])
-        check("the person", said == ("operator", "ada", "company", ["readers"], ["reader"]), str(me))
+        check("the person", said == ("operator", "ada@company", "company", ["readers"], ["reader"]), str(me))
         check("logout", server.run("logout").returncode == 0)
     finally:
         provider.kill()
