@@ -13,7 +13,7 @@ missing() {
 }
 
 { python3 -c 'import tomllib, venv' 2>/dev/null && python_tools; } || missing 'it needs Python 3.11 with venv, and packages from PyPI'
-command -v node >/dev/null && command -v npm >/dev/null || missing 'it needs Node.js 20 with npm'
+{ command -v node && command -v npm; } >/dev/null || missing 'it needs Node.js 20 with npm'
 clients=$PWD/tests/clients/identity
 node=$tools/identity
 mkdir -p "$node"
