@@ -186,8 +186,9 @@ impl Broker {
         let session = self.authenticate(request).await?;
         match &session.token {
             Some(token) if session.is_counted() && turn.is_none() => {
-                *turn = Some(self.0.locks.hold(vec![token.record.key()]).await);
-                self.authenticate(request).await
+                let hold = self.0.locks.hold(vec![token.record.key()]);
+                *turn = Some(Box::pin(hold).await);
+                Box::pin(self.authenticate(request)).await
             }
             _ => Ok(session),
         }
@@ -209,7 +210,8 @@ impl Broker {
             writes,
             touches: Vec::new(),
         };
-        match self.apply(vec![note], change, Vec::new(), ground).await? {
+        // Boxed, as all that is rare on a read's way.
+        match Box::pin(self.apply(vec![note], change, Vec::new(), ground)).await? {
             Recorded::Unknown => Err(Error::from(Code::AuditUnavailable)),
             recorded => Ok(recorded),
         }

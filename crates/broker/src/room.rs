@@ -42,7 +42,7 @@ impl Broker {
     /// where to look for what proves it.
     pub async fn room(&self, request: &Request) -> Result<Self> {
         if request.job.is_some() {
-            let named = self.named(request.namespace.as_ref()).await?;
+            let named = Box::pin(self.named(request.namespace.as_ref())).await?;
             return named.ok_or_else(no_namespace);
         }
         let Some(bearing) = &request.token else {
@@ -56,7 +56,7 @@ impl Broker {
             return Ok(self.within(self.0.root));
         };
         // One that is not there is nobody's: its entries would be seen by none.
-        let there = room.home().await?.is_some();
+        let there = Box::pin(room.home()).await?.is_some();
         Ok(if there { room } else { self.within(self.0.root) })
     }
 
