@@ -231,6 +231,9 @@ impl Broker {
         // No operator has the empty name.
         let name = name.as_ref().map_or("", Name::as_str);
         let found = self.load::<Operator>(Kind::Operator, name).await?.value;
+        if found.is_none() {
+            self.check_nobody()?;
+        }
         let proven = self.is_password(found.as_ref(), password).await?;
         let operator = found.filter(|_| proven).ok_or_else(refused)?;
         let stored = operator.body.password.as_ref().ok_or_else(refused)?;

@@ -1,12 +1,12 @@
 //! Checking and making passwords' hashes, which is slow on purpose: few at a time, and few that wait, so that a flood of
 //! logins takes neither the machine nor its memory from who reads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use secrecy::{ExposeSecret, SecretString};
 use strongroom_crypto::Keys;
 use strongroom_domain::grant::PASSWORD_BYTES;
-use strongroom_domain::{Code, Error, Result};
+use strongroom_domain::{Code, Error, Record, Result};
 use tokio::sync::Semaphore;
 
 use crate::Broker;
@@ -18,6 +18,8 @@ const WAITING: usize = 64;
 pub(crate) struct Passwords {
     running: Arc<Semaphore>,
     places: Semaphore,
+    /// Of an operator that there is not, to be checked in the place of its row.
+    pub(crate) nobodys_row: OnceLock<Record>,
     /// For the test that must see the difference.
     #[cfg(test)]
     pub(crate) nobody_is_quick: std::sync::atomic::AtomicBool,
@@ -33,6 +35,7 @@ impl Default for Passwords {
         Self {
             running: Arc::new(Semaphore::new(at_once)),
             places: Semaphore::new(at_once + WAITING),
+            nobodys_row: OnceLock::new(),
             #[cfg(test)]
             nobody_is_quick: false.into(),
         }
