@@ -23,6 +23,7 @@ pub mod row;
 pub mod schema;
 pub mod secret;
 pub mod slot;
+pub mod target;
 pub mod time;
 pub mod upgrade;
 
