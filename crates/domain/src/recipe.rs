@@ -51,7 +51,7 @@ impl Class {
     }
 }
 
-/// How random bytes are fields.
+/// How random bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -73,7 +73,7 @@ impl Encoding {
     }
 }
 
-/// A recipe that can be followed: what was parsed was checked. RecipeFields as `{"length": 40, "classes": ["lower"], "exclude":
+/// A recipe that can be followed: what was parsed was checked. Written as `{"length": 40, "classes": ["lower"], "exclude":
 /// "l"}` or `{"bytes": 32, "encoding": "hex"}`; `{}` is 40 lower-case and upper-case letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RecipeFields", into = "RecipeFields")]
@@ -110,7 +110,7 @@ pub struct RecipeFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 8, max = 1024))]
     pub bytes: Option<u16>,
-    /// How the bytes are fields. Usually `hex`.
+    /// How the bytes are written. Usually `hex`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
 }
