@@ -119,6 +119,8 @@ impl Access<'_> {
             // Of several at once, not one by name.
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label", _) => "secret/",
+            // It takes what writing takes, and what asking about others takes.
+            ("policy", "dry_run") => return None,
             ("policy", _) => "sys/policies/",
             ("role", _) => "sys/roles/",
             ("client", _) => "sys/clients/",

@@ -88,6 +88,7 @@ numbered! {
         NamespaceWrite = 56, "namespace.write";
         NamespaceDelete = 57, "namespace.delete";
         NamespaceToken = 58, "namespace.token";
+        PolicyDryRun = 59, "policy.dry_run";
         Login = 60, "auth.login";
         TokenCreate = 61, "token.create";
         TokenRenew = 62, "token.renew";
@@ -153,15 +154,15 @@ impl Class {
 }
 
 impl Action {
-    /// Actions that show something and change nothing stand below 20.
+    /// Actions that show something and change nothing: those below 20, which are all taken, and what came after them.
     pub fn is_read(self) -> bool {
-        self.number() < 20
+        self.number() < 20 || self == Self::PolicyDryRun
     }
 
     /// Actions on what grants something stand from 40 on. Where an entry of one has a version, it is the number of the
     /// manifest as of then.
     pub fn is_of_grants(self) -> bool {
-        self.number() >= 40 && self != Self::Reseal
+        self.number() >= 40 && self != Self::Reseal && !self.is_read()
     }
 }
 
