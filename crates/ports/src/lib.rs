@@ -7,6 +7,7 @@ mod fetch;
 #[cfg(feature = "conformance")]
 pub mod memory;
 mod store;
+mod target;
 
 pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Snapshot, Use, Weigh, pour};
 pub use fetch::{Call, CallBody, Fetch, FetchError, Fetched, Fetching};
@@ -14,6 +15,7 @@ pub use store::{
     Applied, At, AuditFilter, BootRow, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict, unfinished,
 };
 use strongroom_domain::Time;
+pub use target::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server, TargetError, Verifier};
 
 /// The time of day. Time is an argument everywhere below the program, and this is where it comes from.
 pub trait Clock: Send + Sync {
