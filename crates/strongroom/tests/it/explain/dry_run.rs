@@ -144,10 +144,19 @@ async fn a_dry_run_takes_what_writing_takes_and_more(on: On) {
     let writes = rules(&[("sys/policies/*", &["create", "update"])]);
     let asks = rules(&[("sys/explain", &["read"])]);
     let both = rules(&[("sys/policies/*", &["create", "update"]), ("sys/explain", &["read"])]);
-    for (name, own, status) in [("writes", writes, 403), ("asks", asks, 403), ("both", both, 200)] {
+    for (name, own, missing) in [
+        ("writes", writes, Some("read sys/explain")),
+        ("asks", asks, Some("create sys/policies/new")),
+        ("both", both, None),
+    ] {
         let api = root.with_token(root.workload(name, own["rules"].clone()).await);
-        let (answered, answer) = api.put("policies/new?dry_run=true", body.clone()).await;
-        assert_eq!(answered, status, "{name}: {answer}");
+        let (status, answer) = api.put("policies/new?dry_run=true", body.clone()).await;
+        assert_eq!(status, if missing.is_some() { 403 } else { 200 }, "{name}: {answer}");
+        if let Some(missing) = missing {
+            let why = ok(&api, "POST", "explain", json!({ "denial_id": answer["denial_id"] })).await;
+            let [capability, path] = ["missing", "path"].map(|field| why[field].as_str().unwrap());
+            assert_eq!(format!("{capability} {path}"), missing, "{why}");
+        }
     }
     assert_eq!(root.get("policies/new").await.0, 404);
     for (path, body, status) in [
