@@ -115,6 +115,7 @@ numbered! {
         TargetRead = 201, "target.read";
         LeaseRoleRead = 202, "lease_role.read";
         LeaseRead = 203, "lease.read";
+        PolicyDryRun = 204, "policy.dry_run";
         RotationWrite = 300, "rotation.write";
         RotationDelete = 301, "rotation.delete";
         RotationTell = 302, "rotation.tell";
