@@ -24,4 +24,6 @@ pub enum CryptoError {
     BadToken,
     #[error("a key set is none, or too large")]
     BadKeySet,
+    #[error("a server takes no such password: it has to be of printable ASCII")]
+    UnfitPassword,
 }

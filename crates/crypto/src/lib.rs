@@ -14,6 +14,7 @@ mod ring;
 mod seal;
 mod slot;
 mod totp;
+mod verifier;
 
 pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, claimed_namespace};
 pub use backup::BackupPart;
@@ -27,3 +28,4 @@ pub use ring::{Keys, Purpose, Random};
 pub use seal::{Place, Sealed};
 pub use slot::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};
 pub use totp::{TotpCode, TotpSecret};
+pub use verifier::verifier;
