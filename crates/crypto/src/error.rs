@@ -26,4 +26,6 @@ pub enum CryptoError {
     BadKeySet,
     #[error("a server takes no such password: it has to be of printable ASCII")]
     UnfitPassword,
+    #[error("a webhook's key is 'whsec_' and base64 of 24 to 64 bytes")]
+    MalformedWebhookKey,
 }

@@ -15,6 +15,7 @@ mod seal;
 mod slot;
 mod totp;
 mod verifier;
+mod webhook;
 
 pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, claimed_namespace};
 pub use backup::BackupPart;
@@ -29,3 +30,4 @@ pub use seal::{Place, Sealed};
 pub use slot::{MIN_PASSPHRASE, Passphrase, RecoveryKey, RootKey, SlotBody, SlotPlace, Unlock};
 pub use totp::{TotpCode, TotpSecret};
 pub use verifier::verifier;
+pub use webhook::{SignedMessage, WebhookKey};
