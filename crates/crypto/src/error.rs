@@ -28,4 +28,6 @@ pub enum CryptoError {
     UnfitPassword,
     #[error("a webhook's key is 'whsec_' and base64 of 24 to 64 bytes")]
     MalformedWebhookKey,
+    #[error("a signing key's value has a private and a next Ed25519 key as JSON Web Keys")]
+    MalformedSigningKey,
 }

@@ -5,6 +5,7 @@ mod access_token;
 mod argon;
 mod backup;
 mod error;
+mod key_pair;
 pub mod labels;
 mod mac;
 mod outside;
@@ -20,6 +21,7 @@ mod webhook;
 pub use access_token::{Claims, Generations, Issuer, KEYS_FRESH_FOR, TOKEN_TYPE, claimed_namespace};
 pub use backup::BackupPart;
 pub use error::CryptoError;
+pub use key_pair::next_signing_key;
 pub use mac::audit_identity;
 pub use outside::{
     CertificateFault, CertificateNames, Expected, KeySet, KeyUse, OutsideClaims, Presented, TokenFault, Verified,
