@@ -1,9 +1,13 @@
 //! `policies` and `policies/{name}`
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::policy::{self, Capability};
 use strongroom_domain::{Name, Network, PrincipalId, Time};
+
+use crate::explain::{Deciding, HolderKind, Way};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +52,65 @@ impl From<policy::Rule> for Rule {
             networks: rule.networks,
         }
     }
+}
+
+/// How a policy is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Writing {
+    /// Writes nothing: the answer says whose access would change. This takes `read` on `sys/explain` too.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The policy, or what writing it would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PolicyOrChanges {
+    Policy(Policy),
+    Changes(PolicyChanges),
+}
+
+/// Whose access another set of rules would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChanges {
+    pub changes: Vec<AccessChange>,
+    /// There is more than one answer looks at: these are not all.
+    pub more: bool,
+}
+
+/// A capability that somebody would gain or lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessChange {
+    pub kind: HolderKind,
+    /// A service token's is its accessor.
+    pub name: String,
+    /// A role has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<PrincipalId>,
+    /// How it comes by the policy.
+    pub through: Vec<Way>,
+    pub change: Direction,
+    pub capability: Capability,
+    /// On what this pattern matches, as far as no more specific rule decides.
+    pub path: String,
+    /// Where rules count for some networks alone: one address for which it is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub from: Option<IpAddr>,
+    /// The rule that decides now. Absent: none matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Deciding>,
+    /// The rule that would decide. Absent: none would match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Deciding>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Gained,
+    Lost,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -110,8 +110,8 @@ impl Broker {
         if entry.namespace != self.namespace() || !was_denied || !own && attempt.authorise(Access::Explain).is_err() {
             return Err(no_denial());
         }
-        let path = Access::path_of(entry.action, &entry.path);
-        let (Some(capability), Some(path)) = (denial.missing, path) else {
+        let about = |missing| Some((missing, Access::path_of(entry.action, &entry.path, missing)?));
+        let Some((capability, path)) = denial.missing.and_then(about) else {
             return Err(Error::invalid(
                 "The log does not say what that denial was about, or no policy decided it: ask by 'capability' and 'path', as \
                  its answer named them.",

@@ -109,9 +109,9 @@ impl Access<'_> {
         }
     }
 
-    /// The policy path of a denial that was entered with this action and path. None: nobody is denied that by a policy, or the
-    /// entry does not say about what.
-    pub fn path_of(action: Action, entered: &str) -> Option<String> {
+    /// The policy path of a denial that was entered with this action and path, for want of this capability. None: nobody is denied
+    /// that by a policy, or the entry does not say about what.
+    pub fn path_of(action: Action, entered: &str, missing: Capability) -> Option<String> {
         let (noun, verb) = action.name().split_once('.')?;
         let root = match (noun, verb) {
             ("secret", "list") if entered.is_empty() => "secret/",
@@ -119,6 +119,8 @@ impl Access<'_> {
             // Of several at once, not one by name.
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label", _) => "secret/",
+            // It takes what writing takes, and what asking about others takes: only that is `read`.
+            ("policy", "dry_run") if missing == Capability::Read => return Some(Self::Explain.path()),
             ("policy", _) => "sys/policies/",
             ("role", _) => "sys/roles/",
             ("client", _) => "sys/clients/",

@@ -1,6 +1,7 @@
 //! Policies: which capabilities on which paths. How they decide stands in [`decision`].
 
 mod built_in;
+mod compare;
 mod decision;
 mod expect;
 mod explain;
@@ -15,6 +16,7 @@ use crate::grant::MAX_NETWORKS;
 use crate::{Code, Error, Network, Prefix, Result};
 
 pub use built_in::{BUILT_IN, built_in};
+pub use compare::{Change, Changes, changes};
 pub use decision::{Decision, Need, PolicySet};
 pub use expect::{Expectation, expectations};
 pub use explain::{Deciding, Explanation, explain, explain_anywhere, in_words};

@@ -158,7 +158,7 @@ impl TargetConfig {
             )
         };
         let (host, port) = match self.address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, rest)) if rest.is_empty() => (host, None),
+            Some((host, "")) => (host, None),
             Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or_else(bad)?)),
             None => match self.address.split_once(':') {
                 Some((host, port)) => (host, Some(port)),

@@ -47,10 +47,14 @@ impl Time {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The nearest there is, within the years that have a text.
+    fn timestamp(self) -> Timestamp {
+        let end = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_microsecond(self.0).unwrap_or(end)
+    }
+
     fn zoned(self) -> jiff::Zoned {
-        Timestamp::from_microsecond(self.0)
-            .unwrap_or(Timestamp::UNIX_EPOCH)
-            .to_zoned(jiff::tz::TimeZone::UTC)
+        self.timestamp().to_zoned(jiff::tz::TimeZone::UTC)
     }
 }
 
@@ -74,8 +78,7 @@ impl Sub<Duration> for Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = Timestamp::from_microsecond(self.0).map_err(|_| fmt::Error)?;
-        write!(f, "{at:.6}")
+        write!(f, "{:.6}", self.timestamp())
     }
 }
 
@@ -105,5 +108,16 @@ mod tests {
         assert_eq!(end.to_string(), "2027-01-01T00:00:00.000000Z");
         assert_eq!(time.month_name(), "2026_12");
         assert_eq!(Time(i64::MAX) + Duration::from_secs(1), Time(i64::MAX));
+        for (far, text) in [
+            (
+                Time::parse("9999-12-30T22:00:00.9Z").unwrap(),
+                "9999-12-30T22:00:00.999999Z",
+            ),
+            (Time(i64::MAX), "9999-12-30T22:00:00.999999Z"),
+            (Time(i64::MIN), "-009999-01-02T01:59:59.000000Z"),
+        ] {
+            assert_eq!(far.to_string(), text);
+            assert!(far.month().0 <= far);
+        }
     }
 }

@@ -230,6 +230,13 @@ impl Client {
             .await
     }
 
+    /// What [`Self::write_policy`] would change.
+    pub async fn try_policy(&self, name: &Name, body: &policies::WritePolicy) -> Result<policies::PolicyChanges> {
+        let writing = policies::Writing { dry_run: true };
+        self.call(Method::PUT, &format!("policies/{name}"), &writing, Some(body))
+            .await
+    }
+
     pub async fn policy_history(&self, name: &Name) -> Result<policies::PolicyHistory> {
         self.call(Method::GET, &format!("policy-versions/{name}"), &(), NONE)
             .await

@@ -1,11 +1,14 @@
 //! Why a request is decided as it is: by the matcher that decides it, so that the two cannot disagree.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::decision::counts;
 use super::{Capability, Decision, Layout, Need, Policy, PolicySet, Rule};
 use crate::{Name, Network, Time};
+
+const LOWEST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
 /// What decides a request, and what would allow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,34 +102,7 @@ pub fn explain(policies: &[(Name, Policy)], needs: &[Need<'_>], from: Option<IpA
     let decision = set.decide(needs, from);
     // The need that settled it: where nothing is granted, that is the first as well as any.
     let settled = needs.iter().find(|need| set.decide_one(need, from) == decision);
-    let deciding = settled.and_then(|need| {
-        let (compiled, said) = set.deciding(need.layout, need.path, from)?;
-        let sought = match decision {
-            Decision::Allow => Some(need.capability),
-            Decision::Deny => Some(Capability::Deny),
-            Decision::NoGrant => None,
-        };
-        let decides = |rule: &Rule| {
-            *rule.path == *compiled.pattern.text
-                && counts(&rule.networks, from)
-                && sought.is_none_or(|sought| rule.capabilities.contains(&sought))
-        };
-        let mut deciding = Deciding {
-            layout: need.layout,
-            path: compiled.pattern.text.to_string(),
-            capabilities: said.list(),
-            policies: Vec::new(),
-            networks: Vec::new(),
-        };
-        for (name, policy) in policies.iter().filter(|(_, policy)| policy.layout == need.layout) {
-            let rules: Vec<&Rule> = policy.rules.iter().filter(|rule| decides(rule)).collect();
-            deciding.policies.extend((!rules.is_empty()).then(|| name.clone()));
-            deciding.networks.extend(rules.iter().flat_map(|rule| &rule.networks));
-        }
-        deciding.networks.sort();
-        deciding.networks.dedup();
-        Some(deciding)
-    });
+    let deciding = settled.and_then(|need| decider(policies, &set, need, from));
     Explanation {
         would_allow: would_allow(policies, &set, needs, from),
         decision,
@@ -134,17 +110,56 @@ pub fn explain(policies: &[(Name, Policy)], needs: &[Need<'_>], from: Option<IpA
     }
 }
 
+/// What decides about one need, if anything does.
+pub(super) fn decider(
+    policies: &[(Name, Policy)],
+    set: &PolicySet,
+    need: &Need<'_>,
+    from: Option<IpAddr>,
+) -> Option<Deciding> {
+    let (compiled, said) = set.deciding(need.layout, need.path, from)?;
+    let sought = match set.decide_one(need, from) {
+        Decision::Allow => Some(need.capability),
+        Decision::Deny => Some(Capability::Deny),
+        Decision::NoGrant => None,
+    };
+    let decides = |rule: &Rule| {
+        *rule.path == *compiled.pattern.text
+            && counts(&rule.networks, from)
+            && sought.is_none_or(|sought| rule.capabilities.contains(&sought))
+    };
+    let mut deciding = Deciding {
+        layout: need.layout,
+        path: compiled.pattern.text.to_string(),
+        capabilities: said.list(),
+        policies: Vec::new(),
+        networks: Vec::new(),
+    };
+    for (name, policy) in policies.iter().filter(|(_, policy)| policy.layout == need.layout) {
+        let rules: Vec<&Rule> = policy.rules.iter().filter(|rule| decides(rule)).collect();
+        deciding.policies.extend((!rules.is_empty()).then(|| name.clone()));
+        deciding.networks.extend(rules.iter().flat_map(|rule| &rule.networks));
+    }
+    deciding.networks.sort();
+    deciding.networks.dedup();
+    Some(deciding)
+}
+
+/// One address for each way in which they can be told apart: between two neighbouring edges of networks, every address is
+/// within the same ones.
+pub(super) fn addresses<'a>(policies: impl IntoIterator<Item = &'a (Name, Policy)>) -> BTreeSet<IpAddr> {
+    let rules = policies.into_iter().flat_map(|(_, policy)| &policy.rules);
+    let edges = rules.flat_map(|rule| &rule.networks).map(Network::edges);
+    let edges = edges.flat_map(|(first, behind)| [Some(first), behind]).flatten();
+    LOWEST.into_iter().chain(edges).collect()
+}
+
 /// Explains by an address from which the request is allowed, if there is one: anybody may come from anywhere.
 pub fn explain_anywhere(policies: &[(Name, Policy)], needs: &[Need<'_>]) -> Explanation {
     let set = PolicySet::compile(policies.iter().map(|(_, policy)| policy));
-    let rules = policies.iter().flat_map(|(_, policy)| &policy.rules);
-    // Between two neighbouring edges of networks, every address is within the same ones.
-    let edges = rules.flat_map(|rule| &rule.networks).map(Network::edges);
-    let edges = edges.flat_map(|(first, behind)| [Some(first), behind]).flatten();
-    let lowest = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let mut addresses = lowest.into_iter().chain(edges);
+    let mut addresses = addresses(policies).into_iter();
     let allowed = addresses.find(|from| set.decide(needs, Some(*from)) == Decision::Allow);
-    explain(policies, needs, allowed.or(Some(lowest[0])))
+    explain(policies, needs, allowed.or(Some(LOWEST[0])))
 }
 
 /// A rule counts alone where it is the most specific, so it repeats what the path's own said before: it takes nothing.

@@ -35,7 +35,7 @@ fn query(body: Explain) -> Result<ExplainQuery> {
     }
 }
 
-fn deciding(deciding: policy::Deciding) -> Deciding {
+pub(crate) fn deciding(deciding: policy::Deciding) -> Deciding {
     Deciding {
         path: deciding.path,
         capabilities: deciding.capabilities,
@@ -71,19 +71,26 @@ pub(crate) async fn explain(Call { broker, request }: Call, Json(body): Json<Exp
     ok(&shown(broker.explain(&request, &query(body)?).await?))
 }
 
-fn holder(found: broker::Holder) -> Holder {
-    let way = |way| match way {
+pub(crate) fn way(way: Way) -> api::Way {
+    match way {
         Way::Own => api::Way::Own,
         Way::Group(name) => api::Way::Group(name),
         Way::Role(name) => api::Way::Role(name),
-    };
+    }
+}
+
+pub(crate) fn kind(kind: HolderKind) -> api::HolderKind {
+    match kind {
+        HolderKind::Role => api::HolderKind::Role,
+        HolderKind::Client => api::HolderKind::Client,
+        HolderKind::Operator => api::HolderKind::Operator,
+        HolderKind::Token => api::HolderKind::Token,
+    }
+}
+
+fn holder(found: broker::Holder) -> Holder {
     Holder {
-        kind: match found.kind {
-            HolderKind::Role => api::HolderKind::Role,
-            HolderKind::Client => api::HolderKind::Client,
-            HolderKind::Operator => api::HolderKind::Operator,
-            HolderKind::Token => api::HolderKind::Token,
-        },
+        kind: kind(found.kind),
         name: found.name,
         principal: found.principal,
         root: found.deciding.is_none(),

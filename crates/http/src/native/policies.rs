@@ -1,10 +1,13 @@
-use strongroom_api::policies::{Policy, PolicyHistory, PolicyVersion, WritePolicy};
+use strongroom_api::policies::{
+    self as api, Policy, PolicyHistory, PolicyOrChanges, PolicyVersion, WritePolicy, Writing,
+};
 use strongroom_api::{Page, PageQuery};
-use strongroom_broker::{PolicyView, RuleSet};
+use strongroom_broker::{AccessChange, PolicyView, RuleSet};
 
 use crate::answer::{Answer, no_content, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Named, page_limit};
+use crate::native::explain::{deciding, kind, way};
 
 fn shown(view: PolicyView) -> Policy {
     Policy {
@@ -30,12 +33,45 @@ pub(crate) async fn read(Call { broker, request }: Call, Named(name): Named) -> 
     ok(&shown(broker.policy(&request, &name).await?))
 }
 
-pub(crate) async fn write(Call { broker, request }: Call, Named(name): Named, Json(body): Json<WritePolicy>) -> Answer {
+fn change(found: AccessChange) -> api::AccessChange {
+    let change = found.change;
+    api::AccessChange {
+        kind: kind(found.kind),
+        name: found.name,
+        principal: found.principal,
+        through: found.through.into_iter().map(way).collect(),
+        change: if change.gained {
+            api::Direction::Gained
+        } else {
+            api::Direction::Lost
+        },
+        capability: change.capability,
+        path: change.path,
+        from: change.from,
+        before: change.before.map(deciding),
+        after: change.after.map(deciding),
+    }
+}
+
+pub(crate) async fn write(
+    Call { broker, request }: Call,
+    Named(name): Named,
+    Asked(writing): Asked<Writing>,
+    Json(body): Json<WritePolicy>,
+) -> Answer {
     let rules = RuleSet {
         rules: body.rules.into_iter().map(Into::into).collect(),
         cas: body.cas,
     };
-    ok(&shown(broker.put_policy(&request, &name, rules).await?))
+    if writing.dry_run {
+        let found = broker.try_policy(&request, &name, rules).await?;
+        return ok(&PolicyOrChanges::Changes(api::PolicyChanges {
+            changes: found.items.into_iter().map(change).collect(),
+            more: found.more,
+        }));
+    }
+    let written = broker.put_policy(&request, &name, rules).await?;
+    ok(&PolicyOrChanges::Policy(shown(written)))
 }
 
 pub(crate) async fn history(Call { broker, request }: Call, Named(name): Named) -> Answer {

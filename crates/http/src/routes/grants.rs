@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_api::policies::{Policy, PolicyHistory, WritePolicy};
+use strongroom_api::policies::{Policy, PolicyHistory, PolicyOrChanges, WritePolicy, Writing};
 use strongroom_api::roles::{Role, WriteRole};
 use strongroom_api::{Page, PageQuery};
 use strongroom_domain::policy::Capability;
@@ -50,20 +50,7 @@ pub(crate) fn policies() -> Vec<Operation> {
         .shows::<Policy>(StatusCode::OK, "The policy.")
         .example("policy", StatusCode::OK, &[POLICY])
         .shown(policy.clone()),
-        put(
-            "/api/v1/policies/{name}",
-            "writePolicy",
-            "Write a policy",
-            native::policies::write,
-        )
-        .describe("One that is built in cannot be; the same rules again are no other version. Needs `create` or `update` on `sys/policies/NAME`.")
-        .guarded()
-        .changes()
-        .takes::<WritePolicy>()
-        .shows::<Policy>(StatusCode::OK, "The policy.")
-        .example("policy", StatusCode::OK, &[POLICY])
-        .sent(json!({ "rules": rules() }))
-        .shown(policy),
+        write(policy),
         history(),
         delete(
             "/api/v1/policies/{name}",
@@ -78,6 +65,40 @@ pub(crate) fn policies() -> Vec<Operation> {
         .ends("It is gone.")
         .example("policy", StatusCode::NO_CONTENT, &[POLICY]),
     ]
+}
+
+fn write(policy: Value) -> Operation {
+    let deciding = json!({
+        "path": "secret/payments/prod/*", "capabilities": ["read", "list"], "policies": ["payments-read"],
+    });
+    let lost = json!({
+        "kind": "role", "name": "payments", "through": [{ "role": "payments" }], "change": "lost", "capability": "list",
+        "path": "secret/payments/prod/*", "before": deciding,
+        "after": { "path": "secret/payments/prod/*", "capabilities": ["read"], "policies": ["payments-read"] },
+    });
+    put(
+        "/api/v1/policies/{name}",
+        "writePolicy",
+        "Write a policy",
+        native::policies::write,
+    )
+    .describe(
+        "One that is built in cannot be; the same rules again are no other version. With `dry_run` nothing is written: \
+         the answer says which roles, clients, operators and service tokens would gain or lose which capability where, \
+         by which rule before and after. Needs `create` or `update` on `sys/policies/NAME`, and for a dry run `read` on \
+         `sys/explain` too.",
+    )
+    .guarded()
+    .changes()
+    .query::<Writing>()
+    .takes::<WritePolicy>()
+    .shows::<PolicyOrChanges>(StatusCode::OK, "The policy, or what writing it would change.")
+    .example("policy", StatusCode::OK, &[POLICY])
+    .sent(json!({ "rules": rules() }))
+    .shown(policy)
+    .example("dryRun", StatusCode::OK, &[POLICY, ("dry_run", "true")])
+    .sent(json!({ "rules": [{ "path": "secret/payments/prod/*", "capabilities": ["read"] }] }))
+    .shown(json!({ "changes": [lost], "more": false }))
 }
 
 fn history() -> Operation {

@@ -3,20 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use strongroom_api::policies::{PolicyVersion, Rule, WritePolicy};
+use strongroom_api::explain::Deciding;
+use strongroom_api::policies::{AccessChange, PolicyChanges, PolicyVersion, Rule, WritePolicy};
 use strongroom_domain::policy::{Policy as Rules, check_native, expectations, lint};
 use strongroom_domain::{Name, Time};
 
 use super::failure::Failure;
 use super::input;
-use super::output::{Output, or_dash, table};
+use super::output::{Output, or_dash, table, word};
 use super::session::{Session, all_pages};
+use super::who_can::through;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Policy {
     /// Write a policy from a JSON file
     ///
-    /// It looks like `{"rules": [{"path": "secret/app/*", "capabilities": ["read"]}]}`.
+    /// It looks like `{"rules": [{"path": "secret/app/*", "capabilities": ["read"]}]}`. With `--dry-run`, exit code 6: somebody's
+    /// access would change.
     Put {
         name: String,
         /// The file; `-`: stdin
@@ -24,6 +27,9 @@ pub enum Policy {
         /// The version that it replaces; 0: there is no such policy yet
         #[arg(long)]
         cas: Option<i64>,
+        /// Write nothing, and tell whose access would change
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show a policy's rules
     Get { name: String },
@@ -73,8 +79,16 @@ impl Policy {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let Session { client, output } = session;
         match self {
-            Self::Put { name, file, cas } => {
+            Self::Put {
+                name,
+                file,
+                cas,
+                dry_run,
+            } => {
                 let body = WritePolicy { cas, ..read(&file)? };
+                if dry_run {
+                    return told(&client.try_policy(&Name::parse(&name)?, &body).await?, output);
+                }
                 let policy = client.write_policy(&Name::parse(&name)?, &body).await?;
                 output.show(&policy, || rules(&policy.rules))
             }
@@ -123,6 +137,59 @@ impl Policy {
             Self::Lint { .. } | Self::Test { .. } => Err(Failure::usage("This verb asks no server.")),
         }
     }
+}
+
+fn told(found: &PolicyChanges, output: &Output) -> Result<(), Failure> {
+    output.show(found, || {
+        if found.changes.is_empty() && !found.more {
+            return "Nobody's access would change.".to_owned();
+        }
+        let header = [
+            "CHANGE",
+            "CAPABILITY",
+            "PATH",
+            "KIND",
+            "NAME",
+            "THROUGH",
+            "BEFORE",
+            "AFTER",
+        ];
+        let mut lines = table(header, found.changes.iter().map(changed));
+        if found.more {
+            lines.push_str("There is more than one answer looks at: these are not all.\n");
+        }
+        lines
+    })?;
+    if found.changes.is_empty() && !found.more {
+        Ok(())
+    } else {
+        Err(Failure::check_failed())
+    }
+}
+
+fn changed(change: &AccessChange) -> [String; 8] {
+    let rule = |side: &Option<Deciding>| {
+        let said = side.as_ref().map(|deciding| {
+            let capabilities: Vec<&str> = deciding
+                .capabilities
+                .iter()
+                .map(|capability| capability.name())
+                .collect();
+            format!("{} ({})", deciding.path, capabilities.join(" "))
+        });
+        or_dash(said)
+    };
+    let from = change.from.map_or_else(String::new, |from| format!(" from {from}"));
+    [
+        word(&change.change),
+        change.capability.name().to_owned(),
+        format!("{}{from}", change.path),
+        word(&change.kind),
+        change.name.clone(),
+        through(&change.through),
+        rule(&change.before),
+        rule(&change.after),
+    ]
 }
 
 fn read(file: &Path) -> Result<WritePolicy, Failure> {

@@ -55,16 +55,20 @@ impl WhoCanDo {
     }
 }
 
-fn row(holder: &Holder) -> [String; 6] {
-    let through = holder.through.iter().map(|way| match way {
+pub(super) fn through(ways: &[Way]) -> String {
+    let ways = ways.iter().map(|way| match way {
         Way::Own => "itself".to_owned(),
         Way::Group(name) => format!("group {name}"),
         Way::Role(name) => format!("role {name}"),
     });
+    ways.collect::<Vec<_>>().join(", ")
+}
+
+fn row(holder: &Holder) -> [String; 6] {
     let through = if holder.root {
         "root".to_owned()
     } else {
-        through.collect::<Vec<_>>().join(", ")
+        through(&holder.through)
     };
     let policies = holder.deciding.as_ref().map(|deciding| {
         deciding

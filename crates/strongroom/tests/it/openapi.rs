@@ -20,6 +20,7 @@ const ORDER: &[&str] = &[
     "readPolicyHistory/policy",
     "writeRole/role",
     "whoCan/read",
+    "writePolicy/dryRun",
     "listRoles/all",
     "readRole/role",
     "writeMethod/method",

@@ -188,6 +188,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "policy.write",
             "new",
         ),
+        same(
+            "PUT policies/{name}",
+            "policies/new?dry_run=true",
+            Some(rules()),
+            "policy.dry_run",
+            "new",
+        ),
         same("GET policies/{name}", "policies/new", None, "policy.read", "new"),
         same(
             "GET policy-versions/{name}",
