@@ -25,6 +25,7 @@ const UPKEEP_EVERY: Duration = Duration::from_mins(10);
 /// Each job ends with the broker it serves.
 pub(crate) fn start(broker: &Broker) {
     tokio::spawn(upkeep(Arc::downgrade(&broker.0)));
+    crate::due::start(broker);
     if let Some(every) = broker.0.settings.poll {
         tokio::spawn(poll(Arc::downgrade(&broker.0), every));
     }

@@ -63,6 +63,9 @@ pub struct Run {
     pub began_at: Time,
     /// When it is gone on with.
     pub at: Time,
+    /// An order to set it may have gone out already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tried: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -186,7 +189,7 @@ pub enum Act {
     Rest,
     Set {
         version: i64,
-        goal: Goal,
+        tried: bool,
     },
     Test {
         version: i64,
@@ -253,7 +256,7 @@ impl Rotation {
                 Step::Create | Step::Await => Act::Rest,
                 Step::Set => Act::Set {
                     version: run.version,
-                    goal: run.goal,
+                    tried: run.tried,
                 },
                 Step::Test | Step::Verify => Act::Test { version: run.version },
             },
@@ -331,6 +334,7 @@ impl Run {
             version: 0,
             began_at: now,
             at: now,
+            tried: false,
             failure: None,
         }
     }
