@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use strongroom_domain::Network;
 use strongroom_domain::network::plain;
-use strongroom_ports::FetchError;
 
 use crate::address::{Leads, leads};
+use crate::guard::Barred;
 
 /// What `outbound.allow` says. The API has no way to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Allowed {
 
     /// Whether this address, which the host's name stands for, may be called. `home`: this machine may be, where it is
     /// named too.
-    pub(crate) fn check(&self, host: &str, address: IpAddr, home: bool) -> Result<(), FetchError> {
+    pub(crate) fn check(&self, host: &str, address: IpAddr, home: bool) -> Result<(), Barred> {
         let address = plain(address);
         let network = || self.networks.iter().any(|network| network.contains(address));
         let named = || self.hosts.iter().any(|name| name == host.trim_end_matches('.'));
@@ -53,11 +53,7 @@ impl Allowed {
             Leads::Home => home && (network() || named()),
             Leads::Nowhere => false,
         };
-        if may {
-            Ok(())
-        } else {
-            Err(FetchError::Forbidden(address))
-        }
+        if may { Ok(()) } else { Err(Barred::Forbidden(address)) }
     }
 }
 

@@ -2,7 +2,6 @@
 //! what is called: the client underneath cannot resolve anything.
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use strongroom_ports::{Call, CallBody, Fetch, FetchError, Fetched, Fetching};
 use zeroize::Zeroizing;
 
 use crate::Allowed;
+use crate::guard::Guard;
 
 const CONNECT: Duration = Duration::from_secs(2);
 /// From the first question to the last byte.
@@ -20,24 +20,6 @@ const WHOLE: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 256 * 1024;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-
-type Resolving<'a> = Pin<Box<dyn Future<Output = Option<Vec<IpAddr>>> + Send + 'a>>;
-
-/// Who knows a name's addresses.
-pub(crate) trait Resolve: Send + Sync {
-    fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a>;
-}
-
-struct System;
-
-impl Resolve for System {
-    fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((host, 0)).await.ok()?;
-            Some(found.map(|address| address.ip()).collect())
-        })
-    }
-}
 
 /// What the client underneath asks when it would resolve a name by itself.
 struct NoResolver;
@@ -48,26 +30,16 @@ impl reqwest::dns::Resolve for NoResolver {
     }
 }
 
-/// The one way out of a node.
+/// The one way out of a node over HTTP.
+#[derive(Debug)]
 pub struct Outbound {
-    allowed: Allowed,
-    /// This machine may be called where it is named, and then in plain HTTP too.
-    home: bool,
-    resolver: Box<dyn Resolve>,
-}
-
-impl std::fmt::Debug for Outbound {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Outbound({:?})", self.allowed)
-    }
+    guard: Guard,
 }
 
 impl Outbound {
     pub fn new(allowed: Allowed, home: bool) -> Self {
         Self {
-            allowed,
-            home,
-            resolver: Box::new(System),
+            guard: Guard::new(allowed, home),
         }
     }
 
@@ -78,7 +50,7 @@ impl Outbound {
         if host.is_empty() || plain || !matches!(url.scheme(), "https" | "http") {
             return Err(FetchError::Url);
         }
-        let addresses = self.addresses(&host).await?;
+        let addresses = self.guard.addresses(&host).await?;
         // What travels in clear stays within this machine.
         if url.scheme() == "http" && !addresses.iter().all(|address| address.to_canonical().is_loopback()) {
             return Err(FetchError::Url);
@@ -90,22 +62,6 @@ impl Outbound {
             return Err(FetchError::Redirected);
         }
         taken(answer).await
-    }
-
-    /// Those of the host. One that may not be called refuses all: nobody shall choose among them.
-    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, FetchError> {
-        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        let addresses = match literal {
-            Ok(address) => vec![address],
-            Err(_) => self.resolver.resolve(host).await.unwrap_or_default(),
-        };
-        if addresses.is_empty() {
-            return Err(FetchError::Unresolved);
-        }
-        for address in &addresses {
-            self.allowed.check(host, *address, self.home)?;
-        }
-        Ok(addresses)
     }
 }
 

@@ -3,6 +3,11 @@
 mod address;
 mod allowed;
 mod fetch;
+mod guard;
+mod postgres;
+mod reach;
+mod targets;
 
 pub use allowed::Allowed;
 pub use fetch::Outbound;
+pub use targets::Targets;

@@ -24,4 +24,10 @@ pub enum CryptoError {
     BadToken,
     #[error("a key set is none, or too large")]
     BadKeySet,
+    #[error("a server takes no such password: it has to be of printable ASCII")]
+    UnfitPassword,
+    #[error("a webhook's key is 'whsec_' and base64 of 24 to 64 bytes")]
+    MalformedWebhookKey,
+    #[error("a signing key's value has a private and a next Ed25519 key as JSON Web Keys")]
+    MalformedSigningKey,
 }

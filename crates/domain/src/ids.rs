@@ -72,6 +72,14 @@ bytes_id!(
     /// SHA-256 or HMAC-SHA-256.
     Digest, 32);
 
+impl ObjectId {
+    /// Where something is spread evenly by it.
+    pub fn seed(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 impl Digest {
     pub const ZERO: Self = Self([0; 32]);
 }

@@ -20,6 +20,7 @@ pub mod period;
 pub mod policy;
 pub mod rate;
 pub mod recipe;
+pub mod rotation;
 pub mod row;
 pub mod schedule;
 pub mod schema;

@@ -91,14 +91,20 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Operator
         | Kind::Group
         | Kind::Principal
-        | Kind::Token => true,
+        | Kind::Token
+        | Kind::Target
+        | Kind::LeaseRole => true,
         Kind::Secret
         | Kind::ChangeId
         | Kind::Backup
         | Kind::Manifest
         | Kind::Revocation
         | Kind::UsedState
-        | Kind::UsedCode => false,
+        | Kind::UsedCode
+        | Kind::Rotation
+        | Kind::Lease
+        | Kind::LeaseCount
+        | Kind::Notice => false,
     }
 }
 

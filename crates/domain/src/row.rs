@@ -66,6 +66,18 @@ kinds! {
     UsedState = 17, "used_state";
     /// A one-time code of an operator that was used; its name is both.
     UsedCode = 20, "used_code";
+    /// A system outside whose credentials are kept here.
+    Target = 21, "target";
+    /// How a secret is rotated, and how far that is; its name is the secret's path.
+    Rotation = 22, "rotation";
+    /// What a lease of a target gives.
+    LeaseRole = 23, "lease_role";
+    /// A credential that was made on demand, until it is taken back.
+    Lease = 24, "lease";
+    /// How many leases of a role there are; its name is the role's.
+    LeaseCount = 25, "lease_count";
+    /// What a webhook is to be told still.
+    Notice = 26, "notice";
 }
 
 impl Kind {
@@ -106,7 +118,7 @@ pub struct Record {
     /// Unique within namespace and kind, compared byte for byte: a secret's path, a policy's name.
     pub name: String,
     pub rev: RowRev,
-    /// When upkeep may remove the row. Never consulted to decide whether something is still valid.
+    /// When a job is to look at the row. Never consulted to decide whether something is still valid.
     pub due: Option<Time>,
     /// How the MAC is taken; see [`crate::upgrade`].
     pub format: i16,

@@ -11,6 +11,7 @@ use crate::metadata::{MAX_VERSIONS, Metadata};
 use crate::{Code, Digest, Error, PrincipalId, Result, RowRev, Time};
 
 mod lifecycle;
+mod rotating;
 
 pub const CURRENT: &str = "current";
 pub const PREVIOUS: &str = "previous";
@@ -80,6 +81,10 @@ pub struct Head {
     /// Pending deletion: until then it can be restored, after that it is purged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_until: Option<Time>,
+    /// The first version that a rotation has made which is not over: versions from there on are kept, and labelled ones
+    /// stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotating_from: Option<i64>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -117,6 +122,7 @@ impl Head {
             versions: Vec::new(),
             metadata: Metadata::default(),
             pending_until: None,
+            rotating_from: None,
             created_at: now,
             updated_at: now,
         }
@@ -243,7 +249,8 @@ impl Head {
         let forgotten: Vec<VersionEntry> = self
             .versions
             .extract_if(.., |entry| {
-                let goes = surplus > 0 && !protected.contains(&entry.number);
+                let is_rotating = self.rotating_from.is_some_and(|from| entry.number >= from);
+                let goes = surplus > 0 && !is_rotating && !protected.contains(&entry.number);
                 surplus -= usize::from(goes);
                 goes
             })
@@ -256,6 +263,7 @@ impl Head {
     /// Moves a label; `previous` goes where `current` was.
     pub fn move_label(&mut self, label: &str, number: i64, now: Time) -> Result<()> {
         self.check_present()?;
+        self.check_label_rests(label)?;
         let entry = self
             .entry(number)
             .ok_or_else(|| Error::new(Code::NotFound, "There is no such version."))?;
@@ -290,6 +298,7 @@ impl Head {
 
     pub fn remove_label(&mut self, label: &str, now: Time) -> Result<()> {
         self.check_present()?;
+        self.check_label_rests(label)?;
         if label == CURRENT {
             return Err(Error::new(
                 Code::Conflict,

@@ -24,6 +24,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::CasMismatch
         | Code::Conflict
         | Code::ChangeIdReused
+        | Code::RotationRunning
         | Code::LimitReached
         | Code::BackupDamaged
         | Code::BackupNotOpened

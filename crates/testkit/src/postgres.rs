@@ -34,6 +34,17 @@ impl Cluster {
 
     /// With settings as in `postgresql.conf`, for example `("log_statement", "all")`.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_letting_in(settings, None)
+    }
+
+    /// One that asks everybody but `postgres` for a password.
+    pub fn start_with_passwords(settings: &[(&str, &str)]) -> Self {
+        let who = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        Self::start_letting_in(settings, Some(who))
+    }
+
+    /// `who`: lines of `pg_hba.conf`; none: everybody.
+    fn start_letting_in(settings: &[(&str, &str)], who: Option<&str>) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("strongroom-pg-")
             .tempdir()
@@ -52,6 +63,9 @@ impl Cluster {
             postmaster: None,
         };
         cluster.init();
+        if let Some(who) = who {
+            fs::write(cluster.data_dir().join("pg_hba.conf"), who).expect("who is let in");
+        }
         // Another process may take the port between finding and using it.
         for _ in 0..5 {
             if cluster.try_launch() {

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::guard::{Resolve, Resolving};
 
 /// Says something else each time it is asked.
 #[derive(Default)]
@@ -32,11 +33,12 @@ fn outbound(allow: &str, answers: &[&'static str]) -> (Outbound, Arc<Rebinding>)
         answers: answers.to_vec(),
         ..Rebinding::default()
     });
-    let outbound = Outbound {
+    let guard = Guard {
         allowed: Allowed::parse(allow).unwrap(),
         home: true,
         resolver: Box::new(resolver.clone()),
     };
+    let outbound = Outbound { guard };
     (outbound, resolver)
 }
 

@@ -88,7 +88,6 @@ numbered! {
         NamespaceWrite = 56, "namespace.write";
         NamespaceDelete = 57, "namespace.delete";
         NamespaceToken = 58, "namespace.token";
-        PolicyDryRun = 59, "policy.dry_run";
         Login = 60, "auth.login";
         TokenCreate = 61, "token.create";
         TokenRenew = 62, "token.renew";
@@ -108,6 +107,33 @@ numbered! {
         AcceptRestore = 79, "operator.accept_restore";
         RecoverAdmin = 80, "operator.recover_admin";
         ManifestCheck = 81, "manifest.check";
+        TargetWrite = 90, "target.write";
+        TargetDelete = 91, "target.delete";
+        LeaseRoleWrite = 92, "lease_role.write";
+        LeaseRoleDelete = 93, "lease_role.delete";
+        RotationRead = 200, "rotation.read";
+        TargetRead = 201, "target.read";
+        LeaseRoleRead = 202, "lease_role.read";
+        LeaseRead = 203, "lease.read";
+        PolicyDryRun = 204, "policy.dry_run";
+        RotationWrite = 300, "rotation.write";
+        RotationDelete = 301, "rotation.delete";
+        RotationTell = 302, "rotation.tell";
+        RotationCreate = 303, "rotation.create";
+        RotationSet = 304, "rotation.set";
+        RotationTest = 305, "rotation.test";
+        RotationFinish = 306, "rotation.finish";
+        RotationEnd = 307, "rotation.end";
+        RotationFail = 308, "rotation.fail";
+        RotationTake = 309, "rotation.take";
+        LeaseCreate = 320, "lease.create";
+        LeaseIssue = 321, "lease.issue";
+        LeaseRenew = 322, "lease.renew";
+        LeaseRevoke = 323, "lease.revoke";
+        LeaseEnd = 324, "lease.end";
+        LeaseFail = 325, "lease.fail";
+        NoticeSend = 330, "notice.send";
+        NoticeEnd = 331, "notice.end";
     }
 }
 
@@ -154,15 +180,15 @@ impl Class {
 }
 
 impl Action {
-    /// Actions that show something and change nothing: those below 20, which are all taken, and what came after them.
+    /// Actions that show something and change nothing stand below 20, and from 200 to 299.
     pub fn is_read(self) -> bool {
-        self.number() < 20 || self == Self::PolicyDryRun
+        matches!(self.number(), ..20 | 200..300)
     }
 
-    /// Actions on what grants something stand from 40 on. Where an entry of one has a version, it is the number of the
+    /// Actions on what grants something stand from 40 to 199. Where an entry of one has a version, it is the number of the
     /// manifest as of then.
     pub fn is_of_grants(self) -> bool {
-        self.number() >= 40 && self != Self::Reseal && !self.is_read()
+        (40..200).contains(&self.number()) && self != Self::Reseal
     }
 }
 

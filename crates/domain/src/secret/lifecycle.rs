@@ -1,5 +1,6 @@
 //! How versions and secrets go, and come back.
 
+use super::rotating::rotating;
 use super::{Head, Selector, State, VersionEntry};
 use crate::{Code, Error, Result, Time, Version};
 
@@ -7,6 +8,7 @@ impl Head {
     /// Deletes the current version, recoverably; it keeps its label.
     pub fn delete_current(&mut self, now: Time) -> Result<i64> {
         let number = self.select(&Selector::default(), now)?.number;
+        self.check_version_rests(number)?;
         self.set_state(number, State::Deleted, Some(now));
         self.updated_at = now;
         Ok(number)
@@ -38,6 +40,7 @@ impl Head {
         now: Time,
     ) -> Result<Vec<Version>> {
         self.check_present()?;
+        let labelled = self.resting();
         let mut rows = Vec::new();
         for number in numbers {
             let entry = self
@@ -46,6 +49,9 @@ impl Head {
                 .find(|entry| entry.number == *number)
                 .ok_or_else(|| Error::new(Code::NotFound, format!("There is no version {number}.")))?;
             if entry.state != State::Destroyed {
+                if labelled.contains(number) {
+                    return Err(rotating(&format!("Version {number}")));
+                }
                 let row = blank(entry);
                 entry.state = State::Destroyed;
                 entry.digest = row.digest();

@@ -1,0 +1,105 @@
+//! PostgreSQL 13 and newer. Rights come by membership in another role, and a session acts as that role from its start, so that
+//! what it makes belongs to all who act so. Nothing is granted on an object of its own.
+
+mod issue;
+mod quote;
+mod revoke;
+mod role;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_domain::Time;
+use strongroom_ports::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server, TargetError, Verifier};
+
+use crate::guard::Guard;
+use quote::{identifier, password};
+use session::Session;
+
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    guard: Arc<Guard>,
+}
+
+impl Postgres {
+    pub(crate) fn new(guard: Arc<Guard>) -> Self {
+        Self { guard }
+    }
+
+    async fn set(
+        &self,
+        order: &Order<'_>,
+        username: &str,
+        like: Option<&str>,
+        verifier: &Verifier,
+    ) -> Result<(), TargetError> {
+        let (user, password) = (identifier(username)?, password(verifier)?);
+        let mut session = self.administer(order).await?;
+        let work = session.begin().await?;
+        let held = role::take(&work, username, order.fence).await?;
+        if held.is_some() {
+            work.run(&format!("ALTER ROLE {user} {password}")).await?;
+        } else {
+            let like = like.ok_or(TargetError::NoUser)?;
+            let like = role::find(&work, like).await?.ok_or(TargetError::NoUser)?;
+            role::make(&work, &user, &like, &password).await?;
+        }
+        role::mark(&work, &user, held.as_ref(), order.fence).await?;
+        work.commit().await
+    }
+
+    async fn administer(&self, order: &Order<'_>) -> Result<Session, TargetError> {
+        Session::open(&self.guard, order.server, None, order.admin, order.within).await
+    }
+}
+
+impl Rotator for Postgres {
+    fn set<'a>(
+        &'a self,
+        order: Order<'a>,
+        username: &'a str,
+        like: Option<&'a str>,
+        verifier: &'a Verifier,
+    ) -> Reaching<'a, ()> {
+        Box::pin(async move { self.set(&order, username, like, verifier).await })
+    }
+
+    fn test<'a>(&'a self, server: &'a Server, login: &'a Login, within: Duration) -> Reaching<'a, ()> {
+        Box::pin(async move {
+            match Session::open(&self.guard, server, None, login, within).await {
+                // The password held, and the user is let in nevertheless not: to who logs in it is the same.
+                Err(TargetError::NotPermitted) => Err(TargetError::LoginRefused),
+                tried => tried.map(drop),
+            }
+        })
+    }
+}
+
+impl Issuer for Postgres {
+    fn check_template<'a>(&'a self, order: Order<'a>, template: &'a str) -> Reaching<'a, ()> {
+        Box::pin(async move { self.check_template(&order, template).await })
+    }
+
+    fn issue<'a>(&'a self, order: Order<'a>, user: NewUser<'a>) -> Reaching<'a, ()> {
+        Box::pin(async move { self.issue(&order, &user).await })
+    }
+
+    fn extend<'a>(&'a self, order: Order<'a>, username: &'a str, until: Time) -> Reaching<'a, ()> {
+        Box::pin(async move { self.extend(&order, username, until).await })
+    }
+
+    fn revoke<'a>(&'a self, order: Order<'a>, username: &'a str, template: &'a str) -> Reaching<'a, ()> {
+        Box::pin(async move { self.revoke(&order, username, template).await })
+    }
+
+    fn users<'a>(
+        &'a self,
+        order: Order<'a>,
+        prefix: &'a str,
+        after: &'a str,
+        limit: usize,
+    ) -> Reaching<'a, Vec<String>> {
+        Box::pin(async move { self.users(&order, prefix, after, limit).await })
+    }
+}

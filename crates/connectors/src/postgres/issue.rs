@@ -1,0 +1,90 @@
+//! Users that last as long as a lease.
+
+use strongroom_domain::Time;
+use strongroom_ports::{NewUser, Order, TargetError};
+use tokio_postgres::types::Type;
+
+use super::quote::{identifier, literal, password};
+use super::role;
+use super::session::column;
+use super::{Postgres, revoke};
+
+/// Whom a template stands for too, by membership: whoever is made by it could act as them.
+const RIGHTS: &str = "WITH RECURSIVE reached AS (SELECT $1::oid AS oid UNION \
+    SELECT roleid FROM pg_auth_members JOIN reached ON member = reached.oid) \
+    SELECT bool_or(rolsuper OR rolcreaterole) FROM pg_roles JOIN reached USING (oid)";
+
+impl Postgres {
+    /// Makes a user by it and removes it again, without doing either.
+    pub(super) async fn check_template(&self, order: &Order<'_>, template: &str) -> Result<(), TargetError> {
+        identifier(template)?;
+        let mut session = self.administer(order).await?;
+        let work = session.begin().await?;
+        let template = role::find(&work, template).await?.ok_or(TargetError::NoTemplate)?;
+        let rows = work.rows(RIGHTS, &[(&template.oid, Type::OID)]).await?;
+        if rows.first().map_or(Ok(true), |row| column(row, 0))? {
+            return Err(TargetError::Refused(
+                "the role is a superuser or makes roles, or may become one who does",
+            ));
+        }
+        let trial = identifier("strongroom trial")?;
+        role::make(&work, &trial, &template, "").await?;
+        role::mark(&work, &trial, None, order.fence).await?;
+        work.run(&format!("GRANT {trial} TO CURRENT_USER")).await?;
+        work.run(&revoke::give_away(&trial, &identifier(&template.name)?))
+            .await?;
+        work.run(&format!("DROP ROLE {trial}")).await
+    }
+
+    pub(super) async fn issue(&self, order: &Order<'_>, new: &NewUser<'_>) -> Result<(), TargetError> {
+        let (user, password) = (identifier(new.username)?, password(new.verifier)?);
+        let clauses = format!("{password} {}", until(new.until));
+        let mut session = self.administer(order).await?;
+        let work = session.begin().await?;
+        let held = role::take(&work, new.username, order.fence).await?;
+        match &held {
+            None => {
+                let template = role::find(&work, new.template).await?.ok_or(TargetError::NoTemplate)?;
+                role::make(&work, &user, &template, &clauses).await?;
+            }
+            Some(made) if made.order().is_some() => work.run(&format!("ALTER ROLE {user} LOGIN {clauses}")).await?,
+            Some(_) => return Err(TargetError::Refused("a user of this name is there, and is not ours")),
+        }
+        role::mark(&work, &user, held.as_ref(), order.fence).await?;
+        work.commit().await
+    }
+
+    pub(super) async fn extend(&self, order: &Order<'_>, username: &str, to: Time) -> Result<(), TargetError> {
+        let user = identifier(username)?;
+        let mut session = self.administer(order).await?;
+        let work = session.begin().await?;
+        let held = role::take(&work, username, order.fence)
+            .await?
+            .ok_or(TargetError::NoUser)?;
+        work.run(&format!("ALTER ROLE {user} {}", until(to))).await?;
+        role::mark(&work, &user, Some(&held), order.fence).await?;
+        work.commit().await
+    }
+
+    pub(super) async fn users(
+        &self,
+        order: &Order<'_>,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, TargetError> {
+        let query = "SELECT rolname FROM pg_roles WHERE starts_with(rolname::text, $1) \
+                     AND rolname::text COLLATE \"C\" > $2 ORDER BY rolname::text COLLATE \"C\" LIMIT $3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut session = self.administer(order).await?;
+        let work = session.begin().await?;
+        let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+            &[(&prefix, Type::TEXT), (&after, Type::TEXT), (&limit, Type::INT8)];
+        let rows = work.rows(query, parameters).await?;
+        rows.iter().map(|row| column(row, 0)).collect()
+    }
+}
+
+fn until(time: Time) -> String {
+    format!("VALID UNTIL {}", literal(&time.to_string()))
+}

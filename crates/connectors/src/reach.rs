@@ -1,0 +1,86 @@
+//! The way to a server: to an address that the guard let pass, and from there by TLS for the name that was asked for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_platform_verifier::BuilderVerifierExt;
+use strongroom_ports::{Server, TargetError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::guard::Guard;
+
+/// Of several addresses, the next one is tried after this.
+const CONNECT: Duration = Duration::from_secs(2);
+
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+pub(crate) async fn open(guard: &Guard, server: &Server) -> Result<TcpStream, TargetError> {
+    let mut failed = TargetError::Unreachable;
+    for address in guard.addresses(&server.host).await? {
+        let connecting = TcpStream::connect(SocketAddr::new(address, server.port));
+        match tokio::time::timeout(CONNECT, connecting).await {
+            Ok(Ok(stream)) => {
+                // Questions are small, and each waits for the answer to the last.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(_)) => failed = TargetError::Unreachable,
+            Err(_) => failed = TargetError::TimedOut,
+        }
+    }
+    Err(failed)
+}
+
+pub(crate) async fn secure(server: &Server, stream: TcpStream) -> Result<impl Wire + 'static, TargetError> {
+    let config = Arc::new(config(server.ca_pem.as_deref())?);
+    let name = server.host.trim_end_matches('.').to_owned();
+    let name = ServerName::try_from(name).map_err(|_| TargetError::Unreachable)?;
+    let secured = TlsConnector::from(config).connect(name, stream).await;
+    secured.map_err(|error| lost(&error))
+}
+
+/// A connection that broke.
+pub(crate) fn lost(error: &io::Error) -> TargetError {
+    if error.kind() == io::ErrorKind::TimedOut {
+        TargetError::TimedOut
+    } else {
+        TargetError::Unreachable
+    }
+}
+
+fn config(ca_pem: Option<&str>) -> Result<ClientConfig, TargetError> {
+    let builder = ClientConfig::builder();
+    let builder = match ca_pem {
+        None => builder
+            .with_platform_verifier()
+            .map_err(|_| TargetError::Certificates)?,
+        Some(pem) => builder.with_root_certificates(trusted(pem)?),
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn trusted(pem: &str) -> Result<RootCertStore, TargetError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let added = certificate.map(|certificate| roots.add(certificate));
+        added
+            .map_err(|_| TargetError::Certificates)?
+            .map_err(|_| TargetError::Certificates)?;
+    }
+    if roots.is_empty() {
+        return Err(TargetError::Certificates);
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! The connectors against the servers they are for.
+
+mod postgres;

@@ -1,0 +1,113 @@
+use super::*;
+
+#[tokio::test]
+async fn a_password_is_set_as_often_as_it_takes_and_never_by_an_older_order() {
+    let place = Place::new();
+    place.sql("COMMENT ON ROLE app IS 'owner: payments\nsince 2019'");
+    assert_eq!(place.test("app", "first").await, Err(TargetError::LoginRefused));
+    for _ in 0..2 {
+        place.set(7, "app", None, "first").await.unwrap();
+        place.test("app", "first").await.unwrap();
+    }
+    place.set(9, "app", None, "second").await.unwrap();
+    assert_eq!(place.set(8, "app", None, "late").await, Err(TargetError::Overtaken));
+    place.test("app", "second").await.unwrap();
+    for password in ["first", "late", ""] {
+        assert_eq!(place.test("app", password).await, Err(TargetError::LoginRefused));
+    }
+    let comment = "SELECT shobj_description('app'::regrole, 'pg_authid')";
+    assert_eq!(place.sql(comment), "owner: payments\nsince 2019\nstrongroom order 9");
+    assert_eq!(
+        place.set(10, "nobody", None, "never let in").await,
+        Err(TargetError::NoUser)
+    );
+    assert_eq!(
+        place.set(10, "other", Some("nobody"), "never let in").await,
+        Err(TargetError::NoUser)
+    );
+    assert_eq!(
+        place.test("nobody", "never let in").await,
+        Err(TargetError::LoginRefused)
+    );
+    assert!(!place.exists("other"));
+}
+
+#[tokio::test]
+async fn of_many_orders_at_once_the_newest_holds() {
+    let place = Place::new();
+    let passwords: Vec<_> = (0..8).map(|at| format!("password of {at}")).collect();
+    let orders = passwords.iter().enumerate().rev();
+    let done = futures_util::future::join_all(
+        orders.map(|(at, password)| place.set(i64::try_from(at).unwrap(), "app", None, password)),
+    );
+    for answer in done.await {
+        assert!(matches!(answer, Ok(()) | Err(TargetError::Overtaken)), "{answer:?}");
+    }
+    place.test("app", "password of 7").await.unwrap();
+    assert!(
+        place
+            .sql("SELECT shobj_description('app'::regrole, 'pg_authid')")
+            .ends_with("order 7")
+    );
+}
+
+#[tokio::test]
+async fn a_second_user_acts_as_the_first_does() {
+    let place = Place::new();
+    place.cluster.create_database("shop");
+    place.sql(
+        "ALTER ROLE app SET search_path = work, \"odd, schema\", pg_catalog; ALTER ROLE app SET statement_timeout = '1234ms';
+         ALTER ROLE app SET datestyle = 'SQL, DMY'; ALTER ROLE app IN DATABASE shop SET work_mem = '7MB'",
+    );
+    place.set(1, "app", None, "of the first").await.unwrap();
+    place.set(1, "app_b", Some("app"), "of the second").await.unwrap();
+    place.set(2, "app_b", Some("app"), "of the second").await.unwrap();
+
+    let second = place.connect("app_b", "of the second", "shop").await;
+    let said = |of: &'static str| async { second.query_one(of, &[]).await.unwrap().get::<_, String>(0) };
+    assert_eq!(said("SELECT current_user::text").await, "app");
+    assert_eq!(said("SHOW search_path").await, "work, \"odd, schema\", pg_catalog");
+    assert_eq!(said("SHOW statement_timeout").await, "1234ms");
+    assert_eq!(said("SHOW datestyle").await, "SQL, DMY");
+    assert_eq!(said("SHOW work_mem").await, "7MB");
+
+    let second = place.connect("app_b", "of the second", "postgres").await;
+    second
+        .batch_execute("CREATE TABLE work.made_by_b (n int)")
+        .await
+        .unwrap();
+    let first = place.connect("app", "of the first", "postgres").await;
+    first
+        .batch_execute("ALTER TABLE work.made_by_b ADD m int; DROP TABLE work.made_by_b")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn where_both_have_an_owner_the_second_acts_as_the_owner() {
+    let place = Place::new();
+    place.sql("CREATE ROLE owner; GRANT owner TO app; ALTER ROLE app SET role = owner");
+    place.set(1, "app_b", Some("app"), "of the second").await.unwrap();
+    let second = place.connect("app_b", "of the second", "postgres").await;
+    let row = second.query_one("SELECT current_user::text", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "owner");
+}
+
+#[tokio::test]
+async fn what_the_administrator_may_not_do_is_told() {
+    let place = Place::new();
+    assert_eq!(
+        place.set(1, "postgres", None, "never let in").await,
+        Err(TargetError::NotPermitted)
+    );
+    place.sql("ALTER ROLE strongroom_admin NOCREATEROLE");
+    assert_eq!(
+        place.set(1, "app", None, "never let in").await,
+        Err(TargetError::NotPermitted)
+    );
+    assert_eq!(
+        place.targets.check_template(place.order(1), "reporting").await,
+        Err(TargetError::NotPermitted)
+    );
+    // A password was set at the start, and the log has it as a verifier.
+}
