@@ -59,7 +59,7 @@ impl Broker {
         jwt: &SecretString,
     ) -> Result<Vouched, Fault> {
         let presented = Presented::parse(jwt.expose_secret())?;
-        if !presented.has_only_needed_headers() {
+        if !presented.is_headed_as_svids() {
             return Err(TokenFault::Header.into());
         }
         let expected = Expected {
