@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use strongroom_domain::{Kind, ObjectId, Record, Result, SecretPath};
+use strongroom_domain::{Error, Kind, ObjectId, Record, Result, SecretPath};
 use tokio::sync::Semaphore;
 
 use crate::{Broker, Inner};
 
 /// Kinds of rows that are worked on when they are due, each apart from the others.
-const KINDS: [Kind; 1] = [Kind::Rotation];
+const KINDS: [Kind; 2] = [Kind::Rotation, Kind::Notice];
 /// How often is looked, more or less: nodes do not look together.
 const EVERY: Duration = Duration::from_millis(750);
 /// Rows of a kind that one node works on at one time.
@@ -84,6 +84,13 @@ impl Broker {
             return Ok(());
         }
         // It is read again, and checked, by whoever changes it.
-        self.rotate(&SecretPath::parse(&record.name)?).await
+        match record.kind {
+            Kind::Rotation => self.rotate(&SecretPath::parse(&record.name)?).await,
+            Kind::Notice => self.send_notice(record.id).await,
+            kind => Err(Error::internal(format!(
+                "nothing is done for rows of kind '{}'",
+                kind.name()
+            ))),
+        }
     }
 }

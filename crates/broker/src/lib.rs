@@ -36,6 +36,7 @@ mod manifest;
 mod metadata;
 mod methods;
 mod namespaces;
+mod notices;
 mod open;
 mod operators;
 mod outside;
@@ -102,7 +103,7 @@ pub use reports::{Report, ReportPage, Reported};
 pub use request::{ClientCertificate, Request};
 pub use revoke::Revoke;
 pub use roles::RoleView;
-pub use rotation::{PlannedRotation, RotationPage, RotationView};
+pub use rotation::{PlannedRotation, RotationPage, RotationView, Rotations};
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
 pub use standing::Way;
@@ -149,6 +150,7 @@ struct Inner {
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,
+    rotations: ArcSwap<Rotations>,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

@@ -122,6 +122,7 @@ impl Broker {
             locks: Locks::default(),
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),
+            rotations: ArcSwap::default(),
             passwords: Passwords::default(),
             connectors,
             outside: Outside::default(),

@@ -2,6 +2,7 @@
 
 mod reach;
 mod value;
+mod watch;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
 
+pub use watch::Rotations;
 pub(crate) use work::JOB;
 
 /// Runs of one rotation that the calendar shows at most.

@@ -127,7 +127,7 @@ impl Broker {
         server: &Server,
         credential: &Credential,
     ) -> Result<(), Fault> {
-        let admin = self.value_of(&target.config.credential).await?;
+        let admin = self.administers(target).await??;
         let admin = login(&credential_of(&admin)?);
         let told = verifier(server.engine, &credential.password, &|| self.0.entropy.bytes())
             .map_err(|_| "the password is not of printable ASCII alone".to_owned())?;
@@ -146,18 +146,20 @@ impl Broker {
         Ok(())
     }
 
-    /// The current value of a secret by which a target is administered.
-    pub(super) async fn value_of(&self, path: &SecretPath) -> Result<Payload, Fault> {
-        let now = self.0.clock.now();
+    /// The current value of the secret by which a target is administered, or why there is none.
+    pub(crate) async fn administers(&self, target: &Target) -> Result<Result<Payload, String>, Error> {
+        let (path, now) = (&target.config.credential, self.0.clock.now());
         let head = self.head(path).await?;
         let current = head.as_ref().and_then(|head| {
             let entry = head.body.select(&Selector::default(), now).ok()?;
             Some((head, entry.number))
         });
         let Some((head, number)) = current else {
-            return Err(format!("there is no secret '{path}', which the target is administered by").into());
+            return Ok(Err(format!(
+                "there is no secret '{path}', which the target is administered by"
+            )));
         };
-        Ok(self.open_version_of(path, head, number, now).await?)
+        Ok(Ok(self.open_version_of(path, head, number, now).await?))
     }
 
     async fn tell_step(
@@ -173,7 +175,7 @@ impl Broker {
             Some(Step::Verify) => "finish",
             _ => "set",
         };
-        let key = self.value_of(&target.config.credential).await?;
+        let key = self.administers(target).await??;
         // The same for each time that it is sent, and another for each step.
         let id = format!("{}_{version}_{step}", rotation.id);
         let pending = std::str::from_utf8(&value.bytes).map_err(|_| "the value is no text".to_owned())?;

@@ -1,8 +1,10 @@
 //! Rotations that are due, step by step. Each step is persisted before and after: whoever dies is followed by another.
 
 use strongroom_domain::audit::Action;
-use strongroom_domain::rotation::{Act, Answer, Effect as Outcome, Event, Rotation, Seen, Step};
+use strongroom_domain::notice::Happened;
+use strongroom_domain::rotation::{Act, Answer, Effect as Outcome, Event, News, Rotation, Seen, Step};
 use strongroom_domain::secret::{Head, PENDING, Selector};
+use strongroom_domain::target::Event as TargetEvent;
 use strongroom_domain::{Code, Error, Payload, Record, Result, SecretPath, Time, Write};
 
 use super::value::make;
@@ -14,6 +16,7 @@ use crate::read::no_secret;
 use crate::record::{Attempt, Effect};
 use crate::request::Request;
 use crate::rows::{Checked, touch};
+use crate::stats::count;
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "rotation";
@@ -35,11 +38,15 @@ impl Broker {
         while let Some(view) = self.step_by_job(path, &event).await? {
             let act = view.rotation.act();
             if act == Act::Rest {
+                if view.rotation.run.is_none() {
+                    count(&self.0.stats.rotations);
+                }
                 break;
             }
             let answer = self.reach(path, &view.rotation, act).await?;
             if let Answer::Failed { reason, permanent } = &answer {
                 tracing::warn!(rotation = %view.rotation.id, reason, permanent, "a step of a rotation failed");
+                count(&self.0.stats.rotations_failed);
             }
             event = Event::Answered(view.rotation.fence, answer);
         }
@@ -102,6 +109,10 @@ impl Broker {
         written
             .effects
             .splice(0..0, done.map(|action| Effect::new(action, path.as_str())));
+        if let Some(news) = stepped.news {
+            let happened = happened(news, path, &stepped.rotation, attempt.now);
+            written.writes.extend(self.notices(happened).await?);
+        }
         written
             .writes
             .push(self.write_rotation(Some(&old.record), path, &stepped.rotation)?);
@@ -227,6 +238,22 @@ impl Broker {
         written.touches.push(touch(record.key(), action, None));
         written.writes.push(write);
         Ok(written)
+    }
+}
+
+fn happened(news: News, path: &SecretPath, rotation: &Rotation, at: Time) -> Happened {
+    let failure = rotation.run.as_ref().and_then(|run| run.failure.as_ref());
+    let (event, version) = match news {
+        News::Succeeded { version } => (TargetEvent::RotationSucceeded, Some(version)),
+        News::Failed => (TargetEvent::RotationFailed, None),
+        News::Overdue => (TargetEvent::RotationOverdue, None),
+    };
+    Happened {
+        event,
+        at,
+        about: path.to_string(),
+        version,
+        reason: failure.map(|failure| failure.reason.clone()),
     }
 }
 

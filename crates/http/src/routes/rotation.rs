@@ -17,12 +17,16 @@ const TARGET: &str = "/api/v1/targets/{name}";
 const DATABASE: (&str, &str) = ("name", "ledger");
 const KEY: (&str, &str) = ("path", "payments/prod/session-key");
 
-fn rotation() -> Value {
-    json!({
-        "path": "payments/prod/session-key", "version": 1, "rotator": "generate", "interval": "30d",
-        "window": "02:00-04:00", "recipe": { "length": 40 }, "paused": false, "overdue": false, "next_at": LATER,
-        "rotated_at": AT,
-    })
+fn rotation(version: i64) -> Value {
+    let mut rotation = json!({
+        "path": "payments/prod/session-key", "version": version, "rotator": "generate", "interval": "30d",
+        "window": "02:00-04:00", "recipe": { "length": 40, "classes": ["lower", "upper", "digits"] }, "paused": false,
+        "overdue": false, "next_at": LATER,
+    });
+    if version > 0 {
+        rotation["rotated_at"] = AT.into();
+    }
+    rotation
 }
 
 fn target() -> Value {
@@ -85,14 +89,14 @@ pub(crate) fn rotations() -> Vec<Operation> {
         .query::<CalendarQuery>()
         .shows::<Page<Planned>>(StatusCode::OK, "A page, by path.")
         .example("all", StatusCode::OK, &[("limit", "100")])
-        .shown(json!({ "items": [rotation()] })),
+        .shown(json!({ "items": [rotation(1)] })),
         get(PATH, "readRotation", "Read how a secret is rotated", native::rotation::read)
             .describe("Needs `list` on the secret.")
             .guarded()
             .finds()
             .shows::<Rotation>(StatusCode::OK, "The rotation.")
             .example("key", StatusCode::OK, &[KEY])
-            .shown(rotation()),
+            .shown(rotation(1)),
         put(PATH, "writeRotation", "Say how a secret is rotated", native::rotation::write)
             .describe(
                 "All of it is replaced. What is under way goes on unless it would be made or set otherwise. Needs `manage` on \
@@ -106,7 +110,7 @@ pub(crate) fn rotations() -> Vec<Operation> {
             .sent(json!({
                 "rotator": "generate", "interval": "30d", "window": "02:00-04:00", "recipe": { "length": 40 },
             }))
-            .shown(rotation()),
+            .shown(rotation(0)),
         post(PATH, "tellRotation", "Rotate, roll back, pause or resume", native::rotation::tell)
             .describe("Waits ten seconds for what it leads to. Needs `rotate` on the secret.")
             .guarded()
@@ -117,7 +121,7 @@ pub(crate) fn rotations() -> Vec<Operation> {
             .shows::<Rotation>(StatusCode::ACCEPTED, "It is under way.")
             .example("now", StatusCode::OK, &[KEY])
             .sent(json!({ "action": "rotate" }))
-            .shown(rotation()),
+            .shown(rotation(1)),
         delete(PATH, "deleteRotation", "Rotate a secret no more", native::rotation::delete)
             .describe("The secret stays as it is. Needs `manage` on it.")
             .guarded()
