@@ -13,9 +13,14 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 impl Stepped {
     pub(super) fn take(&mut self, seen: Seen, now: Time) -> Result<()> {
         let step = self.begin(now)?;
+        let is_left_behind = self.rotation.run.as_ref().is_some_and(|run| run.is_left_behind(seen));
         if seen.retired.is_some() {
             // Whoever restores the secret finds it going on soon.
             self.put_off(now + BACKOFF.1);
+            return Ok(());
+        }
+        if is_left_behind {
+            self.leave(seen, now);
             return Ok(());
         }
         match step {
@@ -24,6 +29,23 @@ impl Stepped {
             Step::Set | Step::Test | Step::Verify => self.claim(now),
         }
         Ok(())
+    }
+
+    /// Whoever wrote meanwhile has the last word: a rotation begins anew with that, and nothing is rolled back.
+    fn leave(&mut self, seen: Seen, now: Time) {
+        let Some(run) = &self.rotation.run else { return };
+        match (run.step, run.goal) {
+            (Step::Verify, _) => self.succeeded(run.version, now),
+            (_, Goal::Rotate) => {
+                self.run_with(seen.current, 0, Step::Create);
+                self.put_off(now);
+            }
+            (_, Goal::Rollback) => {
+                // It stays current, and nothing is kept for a rotation any more.
+                self.effect = Effect::Finish(seen.current);
+                (self.rotation.run, self.rotation.claim) = (None, None);
+            }
+        }
     }
 
     /// Nobody else has it, and it is due: the step it is at.
@@ -102,13 +124,13 @@ impl Stepped {
             self.put_off(now + BACKOFF.1);
             return Ok(());
         }
+        if run.is_left_behind(seen) {
+            self.leave(seen, now);
+            return Ok(());
+        }
         let (step, version, base) = (run.step, run.version, run.base);
         match (step, answer) {
             (Step::Set, Answer::Done) => self.go_on_with(Step::Test, now),
-            (Step::Test, Answer::Done) if run.is_left_behind(seen) => {
-                self.run_with(seen.current, 0, Step::Create);
-                self.put_off(now);
-            }
             (Step::Test, Answer::Done) => {
                 if seen.current != version {
                     self.effect = Effect::Finish(version);
