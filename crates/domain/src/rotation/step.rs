@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::{Answer, CLAIM, Claim, Effect, Failure, Goal, News, RotatorKind, Run, Seen, Step, Stepped, Told, running};
-use crate::{Code, Error, Result, Time};
+use crate::{Code, Error, Result, Time, backoff};
 
-/// How long is waited after a failure: this, doubled by each, and no longer than the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_hours(1));
 /// How often is looked whether somebody has put the value that a manual rotation waits for.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
@@ -16,7 +14,7 @@ impl Stepped {
         let is_left_behind = self.rotation.run.as_ref().is_some_and(|run| run.is_left_behind(seen));
         if seen.retired.is_some() {
             // Whoever restores the secret finds it going on soon.
-            self.put_off(now + BACKOFF.1);
+            self.put_off(now + backoff::LONGEST);
             return Ok(());
         }
         if is_left_behind {
@@ -121,7 +119,7 @@ impl Stepped {
             return Err(running());
         };
         if seen.retired.is_some() {
-            self.put_off(now + BACKOFF.1);
+            self.put_off(now + backoff::LONGEST);
             return Ok(());
         }
         if run.is_left_behind(seen) {
@@ -196,8 +194,7 @@ impl Stepped {
         } else if self.rotation.is_overdue(now) {
             self.overdue();
         }
-        let waited = BACKOFF.0.saturating_mul(1 << (count - 1).min(16)).min(BACKOFF.1);
-        self.put_off(now + waited);
+        self.put_off(now + backoff::after(count));
     }
 
     pub(super) fn told(&mut self, told: Told, seen: Seen, now: Time) -> Result<()> {
