@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod method;
 pub mod names;
 pub mod network;
+pub mod notice;
 pub mod path;
 pub mod payload;
 pub mod period;

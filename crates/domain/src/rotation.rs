@@ -65,6 +65,9 @@ pub struct Run {
     pub began_at: Time,
     /// When it is gone on with.
     pub at: Time,
+    /// An order to set it may have gone out already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tried: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -188,7 +191,7 @@ pub enum Act {
     Rest,
     Set {
         version: i64,
-        goal: Goal,
+        tried: bool,
     },
     Test {
         version: i64,
@@ -255,7 +258,7 @@ impl Rotation {
                 Step::Create | Step::Await => Act::Rest,
                 Step::Set => Act::Set {
                     version: run.version,
-                    goal: run.goal,
+                    tried: run.tried,
                 },
                 Step::Test | Step::Verify => Act::Test { version: run.version },
             },
@@ -333,6 +336,7 @@ impl Run {
             version: 0,
             began_at: now,
             at: now,
+            tried: false,
             failure: None,
         }
     }

@@ -24,7 +24,11 @@ impl Stepped {
         match step {
             Step::Create => self.create(seen, now),
             Step::Await => self.awaited(seen, now),
-            Step::Set | Step::Test | Step::Verify => self.claim(now),
+            Step::Set => {
+                self.rotation.run.as_mut().map(|run| run.tried = true);
+                self.claim(now);
+            }
+            Step::Test | Step::Verify => self.claim(now),
         }
         Ok(())
     }
@@ -91,7 +95,7 @@ impl Stepped {
 
     fn run_with(&mut self, base: i64, version: i64, step: Step) {
         if let Some(run) = &mut self.rotation.run {
-            (run.base, run.version, run.step) = (base, version, step);
+            (run.base, run.version, run.step, run.tried) = (base, version, step, false);
         }
     }
 

@@ -106,7 +106,7 @@ fn a_run_goes_through_its_steps() {
         rotation.act(),
         Act::Set {
             version: 2,
-            goal: Goal::Rotate
+            tried: false
         }
     );
     let seen = head(1, 0, 2, 3);
@@ -138,7 +138,7 @@ fn whoever_was_too_slow_is_refused() {
         other.act(),
         Act::Set {
             version: 2,
-            goal: Goal::Rotate
+            tried: false
         }
     );
     assert!(other.fence > rotation.fence);
@@ -193,7 +193,7 @@ fn what_somebody_wrote_meanwhile_is_not_overwritten() {
         taken.rotation.act(),
         Act::Set {
             version: 4,
-            goal: Goal::Rotate
+            tried: false
         }
     );
 }
@@ -213,7 +213,7 @@ fn a_password_that_was_changed_behind_us_is_set_again() {
         again.act(),
         Act::Set {
             version: 2,
-            goal: Goal::Rotate
+            tried: false
         }
     );
     let set = answered(&again, Answer::Done, seen, now).rotation;
@@ -239,7 +239,7 @@ fn a_rollback_sets_and_tests_what_was_before() {
         taken.act(),
         Act::Set {
             version: 1,
-            goal: Goal::Rollback
+            tried: true
         }
     );
     assert!(taken.step(&tell, seen, START).is_err(), "it is under way");
