@@ -3,11 +3,13 @@
 
 pub mod access;
 pub mod audit;
+pub mod backoff;
 pub mod canon;
 pub mod change;
 pub mod error;
 pub mod grant;
 pub mod ids;
+pub mod lease;
 pub mod manifest;
 pub mod merge;
 pub mod metadata;

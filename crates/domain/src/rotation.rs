@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::secret::{CURRENT, Head, PENDING, PREVIOUS};
 use crate::{Code, Error, ObjectId, Result, Time};
 
+#[cfg(test)]
+mod model;
 mod policy;
 mod step;
 #[cfg(test)]
@@ -339,10 +341,15 @@ impl Run {
         }
     }
 
-    /// Somebody wrote or relabelled meanwhile: the version follows another than what is current now, or is wanted no more.
+    /// Somebody wrote meanwhile: another version is current than this run goes by, or its own is wanted no more.
     fn is_left_behind(&self, seen: Seen) -> bool {
-        let is_pending = self.version == self.base || self.version == seen.pending;
-        self.goal == Goal::Rotate && (seen.current != self.base || !is_pending)
+        let current = match self.step {
+            Step::Create | Step::Await => return false,
+            Step::Set | Step::Test => self.base,
+            Step::Verify => self.version,
+        };
+        let is_wanted = self.goal == Goal::Rollback || self.version == current || self.version == seen.pending;
+        seen.current != current || !is_wanted
     }
 
     /// Nothing goes on until somebody says so.
