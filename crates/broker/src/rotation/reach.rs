@@ -98,9 +98,16 @@ impl Broker {
         let credential = credential_of(&payload)?;
         let server = server_of(&target)?;
         match act {
-            // An earlier order may have come through; that of an administrator's own password would keep us out.
-            Act::Set { tried: true, .. } if self.can_log_in(&server, &credential).await.is_ok() => Ok(()),
-            Act::Set { .. } => self.set_at(rotation, &target, &credential).await,
+            // Once more, even where an earlier order came through: the target then knows this fence, and takes none that comes
+            // later from before it. One for the administrator's own password keeps us out once it came through.
+            Act::Set { tried, .. } => match self.set_at(rotation, &target, &credential).await {
+                Err(Fault::Target(TargetError::LoginRefused))
+                    if tried && self.can_log_in(&server, &credential).await.is_ok() =>
+                {
+                    Ok(())
+                }
+                set => set,
+            },
             Act::Test { .. } | Act::Rest => Ok(self.can_log_in(&server, &credential).await?),
         }
     }
