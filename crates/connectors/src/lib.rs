@@ -4,6 +4,7 @@ mod address;
 mod allowed;
 mod fetch;
 mod guard;
+mod mysql;
 mod postgres;
 mod reach;
 mod targets;

@@ -2,4 +2,8 @@
 
 // `cfg(test)` is always true here. It tells clippy that helpers are tests too, which may unwrap.
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod mysql;
+#[cfg(test)]
 mod postgres;
