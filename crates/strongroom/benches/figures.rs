@@ -14,6 +14,8 @@
 #[expect(dead_code, unused_macros, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/harness.rs"]
 mod harness;
+#[path = "figures/tokens.rs"]
+mod tokens;
 
 use std::hint::black_box;
 use std::io::Write as _;
@@ -118,7 +120,9 @@ async fn figures() {
         bulk(&root).await;
         fill(&root, "write", 5_000).await;
         writes(&server.address(), &store.root_token(), store.dir.path());
+        let (unseen, address) = (tokens::unseen(&root, "bench", &login).await, server.address());
         drop(server);
+        tokens::figures(&store, &address, &unseen).await;
         at_rest(match on {
             On::Postgres => Store::at(cluster.create_database("rest")),
             On::Sqlite => Store::fresh(On::Sqlite),

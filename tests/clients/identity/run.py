@@ -136,7 +136,7 @@ def by_pyjwt(server, outside, ca):
     check("refused: a public key as a shared secret", not server.login("py", "build", shared))
     elsewhere = jwt.encode(claims_of(url), key, "EdDSA", headers={**header, "jku": f"{url}/jwks"})
     check("refused: keys elsewhere", not server.login("py", "build", elsewhere))
-    return keys["RS256"]
+    return keys
 
 
 def by_jose(server, outside, ca):
@@ -188,6 +188,36 @@ def by_presets(server, outside, ca, key):
     names_alone = {"method": "github", "claims": {"repository": "octocat/hello", "ref": "refs/heads/main"}}
     refused = server.run("role", "put", "named", "--policy", "reader", "--bounds", "-", stdin=json.dumps(names_alone), **server.root)
     check("a role that binds names alone is refused", refused.returncode == 1 and "repository_id" in refused.stderr, refused.stderr)
+
+
+def by_svids(server, outside, ca, keys):
+    bundle = {"keys": [{**public_jwk(name, key), "use": "jwt-svid"} for name, key in keys.items()]}
+    bundle["keys"].append({**public_jwk("RS256", keys["RS256"]), "kid": "certificates", "use": "x509-svid"})
+    url = outside.publish("bundle", {"spiffe_sequence": 1, "spiffe_refresh_hint": 300, **bundle})
+    source = {"jwks_url": f"{url}/jwks", "ca_pem": ca.read_text()}
+    described = {"type": "spiffe-jwt", "trust_domain": "example.org", "audiences": [AUDIENCE], "keys": source}
+    server.admin("method", "put", "spire", "-", stdin=json.dumps(described))
+    app = "spiffe://example.org/ns/shop/sa/app"
+    role(server, "svid", {"method": "spire", "spiffe_ids": [app]})
+
+    def login(name, change=None, **header):
+        now = int(time.time())
+        claims = {"sub": app, "aud": [AUDIENCE], "exp": now + 300, "iat": now, **(change or {})}
+        headers = {"kid": f"py-{name}", **header}
+        return server.login("spire", "svid", jwt.encode(claims, keys[name], name, headers=headers))
+
+    for name in keys:
+        check(f"a JWT-SVID by {name}", login(name) == (name not in ("EdDSA", "ES512")))
+    for what, change in {
+        "another id": {"sub": "spiffe://example.org/ns/shop/sa/other"},
+        "another trust domain": {"sub": app.replace("example.org", "example.com")},
+        "another audience": {"aud": ["https://other.test"]},
+        "expired": {"exp": int(time.time()) - 60},
+    }.items():
+        check(f"a JWT-SVID, refused: {what}", not login("ES256", change))
+    check("a JWT-SVID, refused: a key for certificates", not login("RS256", kid="certificates"))
+    check("a JWT-SVID, refused: another header", not login("RS256", x5t="a"))
+    check("a JWT-SVID, refused: another type", not login("RS256", typ="at+jwt"))
 
 
 def by_oidc_provider(server, files):
@@ -246,9 +276,10 @@ def main():
         files = issuer.certificates(folder)
         server, outside = Server(folder), issuer.Issuer(files)
         try:
-            key = by_pyjwt(server, outside, files["ca"])
+            keys = by_pyjwt(server, outside, files["ca"])
             by_jose(server, outside, files["ca"])
-            by_presets(server, outside, files["ca"], key)
+            by_presets(server, outside, files["ca"], keys["RS256"])
+            by_svids(server, outside, files["ca"], keys)
             by_oidc_provider(server, files)
             verified_by_others(server)
         finally:

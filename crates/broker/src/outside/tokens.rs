@@ -33,7 +33,9 @@ impl Broker {
     ) -> Result<Verified<OutsideClaims>, Fault> {
         let now = || self.0.clock.now();
         let issuers = &self.0.outside.issuers;
-        let held = issuers.held(&self.0.fetch, now, source, Some(presented.key())).await?;
+        let held = issuers
+            .held(&self.0.connectors.fetch, now, source, Some(presented.key()))
+            .await?;
         Ok(presented.verify(&held.keys, expected, now())?)
     }
 
@@ -57,7 +59,7 @@ impl Broker {
         jwt: &SecretString,
     ) -> Result<Vouched, Fault> {
         let presented = Presented::parse(jwt.expose_secret())?;
-        if !presented.has_only_needed_headers() {
+        if !presented.is_headed_as_svids() {
             return Err(TokenFault::Header.into());
         }
         let expected = Expected {

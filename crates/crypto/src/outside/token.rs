@@ -112,7 +112,7 @@ pub struct Presented<'t> {
     message: &'t [u8],
     signature: Vec<u8>,
     payload: Vec<u8>,
-    only_needed_headers: bool,
+    as_svids: bool,
 }
 
 impl std::fmt::Debug for Presented<'_> {
@@ -209,7 +209,8 @@ impl<'t> Presented<'t> {
             message: message.ok_or(TokenFault::Malformed)?,
             signature: decoded(signature)?,
             payload: decoded(payload)?,
-            only_needed_headers: head.keys().all(|name| matches!(name.as_str(), "alg" | "kid" | "typ")),
+            as_svids: head.keys().all(|name| matches!(name.as_str(), "alg" | "kid" | "typ"))
+                && matches!(kind, None | Some("JWT" | "JOSE")),
         })
     }
 
@@ -218,9 +219,9 @@ impl<'t> Presented<'t> {
         &self.key
     }
 
-    /// Whether its header says nothing but how it was signed.
-    pub fn has_only_needed_headers(&self) -> bool {
-        self.only_needed_headers
+    /// Whether its header is one that a JWT-SVID may have: how it was signed, and one of their two types or none.
+    pub fn is_headed_as_svids(&self) -> bool {
+        self.as_svids
     }
 
     /// The claims, if one of these keys signed them and they are what is expected, now.

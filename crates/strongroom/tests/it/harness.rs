@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use strongroom_testkit::{Database, Proxy};
 use tempfile::TempDir;
@@ -335,17 +336,34 @@ pub(crate) struct Api {
     pub(crate) token: Option<String>,
 }
 
+fn client(headers: HeaderMap) -> reqwest::Client {
+    let client = reqwest::Client::builder().default_headers(headers).no_proxy();
+    client.timeout(Duration::from_secs(15)).build().unwrap()
+}
+
 impl Api {
     pub(crate) fn new(server: &Server, token: impl Into<String>) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(15))
-            .build()
-            .unwrap();
         Self {
-            http,
+            http: client(HeaderMap::new()),
             address: server.address(),
             token: Some(token.into()),
+        }
+    }
+
+    /// The same server, as in a namespace that each request names.
+    pub(crate) fn within(&self, namespace: &str, token: impl Into<String>) -> Self {
+        let name = ("x-strongroom-namespace".parse().unwrap(), namespace.parse().unwrap());
+        Self {
+            http: client(HeaderMap::from_iter([name])),
+            ..self.with_token(token)
+        }
+    }
+
+    /// The same on another server.
+    pub(crate) fn at(&self, server: &Server) -> Self {
+        Self {
+            address: server.address(),
+            ..self.clone()
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     pub(crate) down: AtomicBool,
     /// What a code is exchanged for: what must be sent with it, and the token.
     codes: Mutex<HashMap<String, (Value, String)>>,
+    /// A trust domain's keys, beside its own.
+    pub(crate) bundle: Mutex<Value>,
     /// What a job is given that asks for a token, and what it asked with.
     pub(crate) job: Mutex<String>,
     pub(crate) asked_by_job: Mutex<String>,
@@ -57,6 +59,7 @@ impl Issuer {
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/jwks", get(jwks))
+            .route("/bundle", get(bundle))
             .route("/token", post(token))
             .route("/job", get(job))
             .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
@@ -120,6 +123,10 @@ async fn discovery(State(seen): Shared) -> (StatusCode, Json<Value>) {
 
 async fn jwks(State(seen): Shared) -> Json<Value> {
     Json(seen.jwks.clone())
+}
+
+async fn bundle(State(seen): Shared) -> Json<Value> {
+    Json(seen.bundle.lock().unwrap().clone())
 }
 
 async fn job(State(seen): Shared, headers: HeaderMap, uri: axum::http::Uri) -> (StatusCode, Json<Value>) {

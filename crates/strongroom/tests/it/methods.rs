@@ -4,6 +4,7 @@ mod certificates;
 mod cluster;
 mod line;
 mod people;
+mod svids;
 
 use std::sync::atomic::Ordering;
 

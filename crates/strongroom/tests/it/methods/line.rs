@@ -10,13 +10,13 @@ use super::{Stage, role, stage};
 use crate::harness::{On, command, run};
 use crate::issuer::{AUDIENCE, percent};
 
-struct Shell {
+pub(super) struct Shell {
     address: String,
     home: String,
 }
 
 impl Shell {
-    fn of(stage: &Stage) -> Self {
+    pub(super) fn of(stage: &Stage) -> Self {
         Self {
             address: stage.server.address(),
             home: stage.store.dir.path().to_str().unwrap().to_owned(),
@@ -31,12 +31,12 @@ impl Shell {
         .concat()
     }
 
-    fn run(&self, more: &[(&str, &str)], args: &[&str], stdin: &[u8]) -> (i32, String, String) {
+    pub(super) fn run(&self, more: &[(&str, &str)], args: &[&str], stdin: &[u8]) -> (i32, String, String) {
         let (code, stdout, stderr) = run(args, &self.environment(more), stdin);
         (code, String::from_utf8(stdout).unwrap(), stderr)
     }
 
-    fn whoami(&self) -> Value {
+    pub(super) fn whoami(&self) -> Value {
         let (code, stdout, stderr) = self.run(&[], &["whoami", "-o", "json"], b"");
         assert_eq!(code, 0, "{stderr}");
         serde_json::from_str(&stdout).unwrap()

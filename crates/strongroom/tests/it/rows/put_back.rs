@@ -30,6 +30,7 @@ struct Stage {
     installation: Installation,
     sql: Sql,
     server: Server,
+    /// One who may do everything in its namespace.
     root: Api,
     object: Object,
     how: How,
@@ -39,11 +40,21 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(on: On, how: How) -> Self {
+    async fn set(on: On, how: How, namespace: Option<&str>) -> Self {
         let installation = Installation::initialised(on);
         let server = installation.serve_with(ISSUER);
         let sql = Sql::of(&installation.store, None);
         let root = installation.root(&server);
+        let root = match namespace {
+            Some(name) => {
+                assert_eq!(
+                    root.call("PUT", &format!("namespaces/{name}"), None).await.unwrap().0,
+                    200
+                );
+                within(&root, name).await
+            }
+            None => root,
+        };
         let without = records(&sql).await;
         let object = Object::make(&root, "operator").await;
         let with = records(&sql).await;
@@ -99,10 +110,14 @@ impl Stage {
         statements
     }
 
-    /// What makes the manifest what it was.
-    fn manifest(&self) -> Vec<String> {
+    /// What makes the manifests what they were: that of the grants' namespace alone, or all.
+    fn manifest(&self, alone: bool) -> Vec<String> {
+        let object = self.object.row(&self.now, Noun::Principal);
+        let namespace = self.now.value(object, "namespace");
         let of = |table: &Table| {
-            let rows = table.rows.iter().filter(|row| table.value(row, "kind") == MANIFEST);
+            let rows = table.rows.iter().filter(|row| {
+                table.value(row, "kind") == MANIFEST && (!alone || table.value(row, "namespace") == namespace)
+            });
             rows.cloned().collect::<Vec<_>>()
         };
         let gone = of(&self.now).iter().map(|row| self.now.delete(row)).collect::<Vec<_>>();
@@ -110,12 +125,31 @@ impl Stage {
             .iter()
             .map(|row| self.then.insert(row))
             .collect::<Vec<_>>();
+        assert!(!gone.is_empty());
         [gone, back].concat()
     }
 
-    async fn uses(&self, matrix: &mut Matrix, root: &Api, noun: Noun, what: &str, expected: &str) {
-        for used in self.object.uses(root, noun, false) {
-            let answer = used.ask.send(root).await;
+    /// The same on a node that starts.
+    fn started_anew(self) -> Self {
+        self.server.terminate();
+        let server = self.installation.serve_with(ISSUER);
+        Self {
+            root: self.root.at(&server),
+            server,
+            ..self
+        }
+    }
+
+    async fn all_use(&self, matrix: &mut Matrix, what: &str, expected: &str) {
+        for noun in NOUNS {
+            self.uses(matrix, noun, &format!("{:?}{what}", self.how), expected)
+                .await;
+        }
+    }
+
+    async fn uses(&self, matrix: &mut Matrix, noun: Noun, what: &str, expected: &str) {
+        for used in self.object.uses(&self.root, noun, false) {
+            let answer = used.ask.send(&self.root).await;
             let verdict = (answer.code() == expected).then_some(()).ok_or_else(|| {
                 format!(
                     "{noun} {what}: {} {} gave {}",
@@ -127,60 +161,63 @@ impl Stage {
     }
 }
 
+/// By a token that may do everything in that namespace.
+async fn within(root: &Api, namespace: &str) -> Api {
+    let (status, made) = root.post(&format!("namespaces/{namespace}/token"), json!({})).await;
+    assert_eq!(status, 201, "{made}");
+    root.within(namespace, made["token"].as_str().unwrap())
+}
+
 async fn not_ready(api: &Api) -> String {
     let answer = api.http.get(format!("{}/ready", api.address)).send().await.unwrap();
     assert_eq!(answer.status(), 503);
     answer.text().await.unwrap()
 }
 
-async fn grants_that_were_put_back(on: On) {
+async fn put_back_within(on: On, namespace: Option<&str>) {
     let mut matrix = Matrix::default();
     for how in [How::Deleted, How::InsertedAgain, How::RolledBack] {
-        let mut stage = Stage::set(on, how).await;
+        let mut stage = Stage::set(on, how, namespace).await;
         for noun in NOUNS {
             stage.sql.run(&stage.put_back(noun)).await;
         }
-        for noun in NOUNS {
-            let what = format!("{how:?}");
+        stage.all_use(&mut matrix, "", "integrity_failed").await;
+        stage = stage.started_anew();
+        stage.all_use(&mut matrix, "+start", "integrity_failed").await;
+        if namespace.is_some() {
+            // The manifest of `root` knows those of the others, and goes on by itself.
+            stage.sql.run(&stage.manifest(true)).await;
+            stage.all_use(&mut matrix, "+own manifest", "integrity_failed").await;
+            stage = stage.started_anew();
             stage
-                .uses(&mut matrix, &stage.root, noun, &what, "integrity_failed")
+                .all_use(&mut matrix, "+own manifest+start", "integrity_failed")
                 .await;
+            let others = stage.installation.root(&stage.server);
+            assert_eq!(others.put("groups/others", json!({"policies": []})).await.0, 200);
         }
-        // The same on a node that starts.
-        stage.server.terminate();
-        stage.server = stage.installation.serve_with(ISSUER);
-        stage.root = stage.installation.root(&stage.server);
-        for noun in NOUNS {
-            let what = format!("{how:?}+start");
-            stage
-                .uses(&mut matrix, &stage.root, noun, &what, "integrity_failed")
-                .await;
-        }
-        stage.sql.run(&stage.manifest()).await;
-        for noun in NOUNS {
-            let what = format!("{how:?}+manifest");
-            stage
-                .uses(&mut matrix, &stage.root, noun, &what, "grants_put_back")
-                .await;
-        }
+        stage.sql.run(&stage.manifest(false)).await;
+        stage.all_use(&mut matrix, "+manifest", "grants_put_back").await;
+        assert!(not_ready(&stage.root).await.contains("accept-restore"));
+        stage = stage.started_anew();
+        stage.all_use(&mut matrix, "+manifest+start", "grants_put_back").await;
         assert!(not_ready(&stage.root).await.contains("accept-restore"));
         stage.server.terminate();
-        stage.server = stage.installation.serve_with(ISSUER);
-        let root = stage.installation.root(&stage.server);
-        for noun in NOUNS {
-            let what = format!("{how:?}+manifest+start");
-            stage.uses(&mut matrix, &root, noun, &what, "grants_put_back").await;
-        }
-        assert!(not_ready(&root).await.contains("accept-restore"));
-        stage.server.terminate();
     }
-    matrix.finish(&format!("{on:?}: grants put back"));
+    matrix.finish(&format!("{on:?}: grants put back in {}", namespace.unwrap_or("root")));
+}
+
+async fn grants_that_were_put_back(on: On) {
+    put_back_within(on, None).await;
+}
+
+async fn grants_of_a_namespace_that_were_put_back(on: On) {
+    put_back_within(on, Some("team")).await;
 }
 
 /// What was put back stands once somebody with the key has said so. No token from before holds any more.
-async fn what_was_put_back_is_accepted(on: On) {
-    let stage = Stage::set(on, How::RolledBack).await;
-    let statements = [stage.put_back(Noun::Policy), stage.manifest()].concat();
+async fn accepted_within(on: On, namespace: Option<&str>) {
+    let stage = Stage::set(on, How::RolledBack, namespace).await;
+    let statements = [stage.put_back(Noun::Policy), stage.manifest(false)].concat();
     stage.sql.run(&statements).await;
     let (installation, object) = (&stage.installation, &stage.object);
     let ask = Ask::get(&stage.root, format!("policies/p-{}", object.stem));
@@ -195,12 +232,18 @@ async fn what_was_put_back_is_accepted(on: On) {
     assert!(ready().await, "the running node goes on by itself");
     let file = installation.file("recovered");
     installation.done(&["operator", "recover-admin", "--token-file", file.to_str().unwrap()]);
-    let root = stage.root.with_token(installation.text("recovered"));
+    let recovered = installation
+        .root(&stage.server)
+        .with_token(installation.text("recovered"));
     assert_eq!(
         ask.send(&stage.root).await.code(),
         "unauthenticated",
-        "the old root token"
+        "the token from before that might do everything"
     );
+    let root = match namespace {
+        Some(name) => within(&recovered, name).await,
+        None => recovered.clone(),
+    };
     let old = root.with_token(&object.token);
     assert_eq!(
         old.get(&format!("secrets/{}", object.path())).await.0,
@@ -212,17 +255,21 @@ async fn what_was_put_back_is_accepted(on: On) {
         (status, policy["rules"][0]["path"].as_str()),
         (200, Some(format!("secret/rows/{}/*", object.stem).as_str()))
     );
-    let (_, page) = root.get("audit?action=operator.accept_restore").await;
+    let (_, page) = recovered.get("audit?action=operator.accept_restore").await;
     assert_eq!(page["items"][0]["path"], "a drill of the tests");
     assert_eq!(root.put("groups/after", json!({"policies": []})).await.0, 200);
     stage.server.terminate();
     let server = installation.serve();
-    let again = Api {
-        address: server.address(),
-        ..root.clone()
-    };
-    assert_eq!(again.get("groups/after").await.0, 200);
+    assert_eq!(root.at(&server).get("groups/after").await.0, 200);
     server.terminate();
+}
+
+async fn what_was_put_back_is_accepted(on: On) {
+    accepted_within(on, None).await;
+}
+
+async fn what_was_put_back_in_a_namespace_is_accepted(on: On) {
+    accepted_within(on, Some("team")).await;
 }
 
 /// All of the database, as it once was: a node that has seen newer refuses at once, and one that starts can know nothing of
@@ -274,4 +321,9 @@ async fn a_node_that_has_seen_newer_stops() {
     }
 }
 
-on_both_stores!(grants_that_were_put_back, what_was_put_back_is_accepted);
+on_both_stores!(
+    grants_that_were_put_back,
+    grants_of_a_namespace_that_were_put_back,
+    what_was_put_back_is_accepted,
+    what_was_put_back_in_a_namespace_is_accepted
+);

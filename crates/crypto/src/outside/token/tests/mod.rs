@@ -321,13 +321,25 @@ fn a_header_says_how_it_was_signed_and_nothing_that_leads_elsewhere() {
             "{name}"
         );
     }
-    assert!(
-        Presented::parse(&hand.token(&header(), &claims()))
-            .unwrap()
-            .has_only_needed_headers()
-    );
-    let more = hand.token(&with(header(), "x5t", json!("a")), &claims());
-    assert!(!Presented::parse(&more).unwrap().has_only_needed_headers());
+}
+
+#[test]
+fn svids_have_headers_of_their_own() {
+    let hand = Hand::new();
+    let fits = |header: Value| {
+        let token = hand.token(&header, &claims());
+        Presented::parse(&token).unwrap().is_headed_as_svids()
+    };
+    assert!(fits(header()) && fits(without(header(), "typ")));
+    for (name, value, good) in [
+        ("typ", "JWT", true),
+        ("typ", "JOSE", true),
+        ("typ", "at+jwt", false),
+        ("typ", "jwt", false),
+        ("x5t", "a", false),
+    ] {
+        assert_eq!(fits(with(header(), name, json!(value))), good, "{name} {value}");
+    }
 }
 
 #[test]
