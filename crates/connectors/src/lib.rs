@@ -7,6 +7,7 @@ mod guard;
 mod mysql;
 mod postgres;
 mod reach;
+mod redis;
 mod targets;
 
 pub use allowed::Allowed;

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
+use strongroom_domain::target::Tls;
 use strongroom_ports::{Server, TargetError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -46,6 +47,15 @@ pub(crate) async fn secure(server: &Server, stream: TcpStream) -> Result<impl Wi
     let name = ServerName::try_from(name).map_err(|_| TargetError::Unreachable)?;
     let secured = TlsConnector::from(config).connect(name, stream).await;
     secured.map_err(|error| lost(&error))
+}
+
+/// As the server is spoken to: in clear, or secured from the first byte on.
+pub(crate) async fn wire(guard: &Guard, server: &Server) -> Result<Box<dyn Wire>, TargetError> {
+    let stream = open(guard, server).await?;
+    Ok(match server.tls {
+        Tls::Off => Box::new(stream),
+        Tls::Verify => Box::new(secure(server, stream).await?),
+    })
 }
 
 /// A connection that broke.

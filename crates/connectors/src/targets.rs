@@ -11,12 +11,14 @@ use crate::Allowed;
 use crate::guard::Guard;
 use crate::mysql::Mysql;
 use crate::postgres::Postgres;
+use crate::redis::Redis;
 
 /// The servers whose users are kept here.
 #[derive(Debug)]
 pub struct Targets {
     postgres: Postgres,
     mysql: Mysql,
+    redis: Redis,
 }
 
 trait Connector: Rotator + Issuer {}
@@ -29,7 +31,8 @@ impl Targets {
         let guard = Arc::new(Guard::new(allowed, home));
         Self {
             postgres: Postgres::new(guard.clone()),
-            mysql: Mysql::new(guard),
+            mysql: Mysql::new(guard.clone()),
+            redis: Redis::new(guard),
         }
     }
 
@@ -37,7 +40,8 @@ impl Targets {
         match engine {
             Engine::Postgres => Some(&self.postgres),
             Engine::Mysql => Some(&self.mysql),
-            Engine::Redis | Engine::Webhook => None,
+            Engine::Redis => Some(&self.redis),
+            Engine::Webhook => None,
         }
     }
 }

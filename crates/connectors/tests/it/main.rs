@@ -7,3 +7,5 @@ mod authority;
 mod mysql;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod redis;
