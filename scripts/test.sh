@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test against a throw-away PostgreSQL and removes it afterwards. With `all` as the first argument also those
-# that need other programs than PostgreSQL; what such a test lacks is told as NOT RUN. Further arguments are passed on to
-# `cargo test`.
+# that need other programs than PostgreSQL; what such a test lacks is told as NOT RUN, but MariaDB and Redis have to be there.
+# Further arguments are passed on to `cargo test`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -89,6 +89,14 @@ if [[ -z $started ]]; then
     echo "The throw-away PostgreSQL does not start:" >&2
     cat "$folder/log" >&2
     exit 1
+fi
+
+if [[ -n $all ]]; then
+    source scripts/tools.sh
+    # Where they cannot be had, the tests that need them say so.
+    debian_tool mariadbd mariadb-server || true
+    debian_tool redis-server redis-server || true
+    export STRONGROOM_TEST_ALL=yes
 fi
 
 export STRONGROOM_TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$port/postgres"

@@ -2,6 +2,7 @@
 
 mod error;
 mod methods;
+mod rotation;
 mod routes;
 mod tls;
 mod tokens;

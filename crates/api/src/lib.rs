@@ -28,8 +28,10 @@ pub mod principals;
 pub mod problem;
 pub mod reports;
 pub mod roles;
+pub mod rotation;
 pub mod schema;
 pub mod secrets;
+pub mod targets;
 pub mod tokens;
 pub mod versions;
 

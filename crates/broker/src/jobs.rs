@@ -20,11 +20,14 @@ pub(crate) fn kept(class: Class) -> Duration {
 const CHANGES_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How often all grants are compared with their manifests, and the number of these is put on record.
 const CHECK_EVERY: Duration = Duration::from_hours(1);
+const WATCH_EVERY: Duration = Duration::from_mins(1);
 const UPKEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// Each job ends with the broker it serves.
 pub(crate) fn start(broker: &Broker) {
     tokio::spawn(upkeep(Arc::downgrade(&broker.0)));
+    tokio::spawn(watch(Arc::downgrade(&broker.0)));
+    crate::due::start(broker);
     if let Some(every) = broker.0.settings.poll {
         tokio::spawn(poll(Arc::downgrade(&broker.0), every));
     }
@@ -53,6 +56,18 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
             tracing::debug!(?error, "the manifest could not be looked at");
         }
         broker.learn_last_backup().await;
+    }
+}
+
+/// Sees how rotations stand, at most a twentieth of the time.
+async fn watch(inner: Weak<Inner>) {
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        let began = Instant::now();
+        if let Err(error) = Broker::new(inner).watch_rotations().await {
+            tracing::warn!(?error, "how rotations stand could not be seen");
+        }
+        tokio::time::sleep(WATCH_EVERY.max(20 * began.elapsed())).await;
     }
 }
 

@@ -14,6 +14,7 @@ mod clients;
 mod clock;
 mod create_token;
 mod delete;
+mod due;
 mod erase;
 mod explain;
 mod grants;
@@ -35,6 +36,7 @@ mod manifest;
 mod metadata;
 mod methods;
 mod namespaces;
+mod notices;
 mod open;
 mod operators;
 mod outside;
@@ -54,16 +56,19 @@ mod reseal;
 mod revoke;
 mod roles;
 mod room;
+mod rotation;
 mod rows;
 mod search_audit;
 mod session;
 mod slots;
 mod standing;
 mod stats;
+mod targets;
 mod tokens;
 mod totp;
 mod try_policy;
 mod uses;
+mod webhooks;
 mod who_can;
 mod whoami;
 mod worker;
@@ -98,10 +103,12 @@ pub use reports::{Report, ReportPage, Reported};
 pub use request::{ClientCertificate, Request};
 pub use revoke::Revoke;
 pub use roles::RoleView;
+pub use rotation::{PlannedRotation, RotationPage, RotationView, Rotations};
 pub use search_audit::{AuditPage, AuditQuery, AuditView};
 pub use slots::{NewSlot, SlotAdded, SlotView};
 pub use standing::Way;
 pub use stats::{LaneStats, Stats};
+pub use targets::TargetView;
 pub use tokens::{TokenRef, TokenView};
 pub use totp::NewTotp;
 pub use try_policy::{AccessChange, DryRun};
@@ -114,7 +121,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
 use strongroom_domain::{NamespaceId, ObjectId, PrincipalId};
-use strongroom_ports::{Entropy, Fetch, Store};
+use strongroom_ports::{Connectors, Entropy, Store};
 use tokio::sync::Semaphore;
 
 use crate::cache::Node;
@@ -143,8 +150,9 @@ struct Inner {
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,
+    rotations: ArcSwap<Rotations>,
     passwords: Passwords,
-    fetch: Arc<dyn Fetch>,
+    connectors: Connectors,
     outside: Outside,
     login_delay: LoginDelay,
     /// What each principal may still ask for.

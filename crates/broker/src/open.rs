@@ -11,7 +11,7 @@ use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Rate, Record, Result, SlotMethod, Time};
-use strongroom_ports::{At, BootRow, Clock, Entropy, Fetch, Store, Upkeep, UpkeepDone};
+use strongroom_ports::{At, BootRow, Clock, Connectors, Entropy, Store, Upkeep, UpkeepDone};
 use tokio::sync::Semaphore;
 
 use crate::allowances::Allowances;
@@ -73,7 +73,7 @@ impl Broker {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        fetch: Arc<dyn Fetch>,
+        connectors: Connectors,
         unlock: &Unlock,
         settings: Settings,
     ) -> Result<Opened> {
@@ -122,8 +122,9 @@ impl Broker {
             locks: Locks::default(),
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),
+            rotations: ArcSwap::default(),
             passwords: Passwords::default(),
-            fetch,
+            connectors,
             outside: Outside::default(),
             login_delay: LoginDelay::new(settings.login_delay),
             asked: Allowances::default(),

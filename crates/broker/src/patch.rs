@@ -59,7 +59,7 @@ impl Broker {
                 unless_same: false,
             };
             put.check(self.0.settings.payload_bytes)?;
-            self.add_version(&attempt, Action::SecretPatch, &put, Some(&old))
+            self.add_version(&attempt, Action::SecretPatch, &put, Some(&old.record), old.body)
                 .map(Decided::Write)
         })
         .await

@@ -10,7 +10,10 @@ use strongroom_domain::audit::Dialect;
 use strongroom_domain::secret::Selector;
 use strongroom_domain::{Code, Payload, Result, SecretPath, Time};
 use strongroom_ports::memory::MemoryStore;
-use strongroom_ports::{Call, Clock, Entropy, Fetch, FetchError, Fetching, Store};
+use strongroom_ports::{
+    Call, Clock, Connectors, Entropy, Fetch, FetchError, Fetching, Login, NewUser, Order, Reaching, Rotator, Server,
+    Store, TargetError, Verifier,
+};
 
 use crate::{Broker, PutSecret, Request, Settings, initialise};
 
@@ -46,6 +49,42 @@ impl Fetch for Nowhere {
     fn fetch<'a>(&'a self, _: Call<'a>) -> Fetching<'a> {
         Box::pin(std::future::ready(Err(FetchError::Unreachable)))
     }
+}
+
+impl Rotator for Nowhere {
+    fn set<'a>(&'a self, _: Order<'a>, _: &'a str, _: Option<&'a str>, _: &'a Verifier) -> Reaching<'a, ()> {
+        unreachable_target()
+    }
+
+    fn test<'a>(&'a self, _: &'a Server, _: &'a Login, _: Duration) -> Reaching<'a, ()> {
+        unreachable_target()
+    }
+}
+
+impl strongroom_ports::Issuer for Nowhere {
+    fn check_template<'a>(&'a self, _: Order<'a>, _: &'a str) -> Reaching<'a, ()> {
+        unreachable_target()
+    }
+
+    fn issue<'a>(&'a self, _: Order<'a>, _: NewUser<'a>) -> Reaching<'a, ()> {
+        unreachable_target()
+    }
+
+    fn extend<'a>(&'a self, _: Order<'a>, _: &'a str, _: Time) -> Reaching<'a, ()> {
+        unreachable_target()
+    }
+
+    fn revoke<'a>(&'a self, _: Order<'a>, _: &'a str, _: &'a str) -> Reaching<'a, ()> {
+        unreachable_target()
+    }
+
+    fn users<'a>(&'a self, _: Order<'a>, _: &'a str, _: &'a str, _: usize) -> Reaching<'a, Vec<String>> {
+        unreachable_target()
+    }
+}
+
+fn unreachable_target<'a, T: Send + 'a>() -> Reaching<'a, T> {
+    Box::pin(std::future::ready(Err(TargetError::Unreachable)))
 }
 
 /// A broker on the store's model.
@@ -91,7 +130,19 @@ impl Place {
             session_cache: 100,
             poll: None,
         };
-        let broker = Broker::open(store, clock.clone(), clock.clone(), Arc::new(Nowhere), unlock, settings).await?;
+        let broker = Broker::open(
+            store,
+            clock.clone(),
+            clock.clone(),
+            Connectors {
+                fetch: Arc::new(Nowhere),
+                rotator: Arc::new(Nowhere),
+                issuer: Arc::new(Nowhere),
+            },
+            unlock,
+            settings,
+        )
+        .await?;
         Ok(Self {
             broker,
             store: memory,

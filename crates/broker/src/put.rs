@@ -10,7 +10,9 @@ use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::RowKey;
 use strongroom_domain::secret::{Head, NewVersion, Selector, VersionEntry};
-use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Row, SecretPath, Time, Version, Write, secret};
+use strongroom_domain::{
+    Code, Error, Kind, ObjectId, Payload, Record, Result, Row, SecretPath, Time, Version, Write, secret,
+};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -194,19 +196,21 @@ impl Broker {
         if let Some(same) = self.same(attempt, put, old).await? {
             return Ok(Put::Same(same));
         }
-        self.add_version(attempt, Action::SecretWrite, put, old).map(Put::Write)
+        let head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
+        self.add_version(attempt, Action::SecretWrite, put, old.map(|old| &old.record), head)
+            .map(Put::Write)
     }
 
-    /// What a put writes, once it is allowed and needed.
+    /// What a put writes, once it is allowed and needed: a version of the head, which replaces the record if there is one.
     pub(crate) fn add_version(
         &self,
         attempt: &Attempt,
         action: Action,
         put: &PutSecret,
-        old: Option<&Checked<Head>>,
+        old: Option<&Record>,
+        mut head: Head,
     ) -> Result<Decision<Written>> {
-        let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
-        let owner = old.map_or_else(|| self.new_id(), |old| old.record.id);
+        let owner = old.map_or_else(|| self.new_id(), |old| old.id);
         let blank = Version::blank(self.namespace(), owner, head.next);
         let keys = self.0.ring.keys.load();
         let version = keys
@@ -223,7 +227,7 @@ impl Broker {
         let (number, forgotten) = head
             .put(new, self.0.settings.max_versions, attempt.now)
             .map_err(|error| about(&put.path, error))?;
-        let (record, write) = self.write_head(old.map(|old| &old.record), owner, &put.path, &head)?;
+        let (record, write) = self.write_head(old, owner, &put.path, &head)?;
         let forgotten = forgotten.iter().map(|entry| self.forget(owner, entry));
         let writes = [write, Write::Insert(Row::Version(version.clone()))]
             .into_iter()

@@ -11,7 +11,15 @@ use strongroom_domain::ids::RequestId;
 
 /// What the principals of our own work are called: `system:` and one of these.
 pub(crate) const SYSTEM: &str = "system:";
-pub(crate) const JOBS: [&str; 5] = [OPERATOR, crate::manifest::JOB, "namespaces", "purge", "reseal"];
+pub(crate) const JOBS: [&str; 7] = [
+    OPERATOR,
+    crate::manifest::JOB,
+    "namespaces",
+    crate::notices::JOB,
+    "purge",
+    "reseal",
+    crate::rotation::JOB,
+];
 const OPERATOR: &str = "operator";
 
 /// By which a verified token is found.

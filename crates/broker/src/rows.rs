@@ -122,13 +122,26 @@ impl Broker {
         path: &SecretPath,
         head: &Head,
     ) -> Result<(Record, Write)> {
+        let key = self.key(Kind::Secret, path.as_str());
+        self.write_due(old, id, key, head.pending_until, head)
+    }
+
+    /// A record that a job looks at when it is due, new or in the place of an old one.
+    pub(crate) fn write_due<T: Serialize>(
+        &self,
+        old: Option<&Record>,
+        id: ObjectId,
+        key: Key,
+        due: Option<Time>,
+        body: &T,
+    ) -> Result<(Record, Write)> {
         let rev = old.map_or(RowRev::FIRST, |old| old.rev.next());
         let record = Record {
             rev,
-            due: head.pending_until,
-            ..Record::blank(self.key(Kind::Secret, path.as_str()), id)
+            due,
+            ..Record::blank(key, id)
         };
-        let record = self.sign(record, head)?;
+        let record = self.sign(record, body)?;
         let row = Row::Record(record.clone());
         Ok((
             record,

@@ -23,6 +23,12 @@ pub struct Stats {
     pub session_hits: AtomicU64,
     pub session_misses: AtomicU64,
     pub integrity_failures: AtomicU64,
+    /// Rotations that this node brought to their end, and steps of them that failed.
+    pub rotations: AtomicU64,
+    pub rotations_failed: AtomicU64,
+    /// Notices that a webhook took, and tries that failed.
+    pub notices_sent: AtomicU64,
+    pub notices_failed: AtomicU64,
     /// Versions sealed anew under a newer data key.
     pub resealed: AtomicU64,
     pub changes_applied: AtomicU64,

@@ -103,6 +103,9 @@ fn request(url: Url, call: Call<'_>) -> Result<Request, FetchError> {
     let mut request = Request::new(method, url);
     let headers = request.headers_mut();
     headers.insert(ACCEPT, JSON);
+    for (name, value) in &call.headers {
+        headers.insert(*name, HeaderValue::from_str(value).map_err(|_| FetchError::Url)?);
+    }
     if let Some(token) = call.bearer {
         let text = Zeroizing::new(format!("Bearer {}", token.expose_secret()));
         let mut value = HeaderValue::from_str(&text).map_err(|_| FetchError::Url)?;

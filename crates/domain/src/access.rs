@@ -24,6 +24,8 @@ pub enum Access<'a> {
     Groups,
     Method(&'a Name, Capability),
     Methods,
+    Target(&'a Name, Capability),
+    Targets,
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -64,6 +66,8 @@ impl Access<'_> {
             Self::Groups => "sys/groups/".into(),
             Self::Method(name, _) => format!("sys/methods/{name}"),
             Self::Methods => "sys/methods/".into(),
+            Self::Target(name, _) => format!("target/{name}"),
+            Self::Targets => "target/".into(),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
@@ -90,6 +94,7 @@ impl Access<'_> {
             | Self::Operator(_, capability)
             | Self::Group(_, capability)
             | Self::Method(_, capability)
+            | Self::Target(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -101,6 +106,7 @@ impl Access<'_> {
             | Self::Operators
             | Self::Groups
             | Self::Methods
+            | Self::Targets
             | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Explain | Self::Reports => Capability::Read,
@@ -118,7 +124,8 @@ impl Access<'_> {
             ("secret", "list") => return Some(format!("secret/{entered}/")),
             // Of several at once, not one by name.
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
-            ("secret" | "metadata" | "label", _) => "secret/",
+            ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
+            ("target", _) => "target/",
             // It takes what writing takes, and what asking about others takes: only that is `read`.
             ("policy", "dry_run") if missing == Capability::Read => return Some(Self::Explain.path()),
             ("policy", _) => "sys/policies/",

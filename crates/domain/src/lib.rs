@@ -3,17 +3,20 @@
 
 pub mod access;
 pub mod audit;
+pub mod backoff;
 pub mod canon;
 pub mod change;
 pub mod error;
 pub mod grant;
 pub mod ids;
+pub mod lease;
 pub mod manifest;
 pub mod merge;
 pub mod metadata;
 pub mod method;
 pub mod names;
 pub mod network;
+pub mod notice;
 pub mod path;
 pub mod payload;
 pub mod period;

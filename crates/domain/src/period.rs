@@ -27,6 +27,10 @@ impl Period {
         Self(if days == 0 { 1 } else { days as u32 * 86_400 })
     }
 
+    pub const fn hours(hours: u16) -> Self {
+        Self(if hours == 0 { 1 } else { hours as u32 * 3_600 })
+    }
+
     pub fn from_seconds(seconds: u64) -> Option<Self> {
         let seconds = u32::try_from(seconds).ok()?;
         SECONDS.contains(&seconds).then_some(Self(seconds))
@@ -172,8 +176,14 @@ mod tests {
             Period::parse("90s").unwrap()
         );
         assert_eq!(
-            (Period::days(90).to_string(), Period::days(u16::MAX).to_string()),
-            ("90d".into(), "3660d".into())
+            [
+                Period::days(90),
+                Period::days(u16::MAX),
+                Period::hours(1),
+                Period::hours(u16::MAX)
+            ]
+            .map(|of| of.to_string()),
+            ["90d", "3660d", "1h", "2730d15h"]
         );
         let refused = serde_json::from_str::<Period>("\"soon\"").unwrap_err().to_string();
         assert!(

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::secret::{CURRENT, Head, PENDING, PREVIOUS};
 use crate::{Code, Error, ObjectId, Result, Time};
 
+#[cfg(test)]
+mod model;
 mod policy;
 mod step;
 #[cfg(test)]
@@ -63,6 +65,9 @@ pub struct Run {
     pub began_at: Time,
     /// When it is gone on with.
     pub at: Time,
+    /// An order to set it may have gone out already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tried: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
 }
@@ -186,7 +191,7 @@ pub enum Act {
     Rest,
     Set {
         version: i64,
-        goal: Goal,
+        tried: bool,
     },
     Test {
         version: i64,
@@ -253,7 +258,7 @@ impl Rotation {
                 Step::Create | Step::Await => Act::Rest,
                 Step::Set => Act::Set {
                     version: run.version,
-                    goal: run.goal,
+                    tried: run.tried,
                 },
                 Step::Test | Step::Verify => Act::Test { version: run.version },
             },
@@ -331,14 +336,20 @@ impl Run {
             version: 0,
             began_at: now,
             at: now,
+            tried: false,
             failure: None,
         }
     }
 
-    /// Somebody wrote or relabelled meanwhile: the version follows another than what is current now, or is wanted no more.
+    /// Somebody wrote meanwhile: another version is current than this run goes by, or its own is wanted no more.
     fn is_left_behind(&self, seen: Seen) -> bool {
-        let is_pending = self.version == self.base || self.version == seen.pending;
-        self.goal == Goal::Rotate && (seen.current != self.base || !is_pending)
+        let current = match self.step {
+            Step::Create | Step::Await => return false,
+            Step::Set | Step::Test => self.base,
+            Step::Verify => self.version,
+        };
+        let is_wanted = self.goal == Goal::Rollback || self.version == current || self.version == seen.pending;
+        seen.current != current || !is_wanted
     }
 
     /// Nothing goes on until somebody says so.

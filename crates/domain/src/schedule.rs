@@ -99,7 +99,11 @@ impl From<Schedule> for ScheduleFields {
         Self {
             interval,
             cron,
-            time_zone: schedule.zone.iana_name().map(str::to_owned),
+            time_zone: schedule
+                .zone
+                .iana_name()
+                .filter(|name| *name != "UTC")
+                .map(str::to_owned),
             window: schedule.window.map(Window::text),
             jitter: schedule.jitter,
         }

@@ -20,7 +20,7 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 21] = [
+const ROUTES: [&str; 29] = [
     "secrets",
     "batch",
     "auth",
@@ -37,6 +37,14 @@ const ROUTES: [&str; 21] = [
     "keys",
     "audit",
     "reports",
+    "rotation",
+    "targets",
+    "tokens",
+    "methods",
+    "namespaces",
+    "explain",
+    "who-can",
+    "policy-versions",
     "health",
     "ready",
     "metrics",
@@ -310,6 +318,26 @@ impl BrokerMetrics {
                 &stats.resealed,
             ),
             (
+                "strongroom_rotations_total",
+                "Rotations that this node brought to their end.",
+                &stats.rotations,
+            ),
+            (
+                "strongroom_rotation_failures_total",
+                "Steps of rotations that failed, each time they are tried.",
+                &stats.rotations_failed,
+            ),
+            (
+                "strongroom_notices_total",
+                "Notices that a webhook took.",
+                &stats.notices_sent,
+            ),
+            (
+                "strongroom_notice_failures_total",
+                "Notices that a webhook did not take, each time they are tried.",
+                &stats.notices_failed,
+            ),
+            (
                 "strongroom_change_conflicts_total",
                 "Changes decided again because a row was another's.",
                 &stats.change_conflicts,
@@ -356,7 +384,28 @@ impl BrokerMetrics {
             gauge.set(value);
             all.extend(gauge.collect());
         }
+        all.extend(self.rotations()?);
         Ok(all)
+    }
+
+    fn rotations(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let seen = self.0.rotations_seen();
+        let gauge = IntGaugeVec::new(
+            Opts::new(
+                "strongroom_rotations",
+                "Rotations, seen every minute: all; overdue by more than they bear; failing, and tried again; stopped, until an operator says something.",
+            ),
+            &["state"],
+        )?;
+        for (state, count) in [
+            ("all", seen.all),
+            ("overdue", seen.overdue),
+            ("failing", seen.failing),
+            ("stopped", seen.stopped),
+        ] {
+            gauge.with_label_values(&[state]).set(count);
+        }
+        Ok(gauge.collect())
     }
 }
 

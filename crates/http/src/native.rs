@@ -18,6 +18,8 @@ pub(crate) mod policies;
 pub(crate) mod principals;
 pub(crate) mod reports;
 pub(crate) mod roles;
+pub(crate) mod rotation;
 pub(crate) mod secrets;
+pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod versions;

@@ -46,6 +46,8 @@ fn native() -> Vec<Operation> {
         routes::metadata::said(),
         routes::metadata::ends(),
         routes::metadata::labels(),
+        routes::rotation::rotations(),
+        routes::rotation::targets(),
         routes::list::folders(),
         routes::list::batch(),
         routes::list::reports(),

@@ -9,6 +9,7 @@ pub(crate) mod methods;
 pub(crate) mod namespaces;
 pub(crate) mod node;
 pub(crate) mod operators;
+pub(crate) mod rotation;
 pub(crate) mod secrets;
 pub(crate) mod system;
 pub(crate) mod tokens;

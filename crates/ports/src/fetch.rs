@@ -18,6 +18,8 @@ pub struct Call<'a> {
     pub body: Option<CallBody>,
     /// Shown to the other side as `Authorization: Bearer`.
     pub bearer: Option<&'a SecretString>,
+    /// Besides those that every call has.
+    pub headers: Vec<(&'static str, String)>,
     /// The certificates that the other side's must come from; none: those that this machine trusts.
     pub ca_pem: Option<&'a str>,
 }
@@ -28,6 +30,7 @@ impl<'a> Call<'a> {
             url,
             body: None,
             bearer: None,
+            headers: Vec::new(),
             ca_pem: None,
         }
     }
@@ -42,6 +45,11 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn trusting(self, ca_pem: Option<&'a str>) -> Self {
         Self { ca_pem, ..self }
+    }
+
+    #[must_use]
+    pub fn with_headers(self, headers: Vec<(&'static str, String)>) -> Self {
+        Self { headers, ..self }
     }
 
     #[must_use]

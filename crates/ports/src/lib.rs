@@ -9,6 +9,8 @@ pub mod memory;
 mod store;
 mod target;
 
+use std::sync::Arc;
+
 pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Snapshot, Use, Weigh, pour};
 pub use fetch::{Call, CallBody, Fetch, FetchError, Fetched, Fetching};
 pub use store::{
@@ -20,6 +22,20 @@ pub use target::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server, Targe
 /// The time of day. Time is an argument everywhere below the program, and this is where it comes from.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
+}
+
+/// All that is asked outside.
+#[derive(Clone)]
+pub struct Connectors {
+    pub fetch: Arc<dyn Fetch>,
+    pub rotator: Arc<dyn Rotator>,
+    pub issuer: Arc<dyn Issuer>,
+}
+
+impl std::fmt::Debug for Connectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connectors")
+    }
 }
 
 /// Randomness fit for keys.

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use strongroom_broker::Broker;
-use strongroom_connectors::Outbound;
+use strongroom_connectors::{Outbound, Targets};
 use strongroom_crypto::Unlock;
 use strongroom_domain::Code;
-use strongroom_ports::{Store, StoreError};
+use strongroom_ports::{Connectors, Store, StoreError};
 use strongroom_store_postgres::PostgresStore;
 use strongroom_store_sqlite::SqliteStore;
 
@@ -56,9 +56,23 @@ pub(crate) async fn open_store_to_fill(choice: &StoreChoice) -> Result<Arc<dyn S
 pub async fn open_broker(config: &Config, store: Arc<dyn Store>, unlock: &Unlock) -> Result<Broker, String> {
     let began = Instant::now();
     loop {
-        let fetch = Arc::new(Outbound::new(config.outbound.clone(), true));
+        let servers = Arc::new(Targets::new(config.outbound.clone(), true));
+        let connectors = Connectors {
+            fetch: Arc::new(Outbound::new(config.outbound.clone(), true)),
+            rotator: servers.clone(),
+            issuer: servers,
+        };
         let (clock, entropy) = (Arc::new(SystemClock::start()), Arc::new(SystemEntropy));
-        match Broker::open(store.clone(), clock, entropy, fetch, unlock, config.settings.clone()).await {
+        match Broker::open(
+            store.clone(),
+            clock,
+            entropy,
+            connectors,
+            unlock,
+            config.settings.clone(),
+        )
+        .await
+        {
             Ok(broker) => return Ok(broker),
             Err(error) if error.code == Code::StoreUnavailable && began.elapsed() < PATIENCE => {
                 tracing::warn!(?error, "the database does not answer yet");

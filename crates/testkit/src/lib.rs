@@ -1,4 +1,5 @@
-//! What tests stand on: a throw-away PostgreSQL that can be killed, and a proxy that cuts and hangs connections.
+//! What tests stand on: a throw-away PostgreSQL, MariaDB or Redis that can be killed, and a proxy that cuts and hangs
+//! connections.
 //!
 //! Everything here panics when it cannot do its work: a test without its ground should stop there and say why.
 #![expect(clippy::panic, clippy::expect_used, reason = "a helper that fails is a failed test")]
@@ -8,11 +9,16 @@
 )]
 
 mod binaries;
+mod daemon;
+mod mariadb;
 mod postgres;
 mod proxy;
+mod redis;
 
+pub use mariadb::MariaDb;
 pub use postgres::{Cluster, Database, run_sql};
 pub use proxy::{Direction, Event, Proxy};
+pub use redis::Redis;
 
 use std::net::{Ipv4Addr, TcpListener};
 

@@ -15,7 +15,7 @@ use crate::{
 /// No body, for methods that send none.
 pub(super) const NONE: Option<&()> = None;
 
-fn at(noun: &str, path: &SecretPath) -> String {
+pub(super) fn at(noun: &str, path: &SecretPath) -> String {
     format!("{noun}/{}", encode(path.as_str()))
 }
 

@@ -113,7 +113,7 @@ impl Broker {
         let call = Call::post(&url, body)
             .trusting(review.ca_pem.as_deref())
             .bearing(Some(reviewer));
-        let answer = self.0.fetch.fetch(call).await;
+        let answer = self.0.connectors.fetch.fetch(call).await;
         let answer = answer.map_err(|error: FetchError| Fault::Issuer(IssuerFault::Fetch(error)))?;
         match answer.status {
             200 | 201 => {}

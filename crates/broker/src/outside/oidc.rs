@@ -121,7 +121,12 @@ impl Broker {
     pub(super) async fn discovered(&self, method: &OidcMethod) -> Result<Discovery, Fault> {
         let source = Source::discovered(&method.issuer, method.ca_pem.as_deref());
         let now = || self.0.clock.now();
-        let held = self.0.outside.issuers.held(&self.0.fetch, now, &source, None).await?;
+        let held = self
+            .0
+            .outside
+            .issuers
+            .held(&self.0.connectors.fetch, now, &source, None)
+            .await?;
         held.discovery.clone().ok_or(Fault::Issuer(IssuerFault::NoDocument))
     }
 
@@ -180,7 +185,7 @@ impl Broker {
         let fields: Vec<_> = fields.iter().copied().chain(client).chain(secret).collect();
         let body = CallBody::Form(Zeroizing::new(form(&fields).as_bytes().to_vec()));
         let call = Call::post(&endpoint, body).trusting(method.ca_pem.as_deref());
-        let answer = self.0.fetch.fetch(call).await;
+        let answer = self.0.connectors.fetch.fetch(call).await;
         answer.map_err(|error| Fault::Issuer(IssuerFault::Fetch(error)))
     }
 

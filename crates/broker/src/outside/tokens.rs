@@ -33,7 +33,9 @@ impl Broker {
     ) -> Result<Verified<OutsideClaims>, Fault> {
         let now = || self.0.clock.now();
         let issuers = &self.0.outside.issuers;
-        let held = issuers.held(&self.0.fetch, now, source, Some(presented.key())).await?;
+        let held = issuers
+            .held(&self.0.connectors.fetch, now, source, Some(presented.key()))
+            .await?;
         Ok(presented.verify(&held.keys, expected, now())?)
     }
 

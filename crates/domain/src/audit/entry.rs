@@ -132,8 +132,10 @@ numbered! {
         LeaseRevoke = 323, "lease.revoke";
         LeaseEnd = 324, "lease.end";
         LeaseFail = 325, "lease.fail";
-        NoticeSend = 330, "notice.send";
-        NoticeEnd = 331, "notice.end";
+        NoticeTake = 330, "notice.take";
+        NoticeSend = 331, "notice.send";
+        NoticeFail = 332, "notice.fail";
+        NoticeEnd = 333, "notice.end";
     }
 }
 

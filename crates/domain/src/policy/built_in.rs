@@ -20,6 +20,7 @@ const GRANTED: Grants = &[
     ("sys/roles/*", &[Read, List]),
     ("sys/tokens/*", &[Read, List]),
     ("sys/namespaces/*", &[Read, List]),
+    ("target/*", &[Read, List]),
 ];
 
 /// Metadata, history, the log and the reports; no value, and nothing to change.
@@ -32,7 +33,7 @@ const AUDITOR: Grants = &[
 
 /// Keeps the installation going. It writes nothing that grants: whoever does can give itself every value.
 const OPERATOR: Grants = &[
-    ("secret/*", &[List]),
+    ("secret/*", &[List, Rotate]),
     ("sys/audit", &[Read]),
     ("sys/clients/*", &[Delete]),
     ("sys/keys/*", &[List, Rotate]),
@@ -147,7 +148,7 @@ mod tests {
             assert!(may("admin", secret));
             assert_eq!(may("reader", secret), reads);
             assert_eq!(may("auditor", secret), capability == List);
-            assert_eq!(may("operator", secret), capability == List);
+            assert_eq!(may("operator", secret), [List, Rotate].contains(&capability));
             // What grants is for admins to write: whoever may could grant itself everything.
             for access in [
                 Access::Policy(&name, capability),

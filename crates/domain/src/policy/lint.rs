@@ -16,8 +16,9 @@ pub struct Finding {
 const ASKED: &[(&str, &[Capability])] = &[
     (
         "secret/*",
-        &[Create, Read, Update, Patch, Delete, List, Destroy, Manage],
+        &[Create, Read, Update, Patch, Delete, List, Destroy, Rotate, Manage],
     ),
+    ("target/*", &[Create, Read, Update, Delete, List, Rotate]),
     ("sys/policies/*", &[Create, Read, Update, Delete, List]),
     ("sys/roles/*", &[Create, Read, Update, Delete, List]),
     ("sys/clients/*", &[Create, Read, Update, Delete, List]),
@@ -66,7 +67,7 @@ fn alone(rule: &Rule) -> Vec<String> {
     let asked = asked.fold(Capabilities::default(), |all, (_, capabilities)| {
         all.with(Capabilities::of(capabilities))
     });
-    let known = path.starts_with("secret/") || path.starts_with("sys/");
+    let known = ["secret/", "target/", "sys/"].iter().any(|root| path.starts_with(root));
     if known && asked == Capabilities::default() {
         found.push(format!("'{path}' matches nothing that anybody asks for."));
     } else if known {

@@ -3,27 +3,51 @@
 use std::time::Duration;
 
 use super::{Answer, CLAIM, Claim, Effect, Failure, Goal, News, RotatorKind, Run, Seen, Step, Stepped, Told, running};
-use crate::{Code, Error, Result, Time};
+use crate::{Code, Error, Result, Time, backoff};
 
-/// How long is waited after a failure: this, doubled by each, and no longer than the second.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_hours(1));
 /// How often is looked whether somebody has put the value that a manual rotation waits for.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 impl Stepped {
     pub(super) fn take(&mut self, seen: Seen, now: Time) -> Result<()> {
         let step = self.begin(now)?;
+        let is_left_behind = self.rotation.run.as_ref().is_some_and(|run| run.is_left_behind(seen));
         if seen.retired.is_some() {
             // Whoever restores the secret finds it going on soon.
-            self.put_off(now + BACKOFF.1);
+            self.put_off(now + backoff::LONGEST);
+            return Ok(());
+        }
+        if is_left_behind {
+            self.leave(seen, now);
             return Ok(());
         }
         match step {
             Step::Create => self.create(seen, now),
             Step::Await => self.awaited(seen, now),
-            Step::Set | Step::Test | Step::Verify => self.claim(now),
+            Step::Set => {
+                self.rotation.run.as_mut().map(|run| run.tried = true);
+                self.claim(now);
+            }
+            Step::Test | Step::Verify => self.claim(now),
         }
         Ok(())
+    }
+
+    /// Whoever wrote meanwhile has the last word: a rotation begins anew with that, and nothing is rolled back.
+    fn leave(&mut self, seen: Seen, now: Time) {
+        let Some(run) = &self.rotation.run else { return };
+        match (run.step, run.goal) {
+            (Step::Verify, _) => self.succeeded(run.version, now),
+            (_, Goal::Rotate) => {
+                self.run_with(seen.current, 0, Step::Create);
+                self.put_off(now);
+            }
+            (_, Goal::Rollback) => {
+                // It stays current, and nothing is kept for a rotation any more.
+                self.effect = Effect::Finish(seen.current);
+                (self.rotation.run, self.rotation.claim) = (None, None);
+            }
+        }
     }
 
     /// Nobody else has it, and it is due: the step it is at.
@@ -71,7 +95,7 @@ impl Stepped {
 
     fn run_with(&mut self, base: i64, version: i64, step: Step) {
         if let Some(run) = &mut self.rotation.run {
-            (run.base, run.version, run.step) = (base, version, step);
+            (run.base, run.version, run.step, run.tried) = (base, version, step, false);
         }
     }
 
@@ -99,16 +123,16 @@ impl Stepped {
             return Err(running());
         };
         if seen.retired.is_some() {
-            self.put_off(now + BACKOFF.1);
+            self.put_off(now + backoff::LONGEST);
+            return Ok(());
+        }
+        if run.is_left_behind(seen) {
+            self.leave(seen, now);
             return Ok(());
         }
         let (step, version, base) = (run.step, run.version, run.base);
         match (step, answer) {
             (Step::Set, Answer::Done) => self.go_on_with(Step::Test, now),
-            (Step::Test, Answer::Done) if run.is_left_behind(seen) => {
-                self.run_with(seen.current, 0, Step::Create);
-                self.put_off(now);
-            }
             (Step::Test, Answer::Done) => {
                 if seen.current != version {
                     self.effect = Effect::Finish(version);
@@ -174,8 +198,7 @@ impl Stepped {
         } else if self.rotation.is_overdue(now) {
             self.overdue();
         }
-        let waited = BACKOFF.0.saturating_mul(1 << (count - 1).min(16)).min(BACKOFF.1);
-        self.put_off(now + waited);
+        self.put_off(now + backoff::after(count));
     }
 
     pub(super) fn told(&mut self, told: Told, seen: Seen, now: Time) -> Result<()> {

@@ -110,7 +110,7 @@ fn rows(entries: &[Entry]) -> String {
     clippy::disallowed_methods,
     reason = "what '1h ago' means is decided here, at the edge"
 )]
-fn now() -> Time {
+pub(super) fn now() -> Time {
     Time(0) + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

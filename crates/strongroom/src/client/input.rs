@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -26,6 +27,11 @@ pub(super) fn stdin() -> Result<Bytes, Failure> {
 /// A file, or stdin where it is called `-`.
 pub(super) fn file_or_stdin(path: &Path) -> Result<Bytes, Failure> {
     if path == Path::new("-") { stdin() } else { file(path) }
+}
+
+/// What a JSON file says.
+pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    strongroom_api::parse(&file_or_stdin(path)?).map_err(|error| Failure::from(error).at(&path.display().to_string()))
 }
 
 fn all(source: impl Read, name: &str) -> Result<Bytes, Failure> {

@@ -40,8 +40,7 @@ impl Method {
                 file,
                 secret_file,
             } => {
-                let mut body: WriteMethod = strongroom_api::parse(&input::file_or_stdin(&file)?)
-                    .map_err(|error| Failure::from(error).at(&file.display().to_string()))?;
+                let mut body: WriteMethod = input::json(&file)?;
                 if let Some(file) = secret_file {
                     body.secret = Some(password::of_file(&file)?);
                 }

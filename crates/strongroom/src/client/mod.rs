@@ -43,10 +43,12 @@ mod put;
 mod restore;
 mod role;
 mod rollback;
+mod rotate;
 mod run;
 mod scratch;
 mod search;
 mod session;
+mod target;
 mod tokens;
 mod totp;
 mod undelete;
@@ -140,6 +142,12 @@ pub enum Verb {
     Export(export::Export),
     Run(run::Run),
     Health(health::Health),
+    /// Rotation: new values on a schedule, or now
+    #[command(subcommand)]
+    Rotate(rotate::Rotate),
+    /// Targets: the servers and webhooks where secrets are used
+    #[command(subcommand, alias = "targets")]
+    Target(target::Target),
     /// Policies: which capabilities on which paths
     #[command(subcommand, alias = "policies")]
     Policy(policy::Policy),
@@ -263,6 +271,8 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Destroy(destroy) => destroy.run(&session).await,
         Verb::Import(import) => import.run(&session).await,
         Verb::Export(export) => export.run(&session).await,
+        Verb::Rotate(rotate) => rotate.run(&session).await,
+        Verb::Target(target) => target.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
         Verb::Method(method) => method.run(&session).await,

@@ -193,8 +193,7 @@ fn changed(change: &AccessChange) -> [String; 8] {
 }
 
 fn read(file: &Path) -> Result<WritePolicy, Failure> {
-    let read = strongroom_api::parse(&input::file_or_stdin(file)?);
-    read.map_err(|error| Failure::from(error).at(&file.display().to_string()))
+    input::json(file)
 }
 
 fn rules_of(file: &Path) -> Result<Vec<strongroom_domain::policy::Rule>, Failure> {

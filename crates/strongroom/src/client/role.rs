@@ -73,8 +73,7 @@ impl Role {
 }
 
 fn read_bounds(file: &Path) -> Result<Bounds, Failure> {
-    let bounds = strongroom_api::parse(&input::file_or_stdin(file)?);
-    bounds.map_err(|error| Failure::from(error).at(&file.display().to_string()))
+    input::json(file)
 }
 
 fn rows<'a>(roles: impl IntoIterator<Item = &'a roles::Role>) -> String {

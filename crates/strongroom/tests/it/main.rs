@@ -54,6 +54,8 @@ mod operators;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod rows;
 #[cfg(test)]
 mod sql;

@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always true here. It tells clippy that helpers are tests too, which may unwrap.
 #[cfg(test)]
+mod daemons;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod proxy;

@@ -34,6 +34,10 @@ const SHOWN: &[&str] = &[
     "GET reports/unused",
     "GET roles",
     "GET roles/{name}",
+    "GET rotation",
+    "GET rotation/{*path}",
+    "GET targets",
+    "GET targets/{name}",
     "GET tokens",
     "GET versions/{*path}",
     "GET who-can",
@@ -47,6 +51,7 @@ const OPERATED: &[&str] = &[
     "POST auth/token/revoke",
     "POST keys/data/rotate",
     "POST keys/signing/rotate",
+    "POST rotation/{*path}",
 ];
 /// Asked without a token, or of oneself.
 const OPEN: &[&str] = &[
@@ -86,6 +91,10 @@ async fn no_value_is_shown(on: On) {
     assert_eq!(root.put("namespaces/team-x", Value::Null).await.0, 200);
     let method = json!({ "type": "jwt", "issuer": "https://issuer.test", "audiences": ["here"] });
     assert_eq!(root.put("methods/new", method).await.0, 200);
+    let rotation = json!({ "rotator": "generate", "interval": "1h" });
+    assert_eq!(root.put("rotation/rotated/x", rotation).await.0, 200);
+    let target = json!({ "engine": "postgres", "address": "db.test", "credential": "all/x" });
+    assert_eq!(root.put("targets/new", target).await.0, 200);
     for policy in ["auditor", "operator"] {
         root.operator(policy, json!({ "policies": [policy] })).await;
         let who = root.as_operator(policy, PASSWORD).await;

@@ -1,0 +1,215 @@
+//! A step at a target.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+use strongroom_crypto::verifier;
+use strongroom_domain::rotation::{Act, Answer, Rotation, Step};
+use strongroom_domain::secret::Selector;
+use strongroom_domain::target::{Engine, Target};
+use strongroom_domain::{Code, Error, Name, Payload, SecretPath};
+use strongroom_ports::{Login, Order, Server, TargetError, Verifier};
+use zeroize::Zeroizing;
+
+use super::value::{Credential, credential_of};
+use crate::Broker;
+use crate::read::no_secret;
+use crate::webhooks::{Message, WebhookFault};
+
+/// How long a step takes at most: less than the claim on it, so that nothing of it happens under another's.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// What keeps a step from being done.
+pub(super) enum Fault {
+    Target(TargetError),
+    Webhook(WebhookFault),
+    /// What is stored here does not lead to a target.
+    Told(String),
+    /// Nothing is known of the target.
+    Ours(Error),
+}
+
+impl From<TargetError> for Fault {
+    fn from(error: TargetError) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<WebhookFault> for Fault {
+    fn from(fault: WebhookFault) -> Self {
+        Self::Webhook(fault)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Told(reason)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+fn failed(reason: impl ToString, permanent: bool) -> Answer {
+    Answer::Failed {
+        reason: reason.to_string(),
+        permanent,
+    }
+}
+
+/// A step, as a webhook is told it.
+#[derive(Serialize)]
+struct Told<'a> {
+    step: &'a str,
+    path: &'a str,
+    version: i64,
+    id: &'a str,
+    fence: i64,
+    /// The value.
+    pending: &'a str,
+}
+
+impl Broker {
+    /// Errors are our own: nothing is known of the step, which is tried again once the claim on it is over.
+    pub(super) async fn reach(&self, path: &SecretPath, rotation: &Rotation, act: Act) -> Result<Answer, Error> {
+        let reached = tokio::time::timeout(WITHIN, self.reach_target(path, rotation, act)).await;
+        match reached.unwrap_or(Err(TargetError::TimedOut.into())) {
+            Ok(()) => Ok(Answer::Done),
+            Err(Fault::Target(TargetError::LoginRefused)) => Ok(Answer::LoginRefused),
+            Err(Fault::Target(error)) => Ok(failed(&error, error.is_permanent())),
+            Err(Fault::Webhook(fault)) => Ok(failed(&fault, fault.is_permanent())),
+            Err(Fault::Told(reason)) => Ok(failed(reason, true)),
+            Err(Fault::Ours(error)) => Err(error),
+        }
+    }
+
+    async fn reach_target(&self, path: &SecretPath, rotation: &Rotation, act: Act) -> Result<(), Fault> {
+        let (Act::Set { version, .. } | Act::Test { version }) = act else {
+            return Ok(());
+        };
+        let target = match &rotation.policy.target {
+            Some(name) => self.target_of(name).await?,
+            None => return Err("there is no target".to_owned().into()),
+        };
+        let head = self.head(path).await?.ok_or_else(no_secret)?;
+        let payload = self.open_version_of(path, &head, version, self.0.clock.now()).await?;
+        if target.config.engine == Engine::Webhook {
+            return self.tell_step(path, rotation, &target, version, &payload).await;
+        }
+        let credential = credential_of(&payload)?;
+        let server = server_of(&target)?;
+        match act {
+            // An earlier order may have come through; that of an administrator's own password would keep us out.
+            Act::Set { tried: true, .. } if self.can_log_in(&server, &credential).await.is_ok() => Ok(()),
+            Act::Set { .. } => self.set_at(rotation, &target, &server, &credential).await,
+            Act::Test { .. } | Act::Rest => Ok(self.can_log_in(&server, &credential).await?),
+        }
+    }
+
+    async fn target_of(&self, name: &Name) -> Result<Target, Fault> {
+        let found = self.load_target(name).await?;
+        found.ok_or_else(|| format!("there is no target '{name}'").into())
+    }
+
+    async fn can_log_in(&self, server: &Server, credential: &Credential) -> Result<(), TargetError> {
+        let login = login(credential);
+        self.0.connectors.rotator.test(server, &login, WITHIN).await
+    }
+
+    async fn set_at(
+        &self,
+        rotation: &Rotation,
+        target: &Target,
+        server: &Server,
+        credential: &Credential,
+    ) -> Result<(), Fault> {
+        let admin = self.administers(target).await??;
+        let admin = login(&credential_of(&admin)?);
+        let told = verifier(server.engine, &credential.password, &|| self.0.entropy.bytes())
+            .map_err(|_| "the password is not of printable ASCII alone".to_owned())?;
+        // Of users that the operator named none is made.
+        let users = rotation.users.iter().filter(|_| rotation.policy.users.is_empty());
+        let like = users.map(String::as_str).find(|user| *user != credential.username);
+        let order = Order {
+            server,
+            admin: &admin,
+            within: WITHIN,
+            fence: rotation.fence,
+        };
+        let verifier = Verifier(SecretString::from(told.as_str()));
+        let username = &credential.username;
+        self.0.connectors.rotator.set(order, username, like, &verifier).await?;
+        Ok(())
+    }
+
+    /// The current value of the secret by which a target is administered, or why there is none.
+    pub(crate) async fn administers(&self, target: &Target) -> Result<Result<Payload, String>, Error> {
+        let (path, now) = (&target.config.credential, self.0.clock.now());
+        let head = self.head(path).await?;
+        let current = head.as_ref().and_then(|head| {
+            let entry = head.body.select(&Selector::default(), now).ok()?;
+            Some((head, entry.number))
+        });
+        let Some((head, number)) = current else {
+            return Ok(Err(format!(
+                "there is no secret '{path}', which the target is administered by"
+            )));
+        };
+        Ok(Ok(self.open_version_of(path, head, number, now).await?))
+    }
+
+    async fn tell_step(
+        &self,
+        path: &SecretPath,
+        rotation: &Rotation,
+        target: &Target,
+        version: i64,
+        value: &Payload,
+    ) -> Result<(), Fault> {
+        let step = match rotation.run.as_ref().map(|run| run.step) {
+            Some(Step::Test) => "test",
+            Some(Step::Verify) => "finish",
+            _ => "set",
+        };
+        let key = self.administers(target).await??;
+        // The same for each time that it is sent, and another for each step.
+        let id = format!("{}_{version}_{step}", rotation.id);
+        let pending = std::str::from_utf8(&value.bytes).map_err(|_| "the value is no text".to_owned())?;
+        let told = Told {
+            step,
+            path: path.as_str(),
+            version,
+            id: &id,
+            fence: rotation.fence,
+            pending,
+        };
+        let mut body = Zeroizing::new(Vec::with_capacity(2 * value.bytes.len() + 1024));
+        serde_json::to_writer(&mut *body, &told).map_err(|_| Error::from(Code::Internal))?;
+        let message = Message { id: &id, body };
+        Ok(self.send(target, &key, message).await?)
+    }
+}
+
+fn login(credential: &Credential) -> Login {
+    Login {
+        username: credential.username.clone(),
+        password: SecretString::from(credential.password.as_str()),
+    }
+}
+
+pub(super) fn server_of(target: &Target) -> Result<Server, Error> {
+    let config = &target.config;
+    let (host, port) = config.host_and_port()?;
+    Ok(Server {
+        engine: config.engine,
+        host: host.to_owned(),
+        port,
+        database: config.database.clone(),
+        tls: config.tls,
+        ca_pem: config.ca_pem.clone(),
+    })
+}

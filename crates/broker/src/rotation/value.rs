@@ -1,0 +1,178 @@
+//! How the new value of a secret is made.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use strongroom_crypto::next_signing_key;
+use strongroom_domain::merge::merge;
+use strongroom_domain::rotation::{Rotation, RotatorKind, is_user};
+use strongroom_domain::target::{Engine, Target};
+use strongroom_domain::{Payload, PayloadKind, Recipe};
+use strongroom_ports::Entropy;
+use zeroize::Zeroizing;
+
+/// All but what RFC 3986 §2.3 leaves unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// More than a credential takes.
+const ROOM: usize = 16 * 1024;
+
+/// What an application logs in with, as a secret's value has it.
+pub(super) struct Credential {
+    pub(super) username: String,
+    pub(super) password: Zeroizing<String>,
+}
+
+/// Why no value can be made, for the operator.
+pub(super) type Made<T> = Result<T, String>;
+
+/// A new value for the secret whose current one this is. Where users take turns, who they are is kept in the rotation.
+pub(super) fn make(
+    rotation: &mut Rotation,
+    target: Option<&Target>,
+    current: Option<&Payload>,
+    entropy: &dyn Entropy,
+) -> Made<Payload> {
+    let policy = &rotation.policy;
+    if policy.rotator == RotatorKind::SigningKey {
+        return next_signing_key(current, &|| entropy.bytes())
+            .map_err(|_| "the current value is no signing key of this rotator".into());
+    }
+    let recipe = policy.recipe.clone().unwrap_or_else(Recipe::default);
+    let mut text = recipe
+        .make(&mut |bytes| entropy.fill(bytes))
+        .map_err(|error| error.detail)?;
+    if !policy.rotator.has_users() {
+        return Ok(Payload::text(std::mem::take(&mut *text)));
+    }
+    let target = target.ok_or("the target is gone")?;
+    let now = current.map(credential_of).transpose()?.map(|found| found.username);
+    let users = taking_turns(rotation, now.as_deref())?;
+    let next = users.iter().find(|user| Some(user.as_str()) != now.as_deref());
+    let username = next.or(users.first()).ok_or("there is no user")?;
+    let mut fields = fields_of(target, current, username, &text)?;
+    if let Some(current) = current {
+        // What else the value has stays as it is written.
+        fields = merge(text_of(current)?, &fields).map_err(|error| error.detail)?;
+    }
+    rotation.users = users;
+    Payload::json(std::mem::take(&mut *fields)).map_err(|error| error.detail)
+}
+
+/// The users of the policy; else the one in the current value, and one beside it.
+fn taking_turns(rotation: &Rotation, now: Option<&str>) -> Made<Vec<String>> {
+    if !rotation.policy.users.is_empty() {
+        return Ok(rotation.policy.users.clone());
+    }
+    let now =
+        now.ok_or("there is no current value that names a user: give the policy 'users', or write a value first")?;
+    if rotation.users.iter().any(|user| user == now) {
+        return Ok(rotation.users.clone());
+    }
+    let beside = format!("{now}_alt");
+    if !is_user(&beside) {
+        return Err(format!(
+            "the name of the user beside it, '{beside}', is too long: give the policy 'users'"
+        ));
+    }
+    Ok(vec![now.to_owned(), beside])
+}
+
+fn text_of(payload: &Payload) -> Made<&str> {
+    if payload.kind != PayloadKind::Json {
+        return Err("the current value is no JSON object with 'username' and 'password'".into());
+    }
+    std::str::from_utf8(&payload.bytes).map_err(|_| "the current value is no text".into())
+}
+
+pub(super) fn credential_of(payload: &Payload) -> Made<Credential> {
+    #[derive(Deserialize)]
+    struct Fields {
+        username: String,
+        password: String,
+    }
+    let fields: Fields = serde_json::from_str(text_of(payload)?)
+        .map_err(|_| "the value is no JSON object with 'username' and 'password'".to_owned())?;
+    Ok(Credential {
+        username: fields.username,
+        password: Zeroizing::new(fields.password),
+    })
+}
+
+/// Where an application connects, as the current value has it: it may reach the server by another name than we do.
+#[derive(Default, Deserialize)]
+struct Place {
+    host: Option<String>,
+    port: Option<Value>,
+    dbname: Option<String>,
+}
+
+/// What a database secret holds.
+#[derive(Serialize)]
+struct DatabaseSecret<'a> {
+    engine: &'a str,
+    host: &'a str,
+    port: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dbname: Option<&'a str>,
+    username: &'a str,
+    password: &'a str,
+    url: &'a str,
+}
+
+fn fields_of(target: &Target, current: Option<&Payload>, username: &str, password: &str) -> Made<Zeroizing<String>> {
+    let config = &target.config;
+    let (host, port) = config.host_and_port().map_err(|error| error.detail)?;
+    let place: Place = match current {
+        Some(current) => serde_json::from_str(text_of(current)?).map_err(|_| "'host' and 'dbname' are no texts")?,
+        None => Place::default(),
+    };
+    let host = place.host.as_deref().unwrap_or(host);
+    let port = place.port.unwrap_or_else(|| port.into());
+    let dbname = place.dbname.as_deref().or(config.database.as_deref());
+    let url = url(config.engine, host, &port, dbname, username, password);
+    let secret = DatabaseSecret {
+        engine: config.engine.name(),
+        host,
+        port: &port,
+        dbname,
+        username,
+        password,
+        url: &url,
+    };
+    // Never grown, so that no copy is left behind.
+    let mut json = Zeroizing::new(Vec::with_capacity(ROOM));
+    serde_json::to_writer(&mut *json, &secret).map_err(|_| "the value cannot be written")?;
+    String::from_utf8(std::mem::take(&mut *json))
+        .map(Zeroizing::new)
+        .map_err(|_| "the value is no text".into())
+}
+
+fn url(
+    engine: Engine,
+    host: &str,
+    port: &Value,
+    dbname: Option<&str>,
+    username: &str,
+    password: &str,
+) -> Zeroizing<String> {
+    let escaped = |text| utf8_percent_encode(text, RESERVED);
+    let scheme = if engine == Engine::Postgres {
+        "postgresql"
+    } else {
+        engine.name()
+    };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    let port = port.as_str().map_or_else(|| port.to_string(), str::to_owned);
+    let path = dbname.map_or_else(String::new, |name| format!("/{}", escaped(name)));
+    let (username, password) = (escaped(username), escaped(password));
+    let mut url = Zeroizing::new(String::with_capacity(ROOM));
+    // Writing to a string does not fail.
+    let _ = write!(url, "{scheme}://{username}:{password}@{host}:{port}{path}");
+    url
+}

@@ -1,0 +1,56 @@
+//! Rotation: new values on schedule and on demand, at real targets, and whoever is told of it.
+
+mod generate;
+mod users;
+mod webhooks;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Api, On, Server, Store};
+use crate::methods::HOME;
+
+struct Stage {
+    store: Store,
+    server: Server,
+    root: Api,
+}
+
+async fn stage(on: On) -> Stage {
+    let store = Store::fresh(on);
+    let server = store.dev(&[HOME]);
+    let root = Api::new(&server, store.root_token());
+    Stage { store, server, root }
+}
+
+impl Api {
+    /// A rotation once it is as is said.
+    async fn rotation_until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let (status, rotation) = self.get(&format!("rotation/{path}")).await;
+            assert_eq!(status, 200, "{rotation}");
+            if is(&rotation) {
+                return rotation;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{rotation}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn told(&self, path: &str, action: &str) -> (u16, Value) {
+        self.post(&format!("rotation/{path}"), json!({ "action": action }))
+            .await
+    }
+
+    async fn value(&self, path: &str) -> Value {
+        let (status, secret) = self.get(&format!("secrets/{path}")).await;
+        assert_eq!(status, 200, "{path}: {secret}");
+        if secret["data"].is_null() {
+            secret["value"].clone()
+        } else {
+            secret["data"].clone()
+        }
+    }
+}

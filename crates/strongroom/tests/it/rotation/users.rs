@@ -1,0 +1,196 @@
+//! Users of a server who take turns, on a PostgreSQL that asks for passwords and writes down every statement.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use strongroom_testkit::{Cluster, run_sql};
+
+use super::{Stage, stage};
+use crate::harness::On;
+
+struct Place {
+    cluster: Cluster,
+    stage: Stage,
+    /// Passwords that were made here.
+    seen: BTreeSet<String>,
+}
+
+async fn place(on: On) -> Place {
+    let cluster = Cluster::start_with_passwords(&[("log_statement", "all"), ("fsync", "off")]);
+    let stage = stage(on).await;
+    let root = &stage.root;
+    for (name, password) in [("admin", "the-administrators-own"), ("app", "the-first-one")] {
+        let rights = if name == "admin" { "SUPERUSER" } else { "" };
+        let sql = format!("CREATE ROLE {name} LOGIN {rights} PASSWORD '{password}'");
+        run_sql(&cluster.url("postgres"), &sql);
+    }
+    let admin = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
+    assert_eq!(root.put("secrets/infra/admin", admin).await.0, 201);
+    let target = json!({
+        "engine": "postgres", "address": format!("127.0.0.1:{}", cluster.port()), "database": "postgres", "tls": "off",
+        "credential": "infra/admin",
+    });
+    root.written("targets/db", target).await;
+    let app = json!({ "data": { "username": "app", "password": "the-first-one", "more": 1 } });
+    assert_eq!(root.put("secrets/app/db", app).await.0, 201);
+    Place {
+        cluster,
+        stage,
+        seen: BTreeSet::new(),
+    }
+}
+
+impl Place {
+    async fn logs_in(&self, credential: &Value) -> bool {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.cluster.port())
+            .database("postgres")
+            .username(credential["username"].as_str().unwrap())
+            .password(credential["password"].as_str().unwrap());
+        options.connect().await.is_ok()
+    }
+
+    /// The current credential, which is remembered.
+    async fn current(&mut self) -> Value {
+        let credential = self.stage.root.value("app/db").await;
+        self.seen.insert(credential["password"].as_str().unwrap().to_owned());
+        credential
+    }
+
+    fn wrote_down_no_password(&self) {
+        let log = self.cluster.log();
+        assert!(log.contains("ALTER ROLE"), "statements are written down");
+        for password in &self.seen {
+            assert!(!log.contains(password), "a password is in the server's log");
+        }
+    }
+}
+
+async fn two_take_turns(on: On) {
+    let mut place = place(on).await;
+    let root = place.stage.root.clone();
+    let policy = json!({ "rotator": "postgres", "target": "db", "interval": "1h" });
+    root.written("rotation/app/db", policy).await;
+    let mut before = root.value("app/db").await;
+    for turn in 0..4 {
+        let (status, done) = root.told("app/db", "rotate").await;
+        assert_eq!(status, 200, "{done}");
+        let current = place.current().await;
+        assert_eq!(current["username"], if turn % 2 == 0 { "app_alt" } else { "app" });
+        assert_eq!((&current["more"], &current["engine"]), (&json!(1), &json!("postgres")));
+        assert!(
+            place.logs_in(&current).await && place.logs_in(&before).await,
+            "turn {turn}"
+        );
+        before = current;
+    }
+    let (_, back) = root.told("app/db", "rollback").await;
+    assert!(back["run"].is_null(), "{back}");
+    let back = place.current().await;
+    assert_eq!(back["username"], "app_alt");
+    assert!(place.logs_in(&back).await);
+    place.wrote_down_no_password();
+}
+
+async fn one_alone_is_replaced(on: On) {
+    let mut place = place(on).await;
+    let root = place.stage.root.clone();
+    let policy = json!({ "rotator": "postgres", "target": "db", "users": ["app"], "interval": "1h" });
+    root.written("rotation/app/db", policy).await;
+    let before = root.value("app/db").await;
+    assert_eq!(root.told("app/db", "rotate").await.0, 200);
+    let current = place.current().await;
+    assert_eq!(current["username"], "app");
+    assert!(place.logs_in(&current).await && !place.logs_in(&before).await);
+    place.wrote_down_no_password();
+}
+
+async fn an_administrator_rotates_itself(on: On) {
+    let mut place = place(on).await;
+    let root = place.stage.root.clone();
+    let policy = json!({ "rotator": "postgres", "target": "db", "users": ["admin"], "interval": "1h" });
+    root.written("rotation/infra/admin", policy).await;
+    for _ in 0..3 {
+        let (status, done) = root.told("infra/admin", "rotate").await;
+        assert_eq!((status, &done["run"]), (200, &Value::Null));
+        let admin = root.value("infra/admin").await;
+        place.seen.insert(admin["password"].as_str().unwrap().to_owned());
+        assert!(place.logs_in(&admin).await);
+    }
+    place.wrote_down_no_password();
+}
+
+async fn a_target_that_is_away_is_waited_for(on: On) {
+    let mut place = place(on).await;
+    let root = place.stage.root.clone();
+    let policy = json!({ "rotator": "postgres", "target": "db", "interval": "1h" });
+    root.written("rotation/app/db", policy).await;
+    let before = root.value("app/db").await;
+    place.cluster.kill9();
+    let (status, waits) = root.told("app/db", "rotate").await;
+    assert_eq!(
+        (status, &waits["run"]["failure"]["permanent"]),
+        (202, &json!(false)),
+        "{waits}"
+    );
+    assert_eq!(root.value("app/db").await, before, "what is current stays");
+    for (method, path, body) in [
+        ("PUT", "labels/app/db", json!({ "label": "current", "version": 2 })),
+        ("DELETE", "secrets/app/db", Value::Null),
+        (
+            "POST",
+            "versions/app/db",
+            json!({ "action": "destroy", "versions": [2] }),
+        ),
+    ] {
+        let (status, refused) = root.call(method, path, Some(body)).await.unwrap();
+        assert_eq!(
+            (status, refused["code"].as_str()),
+            (409, Some("rotation_running")),
+            "{method} {path}"
+        );
+    }
+    place.cluster.restart();
+    root.rotation_until("app/db", |rotation| rotation["run"].is_null())
+        .await;
+    let current = place.current().await;
+    assert!(place.logs_in(&current).await && place.logs_in(&before).await);
+    assert_eq!(
+        root.get("secrets/app/db").await.1["version"],
+        2,
+        "the value that was pending is the one"
+    );
+    place.wrote_down_no_password();
+}
+
+async fn what_cannot_work_stops_and_is_loud(on: On) {
+    let place = place(on).await;
+    let root = &place.stage.root;
+    let wrong = json!({ "data": { "username": "admin", "password": "not it" } });
+    assert_eq!(root.put("secrets/infra/admin", wrong).await.0, 201);
+    root.written(
+        "rotation/app/db",
+        json!({ "rotator": "postgres", "target": "db", "interval": "1h" }),
+    )
+    .await;
+    let (status, stopped) = root.told("app/db", "rotate").await;
+    let failure = &stopped["run"]["failure"];
+    assert_eq!((status, &failure["permanent"]), (202, &json!(true)), "{stopped}");
+    assert_eq!(failure["reason"], "the target refuses the administrator's login");
+    let right = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
+    assert_eq!(root.put("secrets/infra/admin", right).await.0, 201);
+    let (status, done) = root.told("app/db", "resume").await;
+    assert_eq!((status, &done["run"]), (200, &Value::Null), "{done}");
+    assert!(place.logs_in(&root.value("app/db").await).await);
+}
+
+on_both_stores!(
+    two_take_turns,
+    one_alone_is_replaced,
+    an_administrator_rotates_itself,
+    a_target_that_is_away_is_waited_for,
+    what_cannot_work_stops_and_is_loud,
+);
