@@ -97,7 +97,7 @@ pub use methods::MethodView;
 pub use namespaces::{NamespaceView, SetupToken};
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
 pub use operators::OperatorView;
-pub use outside::{Proof, Started};
+pub use outside::{DeviceStarted, Proof, Started};
 pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};

@@ -53,6 +53,8 @@ codes! {
     LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password; of another method, the token, its role, and the server's log.";
     PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path; 'explain' tells by the denial id which rule would.";
     BuiltIn = 13, "built_in", "It is built in", "What is built in cannot be written or deleted; write one of another name, and name that one.";
+    AuthorizationPending = 14, "authorization_pending", "Nobody has confirmed the login yet", "Confirm it at the address with the code, and ask again after 'interval' seconds.";
+    SlowDown = 15, "slow_down", "It is asked too often whether the login is confirmed", "Ask again after the time in Retry-After, and as seldom from then on.";
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";

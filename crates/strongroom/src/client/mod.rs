@@ -10,6 +10,7 @@ mod compare;
 mod curl;
 mod delete;
 mod destroy;
+mod device;
 mod diff;
 mod dotenv;
 mod edit;
