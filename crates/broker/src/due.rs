@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use strongroom_domain::{Kind, ObjectId, Record, Result, SecretPath};
 use tokio::sync::Semaphore;
 
+use crate::faults::hastened;
 use crate::leases::BATCH;
 use crate::{Broker, Inner};
 
@@ -74,7 +75,7 @@ impl Broker {
                 let ids: Vec<ObjectId> = batch.iter().map(|record| record.id).collect();
                 if let Err(error) = broker.work_on(kind, batch).await {
                     tracing::warn!(?error, kind = kind.name(), "work that is due was put off");
-                    let until = Instant::now() + LEFT_ALONE;
+                    let until = Instant::now() + hastened(LEFT_ALONE);
                     let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
                     left.extend(ids.into_iter().map(|id| (id, until)));
                 }

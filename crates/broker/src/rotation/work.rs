@@ -2,7 +2,7 @@
 
 use strongroom_domain::audit::Action;
 use strongroom_domain::notice::Happened;
-use strongroom_domain::rotation::{Act, Answer, Effect as Outcome, Event, News, Rotation, Seen, Step};
+use strongroom_domain::rotation::{Act, Answer, CLAIM, Effect as Outcome, Event, News, Rotation, Seen, Step};
 use strongroom_domain::secret::{Head, PENDING, Selector};
 use strongroom_domain::target::Event as TargetEvent;
 use strongroom_domain::{Code, Error, Payload, Record, Result, SecretPath, Time, Write};
@@ -11,6 +11,7 @@ use super::value::make;
 use super::{RotationView, view};
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::faults;
 use crate::put::PutSecret;
 use crate::read::no_secret;
 use crate::record::{Attempt, Effect};
@@ -36,6 +37,7 @@ impl Broker {
     pub(crate) async fn rotate(&self, path: &SecretPath) -> Result<()> {
         let mut event = Event::Take;
         while let Some(view) = self.step_by_job(path, &event).await? {
+            faults::after(named(&view.rotation)).await;
             let act = view.rotation.act();
             if act == Act::Rest {
                 if view.rotation.run.is_none() {
@@ -91,6 +93,9 @@ impl Broker {
         let head = self.head(path).await?;
         let seen = Seen::of(head.as_ref().map(|head| &head.body));
         let mut stepped = old.body.step(event, seen, attempt.now)?;
+        if let Some(claim) = &mut stepped.rotation.claim {
+            faults::hasten(&mut claim.until, attempt.now, CLAIM);
+        }
         let mut value = None;
         if matches!(stepped.effect, Outcome::Create | Outcome::Replace) {
             match self
@@ -116,6 +121,7 @@ impl Broker {
         written
             .writes
             .push(self.write_rotation(Some(&old.record), path, &stepped.rotation)?);
+        faults::before(named(&stepped.rotation)).await;
         Ok(Some(Decision {
             fresh: written.fresh,
             writes: written.writes,
@@ -254,6 +260,15 @@ fn happened(news: News, path: &SecretPath, rotation: &Rotation, at: Time) -> Hap
         about: path.to_string(),
         version,
         reason: failure.map(|failure| failure.reason.clone()),
+    }
+}
+
+/// The step of which a rotation is written, as fail points name it: what others are done at a target.
+fn named(rotation: &Rotation) -> &'static str {
+    match rotation.act() {
+        Act::Set { tried: false, .. } => "rotation.create",
+        Act::Test { .. } if rotation.run.as_ref().is_some_and(|run| run.step == Step::Verify) => "rotation.finish",
+        _ => "rotation.other",
     }
 }
 
