@@ -55,7 +55,7 @@ fn alone(rule: &Rule) -> Vec<String> {
     if said.has(Capability::Deny) {
         if is_template(path) {
             found.push(format!(
-                "'{path}' denies nothing to a principal that has no name, or one with '/', '+' or '*' in it."
+                "'{path}' denies nothing to a principal for which a placeholder stands for nothing, or for what has '/', '+' or '*' in it."
             ));
         }
         if said != Capabilities::of(&[Capability::Deny]) {
