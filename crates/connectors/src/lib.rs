@@ -4,8 +4,10 @@ mod address;
 mod allowed;
 mod fetch;
 mod guard;
+mod mysql;
 mod postgres;
 mod reach;
+mod redis;
 mod targets;
 
 pub use allowed::Allowed;

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
+use strongroom_domain::target::Tls;
 use strongroom_ports::{Server, TargetError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -48,6 +49,15 @@ pub(crate) async fn secure(server: &Server, stream: TcpStream) -> Result<impl Wi
     secured.map_err(|error| lost(&error))
 }
 
+/// As the server is spoken to: in clear, or secured from the first byte on.
+pub(crate) async fn wire(guard: &Guard, server: &Server) -> Result<Box<dyn Wire>, TargetError> {
+    let stream = open(guard, server).await?;
+    Ok(match server.tls {
+        Tls::Off => Box::new(stream),
+        Tls::Verify => Box::new(secure(server, stream).await?),
+    })
+}
+
 /// A connection that broke.
 pub(crate) fn lost(error: &io::Error) -> TargetError {
     if error.kind() == io::ErrorKind::TimedOut {
@@ -70,16 +80,30 @@ fn config(ca_pem: Option<&str>) -> Result<ClientConfig, TargetError> {
 
 fn trusted(pem: &str) -> Result<RootCertStore, TargetError> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let added = certificate.map(|certificate| roots.add(certificate));
-        added
-            .map_err(|_| TargetError::Certificates)?
-            .map_err(|_| TargetError::Certificates)?;
-    }
-    if roots.is_empty() {
-        return Err(TargetError::Certificates);
+    for certificate in certificates(pem)? {
+        roots.add(certificate).map_err(|_| TargetError::Certificates)?;
     }
     Ok(roots)
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TargetError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(TargetError::Certificates),
+    }
+}
+
+/// For a driver that does TLS by itself: those of the server, or those that this machine trusts.
+pub(crate) fn authorities(ca_pem: Option<&str>) -> Result<Vec<CertificateDer<'static>>, TargetError> {
+    match ca_pem {
+        // Each is taken apart here, so that one that is none is told before anybody is called.
+        Some(pem) => trusted(pem).and_then(|_| certificates(pem)),
+        None => match rustls_native_certs::load_native_certs().certs {
+            none if none.is_empty() => Err(TargetError::Certificates),
+            certificates => Ok(certificates),
+        },
+    }
 }
 
 #[cfg(test)]

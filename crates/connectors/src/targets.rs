@@ -9,12 +9,16 @@ use strongroom_ports::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server,
 
 use crate::Allowed;
 use crate::guard::Guard;
+use crate::mysql::Mysql;
 use crate::postgres::Postgres;
+use crate::redis::Redis;
 
 /// The servers whose users are kept here.
 #[derive(Debug)]
 pub struct Targets {
     postgres: Postgres,
+    mysql: Mysql,
+    redis: Redis,
 }
 
 trait Connector: Rotator + Issuer {}
@@ -26,14 +30,18 @@ impl Targets {
     pub fn new(allowed: Allowed, home: bool) -> Self {
         let guard = Arc::new(Guard::new(allowed, home));
         Self {
-            postgres: Postgres::new(guard),
+            postgres: Postgres::new(guard.clone()),
+            mysql: Mysql::new(guard.clone()),
+            redis: Redis::new(guard),
         }
     }
 
     fn speaking(&self, engine: Engine) -> Option<&dyn Connector> {
         match engine {
             Engine::Postgres => Some(&self.postgres),
-            Engine::Mysql | Engine::Redis | Engine::Webhook => None,
+            Engine::Mysql => Some(&self.mysql),
+            Engine::Redis => Some(&self.redis),
+            Engine::Webhook => None,
         }
     }
 }

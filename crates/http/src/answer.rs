@@ -40,6 +40,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::Unsettled
         | Code::Overloaded
         | Code::IssuerUnavailable
+        | Code::TargetFailed
         | Code::DeadlineExceeded
         | Code::GrantsPutBack
         | Code::Uninitialised => StatusCode::SERVICE_UNAVAILABLE,

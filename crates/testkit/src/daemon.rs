@@ -51,14 +51,21 @@ impl Daemon {
             .expect("a temporary folder");
         let run_as = RunAs::not_root();
         run_as.own(folder.path());
-        Self {
+        let mut daemon = Self {
             folder,
             run_as,
             program,
             port: free_port(),
-            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            settings: Vec::new(),
             child: None,
-        }
+        };
+        daemon.settle(settings);
+        daemon
+    }
+
+    /// Options for every start from the next on.
+    pub(crate) fn settle(&mut self, settings: &[&str]) {
+        self.settings.extend(settings.iter().map(|&setting| setting.to_owned()));
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -24,6 +24,7 @@ impl MariaDb {
             "--skip-name-resolve",
         ]);
         install.arg(format!("--datadir={}", data(daemon.folder())));
+        install.arg(format!("--tmpdir={}", daemon.folder().display()));
         daemon.run(&mut install);
         daemon.launch(arguments);
         Some(Self { daemon })
@@ -65,6 +66,12 @@ impl MariaDb {
 
     /// Starts it again on the same data, and on the same port where nobody took that.
     pub fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    /// With further options from now on.
+    pub fn restart_with(&mut self, settings: &[&str]) {
+        self.daemon.settle(settings);
         self.daemon.launch(arguments);
     }
 }
@@ -78,6 +85,7 @@ fn arguments(folder: &Path, port: u16) -> Vec<String> {
     vec![
         "--no-defaults".into(),
         format!("--datadir={}", data(folder)),
+        format!("--tmpdir={}", folder.display()),
         format!("--port={port}"),
         "--bind-address=127.0.0.1".into(),
         format!("--socket={}", within("socket")),

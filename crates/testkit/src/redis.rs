@@ -54,6 +54,12 @@ impl Redis {
 
     /// Starts it again on the same files, and on the same port where nobody took that.
     pub fn restart(&mut self) {
+        self.restart_with(&[]);
+    }
+
+    /// With further options from now on.
+    pub fn restart_with(&mut self, settings: &[&str]) {
+        self.daemon.settle(settings);
         self.daemon.launch(arguments);
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use strongroom_domain::target::{Engine, Tls};
+use strongroom_domain::target::Engine;
 use tokio::net::TcpListener;
 
 use super::*;

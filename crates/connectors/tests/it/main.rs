@@ -2,4 +2,10 @@
 
 // `cfg(test)` is always true here. It tells clippy that helpers are tests too, which may unwrap.
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod mysql;
+#[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod redis;

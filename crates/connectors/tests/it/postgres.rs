@@ -68,7 +68,8 @@ impl Place {
 
     fn verifier(&self, password: &str) -> Verifier {
         self.passwords.lock().unwrap().insert(password.to_owned());
-        Verifier(postgres_protocol::password::scram_sha_256(password.as_bytes()).into())
+        let verifier = strongroom_crypto::verifier(Engine::Postgres, password, &|| [7; 32]).unwrap();
+        Verifier(verifier.as_str().into())
     }
 
     fn order(&self, fence: i64) -> Order<'_> {

@@ -56,6 +56,7 @@ pages! {
     runbook: "docs/RUNBOOK.md",
     performance: "docs/PERFORMANCE.md",
     reliability: "docs/RELIABILITY.md",
+    targets: "docs/TARGETS.md",
 }
 
 /// The pages of the repository: at its top and in `docs`.

@@ -33,7 +33,7 @@ const EVERYTHING_THAT_SHIPS: &[&str] = &[
 const IN_TESTS: Table = &[
     ("store-postgres", &["testkit"]),
     ("store-sqlite", &["testkit"]),
-    ("connectors", &["testkit"]),
+    ("connectors", &["crypto", "testkit"]),
     ("broker", &["testkit"]),
     ("strongroom", &["testkit"]),
 ];

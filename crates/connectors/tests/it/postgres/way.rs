@@ -4,19 +4,15 @@ use std::time::Instant;
 use strongroom_testkit::{Proxy, free_port};
 
 use super::*;
+use crate::authority::Authority;
 
-/// Certificate and key of a server of this name, from an authority of its own.
+/// From now on the server speaks TLS, as this name; who says so.
 fn certified(place: &Place, name: &str) -> String {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&key, &authority).unwrap();
+    let authority = Authority::new();
+    let (certificate, key) = authority.certify(name);
     let folder = place.cluster.data_dir();
     let owner = std::fs::metadata(&folder).unwrap();
-    for (file, text) in [("server.crt", certificate.pem()), ("server.key", key.serialize_pem())] {
+    for (file, text) in [("server.crt", certificate), ("server.key", key)] {
         let file = folder.join(file);
         std::fs::write(&file, text).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();

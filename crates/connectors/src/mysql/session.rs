@@ -1,0 +1,168 @@
+//! A connection.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Params, SslOpts};
+use secrecy::ExposeSecret;
+use strongroom_domain::target::Tls;
+use strongroom_ports::{Login, Server, TargetError};
+
+use super::account::Account;
+use crate::guard::Guard;
+use crate::reach;
+
+/// What no password has as its hash, as far as anybody can tell.
+const NOBODYS: &str = "*0000000000000000000000000000000000000000";
+
+/// How long a server may take to be told that we leave.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Missing,
+    /// Nobody can log in by it, and its rights may lack.
+    Begun,
+    Made,
+}
+
+pub(super) struct Session {
+    /// There until the end.
+    connection: Option<Conn>,
+}
+
+impl Session {
+    pub(super) async fn open(guard: &Guard, server: &Server, login: &Login) -> Result<Self, TargetError> {
+        let options = OptsBuilder::default()
+            .ip_or_hostname(server.host.trim_end_matches('.'))
+            .resolved_ips(Some(guard.addresses(&server.host).await?))
+            .tcp_port(server.port)
+            .user(Some(&login.username))
+            .pass(Some(login.password.expose_secret()))
+            .db_name(server.database.as_deref())
+            // A server on this machine would else name a file to connect to.
+            .prefer_socket(false)
+            .ssl_opts(tls(server)?);
+        let connection = Conn::new(options).await.map_err(|error| fault(&error))?;
+        Ok(Self {
+            connection: Some(connection),
+        })
+    }
+
+    /// The server ends what takes longer, MySQL only what waits for a lock. Texts are quoted by quotes alone.
+    pub(super) async fn bound(&mut self, within: Duration) -> Result<(), TargetError> {
+        let (whole, exact) = (within.as_secs().max(1), within.as_secs_f64().max(0.001));
+        self.run(&format!(
+            "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, lock_wait_timeout = {whole} \
+             /*M! , max_statement_time = {exact} */"
+        ))
+        .await
+    }
+
+    /// The server's number of this connection.
+    pub(super) fn id(&self) -> u32 {
+        self.connection.as_ref().map_or(0, Conn::id)
+    }
+
+    fn connection(&mut self) -> Result<&mut Conn, TargetError> {
+        self.connection.as_mut().ok_or(TargetError::Unreachable)
+    }
+
+    pub(super) async fn run(&mut self, statement: &str) -> Result<(), TargetError> {
+        let done = self.connection()?.query_drop(statement).await;
+        done.map_err(|error| denied(&error))
+    }
+
+    pub(super) async fn lines(&mut self, query: &str) -> Result<Vec<String>, TargetError> {
+        let lines = self.connection()?.query(query).await;
+        lines.map_err(|error| denied(&error))
+    }
+
+    pub(super) async fn rows<T>(
+        &mut self,
+        query: &str,
+        parameters: impl Into<Params> + Send,
+    ) -> Result<Vec<T>, TargetError>
+    where
+        T: mysql_async::prelude::FromRow + Send + 'static,
+    {
+        let rows = self.connection()?.exec(query, parameters.into()).await;
+        rows.map_err(|error| denied(&error))
+    }
+
+    pub(super) async fn state(&mut self, user: &Account<'_>) -> Result<State, TargetError> {
+        match self.lines(&format!("SHOW CREATE USER {user}")).await {
+            Err(TargetError::NoUser) => Ok(State::Missing),
+            Err(error) => Err(error),
+            Ok(lines) if lines.iter().any(|line| line.contains(NOBODYS)) => Ok(State::Begun),
+            Ok(_) => Ok(State::Made),
+        }
+    }
+
+    /// One that is there, and by which nobody can log in.
+    pub(super) async fn begin_user(&mut self, user: &Account<'_>) -> Result<(), TargetError> {
+        let password = format!("IDENTIFIED WITH mysql_native_password AS '{NOBODYS}'");
+        self.run(&format!("CREATE USER IF NOT EXISTS {user} {password}")).await
+    }
+}
+
+impl Drop for Session {
+    /// The server complains of one that leaves without a word.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(tokio::time::timeout(GOODBYE, connection.disconnect()));
+        }
+    }
+}
+
+fn tls(server: &Server) -> Result<Option<SslOpts>, TargetError> {
+    if server.tls == Tls::Off {
+        return Ok(None);
+    }
+    let authorities = reach::authorities(server.ca_pem.as_deref())?;
+    let authorities = authorities.into_iter().map(|der| der.to_vec().into());
+    let options = SslOpts::default()
+        .with_root_certs(authorities.collect())
+        .with_disable_built_in_roots(true);
+    Ok(Some(options))
+}
+
+/// Of one who is logged in: what the server calls a refused login is a refused statement.
+fn denied(error: &Error) -> TargetError {
+    match fault(error) {
+        TargetError::LoginRefused => TargetError::NotPermitted,
+        other => other,
+    }
+}
+
+fn fault(error: &Error) -> TargetError {
+    match error {
+        Error::Server(said) => refusal(said.code),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => TargetError::Refused("TLS, which it does not speak"),
+        Error::Io(IoError::Io(error)) => reach::lost(error),
+        _ => TargetError::Unreachable,
+    }
+}
+
+/// By the numbers that MariaDB's list of errors has.
+fn refusal(code: u16) -> TargetError {
+    match code {
+        // Wrong password; account locked (MySQL, MariaDB); not from this host; without TLS.
+        1045 | 1698 | 3118 | 4151 | 1130 => TargetError::LoginRefused,
+        // To a database; a command; a column; something global; a grant that is not the administrator's to give.
+        1044 | 1142 | 1143 | 1227 | 1410 => TargetError::NotPermitted,
+        // Too many connections, of all and of this user.
+        1040 | 1203 | 1226 => TargetError::Busy,
+        1205 | 1969 | 3024 => TargetError::TimedOut,
+        // Going down, gone, killed.
+        1053 | 1077 | 1317 | 1927 => TargetError::Unreachable,
+        1133 | 1141 | 1396 => TargetError::NoUser,
+        1959 => TargetError::NoTemplate,
+        1470 => TargetError::Name("the server takes none as long as this; MySQL's have at most 32 characters"),
+        1049 => TargetError::Refused("it has no such database"),
+        1129 => TargetError::Refused("it blocks this host after failed connections, until FLUSH HOSTS"),
+        1290 | 1836 => TargetError::Refused("it takes no changes, as a replica does"),
+        _ => TargetError::Refused("its own log says why"),
+    }
+}
