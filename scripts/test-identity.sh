@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Logs in to the real program with tokens of PyJWT and npm's jose under an HTTPS issuer, with the claims of GitHub and GitLab,
-# and with a browser through npm's oidc-provider; and has PyJWT and jose verify what the program issues.
+# Logs in to the real program with tokens of PyJWT and npm's jose under an HTTPS issuer, with the claims of GitHub and GitLab, with
+# JWT-SVIDs, and with a browser and on a device through npm's oidc-provider; and has PyJWT and jose verify what the program issues.
 #
 # STRONGROOM_PROGRAM names a built program. What cannot be had is told as NOT RUN.
 set -euo pipefail

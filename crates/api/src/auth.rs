@@ -81,6 +81,7 @@ pub struct ConfirmTotp {
 pub enum MethodLogin {
     Token(TokenLogin),
     Code(CodeLogin),
+    Device(DeviceLogin),
     Certificate(CertificateLogin),
 }
 
@@ -111,15 +112,54 @@ pub struct CodeLogin {
     pub code: SecretString,
 }
 
+/// Of `oidc`: the device code as `start` gave it. Until somebody has confirmed the login the answer is 400
+/// `authorization_pending`, or 429 `slow_down`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct StartLogin {
-    /// `http://127.0.0.1:PORT/PATH`: where the browser comes back to, on the same machine.
-    pub redirect_uri: String,
+pub struct DeviceLogin {
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub device_code: SecretString,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct LoginStarted {
+#[serde(deny_unknown_fields)]
+pub struct StartLogin {
+    /// `http://127.0.0.1:PORT/PATH`: where the browser comes back to, on the same machine. Absent: the login is confirmed on
+    /// another device (RFC 8628), where the method lets it be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub redirect_uri: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LoginStarted {
+    Browser(BrowserStarted),
+    Device(DeviceStarted),
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceStarted {
+    /// For the login that follows, which is asked for again until it is confirmed.
+    #[serde(with = "crate::exposed")]
+    #[schemars(with = "String")]
+    pub device_code: SecretString,
+    /// To be typed in there.
+    pub user_code: String,
+    /// Where to type it in.
+    pub verification_uri: String,
+    /// The same with the code in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// Seconds until the codes are good no more.
+    pub expires_in: u64,
+    /// Seconds to wait before each question.
+    pub interval: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BrowserStarted {
     /// Where to send the browser.
     pub authorization_url: String,
     /// For the login that follows. It goes through no browser: what stands in the address is another one.

@@ -14,6 +14,7 @@ pub mod groups;
 pub mod health;
 pub mod keys;
 pub mod labels;
+pub mod leases;
 pub mod list;
 pub mod metadata;
 pub mod methods;

@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use strongroom_domain::{Error, Kind, ObjectId, Record, Result, SecretPath};
+use strongroom_domain::{Kind, ObjectId, Record, Result, SecretPath};
 use tokio::sync::Semaphore;
 
+use crate::leases::BATCH;
 use crate::{Broker, Inner};
 
 /// Kinds of rows that are worked on when they are due, each apart from the others.
-const KINDS: [Kind; 2] = [Kind::Rotation, Kind::Notice];
+const KINDS: [Kind; 3] = [Kind::Rotation, Kind::Lease, Kind::Notice];
 /// How often is looked, more or less: nodes do not look together.
 const EVERY: Duration = Duration::from_millis(750);
-/// Rows of a kind that one node works on at one time.
-const AT_ONCE: usize = 16;
+/// Batches of a kind that one node works on at one time.
+fn at_once(kind: Kind) -> usize {
+    if kind == Kind::Lease { 4 } else { 16 }
+}
+
 /// Rows found at one look.
 const WINDOW: u16 = 128;
 /// How long a node leaves a row alone that it could not work on.
@@ -30,7 +34,7 @@ pub(crate) fn start(broker: &Broker) {
 }
 
 async fn work(inner: Weak<Inner>, kind: Kind) {
-    let (room, left) = (Arc::new(Semaphore::new(AT_ONCE)), Left::default());
+    let (room, left) = (Arc::new(Semaphore::new(at_once(kind))), Left::default());
     loop {
         let Some(strong) = inner.upgrade() else { return };
         let broker = Broker::new(strong);
@@ -60,17 +64,19 @@ impl Broker {
         let seed = u64::from_le_bytes(self.0.entropy.bytes());
         found.sort_by_key(|record| record.id.seed() ^ seed);
         let any = !found.is_empty();
-        for record in found {
+        for batch in batches(kind, found) {
             let Ok(permit) = room.clone().acquire_owned().await else {
                 return Ok(false);
             };
-            let (broker, left) = (self.within(record.namespace), left.clone());
+            let Some(first) = batch.first() else { continue };
+            let (broker, left) = (self.within(first.namespace), left.clone());
             tokio::spawn(async move {
-                let id = record.id;
-                if let Err(error) = broker.work_on(record).await {
-                    tracing::warn!(?error, kind = kind.name(), row = %id, "work that is due was put off");
+                let ids: Vec<ObjectId> = batch.iter().map(|record| record.id).collect();
+                if let Err(error) = broker.work_on(kind, batch).await {
+                    tracing::warn!(?error, kind = kind.name(), "work that is due was put off");
                     let until = Instant::now() + LEFT_ALONE;
-                    left.lock().unwrap_or_else(PoisonError::into_inner).insert(id, until);
+                    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                    left.extend(ids.into_iter().map(|id| (id, until)));
                 }
                 drop(permit);
             });
@@ -78,19 +84,34 @@ impl Broker {
         Ok(more && any)
     }
 
-    async fn work_on(&self, record: Record) -> Result<()> {
+    async fn work_on(&self, kind: Kind, batch: Vec<Record>) -> Result<()> {
         // What is in a namespace that is being deleted is removed, not worked on.
         if self.home().await?.is_none() {
             return Ok(());
         }
-        // It is read again, and checked, by whoever changes it.
-        match record.kind {
-            Kind::Rotation => self.rotate(&SecretPath::parse(&record.name)?).await,
-            Kind::Notice => self.send_notice(record.id).await,
-            kind => Err(Error::internal(format!(
-                "nothing is done for rows of kind '{}'",
-                kind.name()
-            ))),
+        if kind == Kind::Lease {
+            return self.end_leases(batch).await;
         }
+        for record in batch {
+            // It is read again, and checked, by whoever changes it.
+            match kind {
+                Kind::Rotation => self.rotate(&SecretPath::parse(&record.name)?).await?,
+                _ => self.send_notice(record.id).await?,
+            }
+        }
+        Ok(())
     }
+}
+
+/// What is worked on together: leases of one namespace, and else each alone.
+fn batches(kind: Kind, mut found: Vec<Record>) -> Vec<Vec<Record>> {
+    if kind != Kind::Lease {
+        return found.into_iter().map(|record| vec![record]).collect();
+    }
+    found.sort_by_key(|record| record.namespace);
+    let of_one = found.chunk_by(|a, b| a.namespace == b.namespace);
+    of_one
+        .flat_map(|of_one| of_one.chunks(BATCH))
+        .map(<[Record]>::to_vec)
+        .collect()
 }

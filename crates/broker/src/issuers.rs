@@ -69,6 +69,8 @@ pub(crate) struct Discovery {
     jwks_uri: String,
     pub(crate) authorization_endpoint: Option<String>,
     pub(crate) token_endpoint: Option<String>,
+    /// RFC 8628.
+    pub(crate) device_authorization_endpoint: Option<String>,
 }
 
 /// What was had of an issuer.
@@ -88,6 +90,7 @@ pub(crate) enum IssuerFault {
     NoDocument,
     OtherIssuer,
     NoKeys,
+    NoDeviceCode,
     /// It was asked a moment ago, in vain.
     AskedBefore,
 }
@@ -100,6 +103,7 @@ impl std::fmt::Display for IssuerFault {
             Self::NoDocument => f.write_str("the answer is no discovery document"),
             Self::OtherIssuer => f.write_str("the discovery document is another issuer's"),
             Self::NoKeys => f.write_str("the answer is no key set"),
+            Self::NoDeviceCode => f.write_str("the answer begins no login on a device"),
             Self::AskedBefore => f.write_str("it was asked a moment ago, in vain"),
         }
     }

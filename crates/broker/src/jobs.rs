@@ -59,14 +59,19 @@ async fn poll(inner: Weak<Inner>, every: Duration) {
     }
 }
 
-/// Sees how rotations stand, at most a twentieth of the time.
+/// Sees how rotations and leases stand, at most a twentieth of the time.
 async fn watch(inner: Weak<Inner>) {
     loop {
         let Some(inner) = inner.upgrade() else { return };
         let began = Instant::now();
-        if let Err(error) = Broker::new(inner).watch_rotations().await {
+        let broker = Broker::new(inner);
+        if let Err(error) = broker.watch_rotations().await {
             tracing::warn!(?error, "how rotations stand could not be seen");
         }
+        if let Err(error) = broker.watch_leases().await {
+            tracing::warn!(?error, "how leases stand could not be seen");
+        }
+        drop(broker);
         tokio::time::sleep(WATCH_EVERY.max(20 * began.elapsed())).await;
     }
 }
@@ -92,6 +97,9 @@ async fn upkeep(inner: Weak<Inner>) {
         }
         if let Err(error) = broker.retire_signing_keys().await {
             tracing::warn!(?error, "forgetting old signing keys was put off");
+        }
+        if let Err(error) = broker.find_strays().await {
+            tracing::warn!(?error, "users that no lease explains were not looked for");
         }
         if let Err(error) = broker.empty_namespaces().await {
             tracing::warn!(?error, "removing what was in deleted namespaces was put off");

@@ -28,6 +28,8 @@ mod jobs;
 mod keys;
 mod labels;
 mod lanes;
+mod lease_roles;
+mod leases;
 mod list;
 mod locks;
 mod login;
@@ -86,6 +88,8 @@ pub use history::History;
 pub use holders::HolderKind;
 pub use initialise::{Initialised, initialise, new_root_token};
 pub use introspect::Introspected;
+pub use lease_roles::LeaseRoleView;
+pub use leases::{LeaseView, Leases, NewLease};
 pub use list::{ListFilter, ListItem, ListPage, Listing};
 pub use login::LoggedIn;
 pub use metadata::MetadataView;
@@ -93,7 +97,7 @@ pub use methods::MethodView;
 pub use namespaces::{NamespaceView, SetupToken};
 pub use open::{Extent, Health, Looked, Opened, Settings, extent, look};
 pub use operators::OperatorView;
-pub use outside::{Proof, Started};
+pub use outside::{DeviceStarted, Proof, Started};
 pub use patch::PatchSecret;
 pub use policies::{PolicyView, RuleSet};
 pub use put::{PutSecret, Written};
@@ -116,7 +120,7 @@ pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
@@ -151,6 +155,8 @@ struct Inner {
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     rotations: ArcSwap<Rotations>,
+    leases: ArcSwap<Leases>,
+    strays: AtomicI64,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

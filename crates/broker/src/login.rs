@@ -130,7 +130,9 @@ impl Broker {
                         .record_event(request, None, decided_at, effect, Some(&error))
                         .await?;
                     if matches!(recorded, Recorded::Committed(_)) {
-                        count(&self.0.stats.logins_refused);
+                        if !matches!(error.code, Code::AuthorizationPending | Code::SlowDown) {
+                            count(&self.0.stats.logins_refused);
+                        }
                         return Err(error);
                     }
                 }

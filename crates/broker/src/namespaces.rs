@@ -281,6 +281,8 @@ impl Broker {
 
     async fn empty_namespace(&self) -> Result<()> {
         let request = Request::of_job(JOB, self.request_id());
+        // As long as there is what their targets are asked with.
+        self.end_all_leases().await?;
         for kind in Kind::ALL.iter().copied() {
             loop {
                 let now = self.0.clock.now();

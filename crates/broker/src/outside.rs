@@ -2,28 +2,34 @@
 //! what method and role are now, as often as that takes.
 
 mod certificate;
+mod device;
+mod fault;
 mod kubernetes;
 mod oidc;
+mod state;
 mod tokens;
 mod told;
 
+pub use device::DeviceStarted;
 pub use oidc::Started;
 
 use quick_cache::sync::Cache;
 use secrecy::SecretString;
-use strongroom_crypto::{CertificateFault, Generations, TokenFault};
+use strongroom_crypto::Generations;
 use strongroom_domain::grant::{Generation, PersonLogin, Principal, PrincipalKind, VouchedLogin};
 use strongroom_domain::method::{Denied, Facts, MethodConfig, ServiceAccount, UsedState};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, PrincipalId, Result, Row, Time, Write};
 
 use crate::Broker;
-use crate::issuers::{IssuerFault, Issuers};
+use crate::issuers::Issuers;
 use crate::login::{LoggedIn, Proved, Yields};
 use crate::methods::Standing;
 use crate::request::Request;
 use crate::session::{Proven, Whose};
 
+use fault::{Fault, Refusal};
+use state::StateRecord;
 use told::Told;
 
 /// Answers of clusters that are kept at one time.
@@ -55,56 +61,13 @@ pub enum Proof {
     Certificate { role: String },
     /// What a person's browser brought back.
     Code { state: String, code: SecretString },
+    /// What a person confirms on another device.
+    Device { code: SecretString },
 }
 
 impl std::fmt::Debug for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Proof")
-    }
-}
-
-/// Why somebody is not let in: for the log, by name alone.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    NoMethod,
-    OtherProof,
-    NoRole,
-    Denied(Denied),
-    Token(TokenFault),
-    NoCertificate,
-    Certificate(CertificateFault),
-    /// A token of the cluster that says less, or something else, than a bound one.
-    Cluster(&'static str),
-    State(&'static str),
-    /// Those who vouch cannot be asked.
-    Issuer(IssuerFault),
-}
-
-impl Fault {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::NoMethod => "no_such_method",
-            Self::OtherProof => "proof_of_another_type",
-            Self::NoRole => "no_such_role",
-            Self::Denied(denied) => denied.name(),
-            Self::Token(fault) => fault.name(),
-            Self::NoCertificate => "no_certificate",
-            Self::Certificate(fault) => fault.name(),
-            Self::Cluster(what) | Self::State(what) => what,
-            Self::Issuer(_) => "issuer_unavailable",
-        }
-    }
-}
-
-impl From<TokenFault> for Fault {
-    fn from(fault: TokenFault) -> Self {
-        Self::Token(fault)
-    }
-}
-
-impl From<IssuerFault> for Fault {
-    fn from(fault: IssuerFault) -> Self {
-        Self::Issuer(fault)
     }
 }
 
@@ -122,7 +85,7 @@ struct Vouched {
     common_name: Option<String>,
     wants: Wants,
     /// Of a login's state: it is used by this.
-    state: Option<oidc::StateRecord>,
+    state: Option<StateRecord>,
 }
 
 enum Wants {
@@ -153,23 +116,6 @@ impl Broker {
         self.log_in(request, || self.prove_vouched(&claimed)).await
     }
 
-    /// To the log, seldom, and what is answered: one word for all, but where trying again may help.
-    fn tell(&self, method: &str, fault: &Fault) -> Code {
-        let reason = fault.name();
-        // Of a method that is not there the name is the caller's own text.
-        let method = if matches!(fault, Fault::NoMethod) { "" } else { method };
-        if self.0.outside.told.is_due(method, reason, self.0.clock.now()) {
-            match fault {
-                Fault::Issuer(error) => tracing::warn!(method, reason, %error, "a login was refused"),
-                _ => tracing::info!(method, reason, "a login was refused"),
-            }
-        }
-        match fault {
-            Fault::Issuer(_) => Code::IssuerUnavailable,
-            _ => Code::LoginFailed,
-        }
-    }
-
     async fn claim(&self, request: &Request, method: &str, proof: &Proof) -> Outcome<Claimed> {
         let Ok(name) = Name::parse(method) else {
             return Ok(Err(Fault::NoMethod));
@@ -189,15 +135,20 @@ impl Broker {
             }
             (MethodConfig::Oidc(config), Proof::Code { state, code }) => {
                 let secret = self.method_secret(&method.body)?;
-                self.vouch_person(&method, config, secret.as_ref(), state, code).await?
+                self.vouch_browser(&method, config, secret.as_ref(), state, code)
+                    .await?
+            }
+            (MethodConfig::Oidc(config), Proof::Device { code }) => {
+                let secret = self.method_secret(&method.body)?;
+                self.vouch_device(&method, config, secret.as_ref(), code).await?
             }
             _ => Err(Fault::OtherProof),
         };
         Ok(vouched.map(|vouched| Claimed { name, method, vouched }))
     }
 
-    async fn prove_vouched(&self, claimed: &Result<Claimed, Code>) -> Result<Proved> {
-        let claimed = claimed.as_ref().map_err(|code| Error::from(*code))?;
+    async fn prove_vouched(&self, claimed: &Result<Claimed, Refusal>) -> Result<Proved> {
+        let claimed = claimed.as_ref().map_err(|refusal| Error::from(*refusal))?;
         if let Some(state) = &claimed.vouched.state
             && self
                 .load::<UsedState>(Kind::UsedState, &state.name)

@@ -11,8 +11,9 @@ use strongroom_domain::ids::RequestId;
 
 /// What the principals of our own work are called: `system:` and one of these.
 pub(crate) const SYSTEM: &str = "system:";
-pub(crate) const JOBS: [&str; 7] = [
+pub(crate) const JOBS: [&str; 8] = [
     OPERATOR,
+    crate::leases::JOB,
     crate::manifest::JOB,
     "namespaces",
     crate::notices::JOB,

@@ -14,8 +14,8 @@ use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::rotation::{Event, Rotation, RotationFields, RotationPolicy, RotatorKind, Seen, Told};
 use strongroom_domain::secret::Head;
-use strongroom_domain::target::{Engine, Target};
-use strongroom_domain::{Code, Error, Kind, Name, Prefix, Result, SecretPath, Time, Write};
+use strongroom_domain::target::Engine;
+use strongroom_domain::{Code, Error, Kind, Prefix, Result, SecretPath, Time, Write};
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
@@ -24,6 +24,7 @@ use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
 
+pub(crate) use value::{credential_of, url};
 pub use watch::Rotations;
 pub(crate) use work::JOB;
 
@@ -31,8 +32,8 @@ pub(crate) use work::JOB;
 const MOST_RUNS: usize = 100;
 const CHUNK: u16 = 500;
 /// How long is waited for what somebody asked for, and how often is looked.
-const AWAITED: Duration = Duration::from_secs(10);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(crate) const AWAITED: Duration = Duration::from_secs(10);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RotationView {
@@ -317,11 +318,6 @@ impl Broker {
 
     pub(crate) async fn load_rotation(&self, path: &SecretPath) -> Result<Option<Checked<Rotation>>> {
         Ok(self.load::<Rotation>(Kind::Rotation, path.as_str()).await?.value)
-    }
-
-    async fn load_target(&self, name: &Name) -> Result<Option<Target>> {
-        let found = self.load::<Target>(Kind::Target, name.as_str()).await?.value;
-        Ok(found.map(|found| found.body))
     }
 
     fn write_rotation(

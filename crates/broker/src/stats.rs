@@ -26,6 +26,9 @@ pub struct Stats {
     /// Rotations that this node brought to their end, and steps of them that failed.
     pub rotations: AtomicU64,
     pub rotations_failed: AtomicU64,
+    /// Leases that this node took back, and tries that failed.
+    pub leases_ended: AtomicU64,
+    pub leases_failed: AtomicU64,
     /// Notices that a webhook took, and tries that failed.
     pub notices_sent: AtomicU64,
     pub notices_failed: AtomicU64,

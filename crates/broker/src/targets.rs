@@ -1,16 +1,55 @@
 //! Systems outside whose credentials are kept here.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::policy::Capability;
+use strongroom_domain::secret::Selector;
 use strongroom_domain::target::{Target, TargetConfig};
-use strongroom_domain::{Error, Kind, Name, Result, Time};
+use strongroom_domain::{Error, Kind, Name, Payload, Result, Time};
+use strongroom_ports::{Login, Order, Server};
 
 use crate::Broker;
 use crate::policies::Noun;
 use crate::record::Attempt;
 use crate::request::Request;
+use crate::rotation::credential_of;
+
+/// How long a server has for what it is asked: less than any claim on a row lasts, so that nothing of it happens under
+/// another's.
+pub(crate) const WITHIN: Duration = Duration::from_secs(20);
+
+/// A server, and who administers it.
+pub(crate) struct Way {
+    server: Server,
+    admin: Login,
+}
+
+impl Way {
+    pub(crate) fn order(&self, fence: i64) -> Order<'_> {
+        Order {
+            server: &self.server,
+            admin: &self.admin,
+            within: WITHIN,
+            fence,
+        }
+    }
+}
+
+pub(crate) fn server_of(target: &Target) -> Result<Server> {
+    let config = &target.config;
+    let (host, port) = config.host_and_port()?;
+    Ok(Server {
+        engine: config.engine,
+        host: host.to_owned(),
+        port,
+        database: config.database.clone(),
+        tls: config.tls,
+        ca_pem: config.ca_pem.clone(),
+    })
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TargetView {
@@ -86,6 +125,40 @@ impl Broker {
             },
         )
         .await
+    }
+
+    pub(crate) async fn load_target(&self, name: &Name) -> Result<Option<Target>> {
+        let found = self.load::<Target>(Kind::Target, name.as_str()).await?.value;
+        Ok(found.map(|found| found.body))
+    }
+
+    /// The current value of the secret by which a target is administered, or why there is none.
+    pub(crate) async fn administers(&self, target: &Target) -> Result<Result<Payload, String>> {
+        let (path, now) = (&target.config.credential, self.0.clock.now());
+        let head = self.head(path).await?;
+        let current = head.as_ref().and_then(|head| {
+            let entry = head.body.select(&Selector::default(), now).ok()?;
+            Some((head, entry.number))
+        });
+        let Some((head, number)) = current else {
+            return Ok(Err(format!(
+                "there is no secret '{path}', which the target is administered by"
+            )));
+        };
+        Ok(Ok(self.open_version_of(path, head, number, now).await?))
+    }
+
+    /// How a server is asked, or why it cannot be.
+    pub(crate) async fn way_to(&self, target: &Target) -> Result<Result<Way, String>> {
+        let admin = match self.administers(target).await? {
+            Ok(payload) => credential_of(&payload),
+            Err(reason) => Err(reason),
+        };
+        let server = server_of(target)?;
+        Ok(admin.map(|admin| Way {
+            server,
+            admin: admin.login(),
+        }))
     }
 
     pub async fn delete_target(&self, request: &Request, name: &Name) -> Result<()> {

@@ -26,6 +26,9 @@ pub enum Access<'a> {
     Methods,
     Target(&'a Name, Capability),
     Targets,
+    /// A lease role, and the leases of it.
+    LeaseRole(&'a Name, Capability),
+    LeaseRoles,
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -68,6 +71,8 @@ impl Access<'_> {
             Self::Methods => "sys/methods/".into(),
             Self::Target(name, _) => format!("target/{name}"),
             Self::Targets => "target/".into(),
+            Self::LeaseRole(name, _) => format!("lease/{name}"),
+            Self::LeaseRoles => "lease/".into(),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
@@ -95,6 +100,7 @@ impl Access<'_> {
             | Self::Group(_, capability)
             | Self::Method(_, capability)
             | Self::Target(_, capability)
+            | Self::LeaseRole(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -107,6 +113,7 @@ impl Access<'_> {
             | Self::Groups
             | Self::Methods
             | Self::Targets
+            | Self::LeaseRoles
             | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Explain | Self::Reports => Capability::Read,
@@ -126,6 +133,11 @@ impl Access<'_> {
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
             ("target", _) => "target/",
+            // Of a lease by its id: whose it is stands before that.
+            ("lease" | "lease_role", _) => {
+                let role = entered.split('/').next().unwrap_or_default();
+                return Some(format!("lease/{role}"));
+            }
             // It takes what writing takes, and what asking about others takes: only that is `read`.
             ("policy", "dry_run") if missing == Capability::Read => return Some(Self::Explain.path()),
             ("policy", _) => "sys/policies/",

@@ -53,6 +53,8 @@ codes! {
     LoginFailed = 11, "login_failed", "The login was refused", "Check the client's id and secret, or the username and password; of another method, the token, its role, and the server's log.";
     PermissionDenied = 12, "permission_denied", "Permission denied", "Ask an administrator for a policy that grants the named capability on the named path; 'explain' tells by the denial id which rule would.";
     BuiltIn = 13, "built_in", "It is built in", "What is built in cannot be written or deleted; write one of another name, and name that one.";
+    AuthorizationPending = 14, "authorization_pending", "Nobody has confirmed the login yet", "Confirm it at the address with the code, and ask again after 'interval' seconds.";
+    SlowDown = 15, "slow_down", "It is asked too often whether the login is confirmed", "Ask again after the time in Retry-After, and as seldom from then on.";
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";
@@ -62,6 +64,7 @@ codes! {
     ChangeIdReused = 32, "change_id_reused", "This change id was used for another request", "Use a fresh id for each change; repeat an id only with the same request.";
     LimitReached = 33, "limit_reached", "A limit is reached", "Remove what is no longer needed, as the detail says.";
     RotationRunning = 34, "rotation_running", "A rotation of the secret is under way", "Try again once it is over; the secret's rotation shows how far it is.";
+    TargetFailed = 48, "target_failed", "The target did not do what it was told", "The detail says why. Look at the target, its credential and 'outbound.allow'.";
     AuditUnavailable = 40, "audit_unavailable", "The audit record could not be made durable", "Nothing was shown or changed. Try again; see /ready for the cause.";
     StoreUnavailable = 41, "store_unavailable", "The database cannot be reached", "Try again; see /ready for the cause.";
     OutcomeUnknown = 42, "outcome_unknown", "The change may or may not have been made", "Repeat the request with the id in the detail as its change id: it is applied at most once.";

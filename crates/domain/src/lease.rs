@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use data_encoding::BASE32_DNSSEC;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::target::Engine;
 use crate::{Code, Error, Name, ObjectId, Period, PrincipalId, Result, Time, backoff};
@@ -141,6 +141,19 @@ impl LeaseId {
 impl fmt::Display for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{}", self.0)
+    }
+}
+
+impl Serialize for LeaseId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LeaseId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("a lease's id is 'lease:' and 20 characters"))
     }
 }
 
@@ -303,6 +316,10 @@ impl Lease {
     /// Told once, by the failure after which it is.
     pub fn is_stuck(&self) -> bool {
         matches!(&self.state, LeaseState::Ending(ending) if ending.failures >= STUCK_AFTER)
+    }
+
+    pub fn has_failed(&self) -> bool {
+        matches!(&self.state, LeaseState::Ending(ending) if ending.failures > 0)
     }
 
     /// For how long its user has been there since it was to go.

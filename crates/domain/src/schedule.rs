@@ -200,9 +200,10 @@ impl Schedule {
     }
 
     fn check(&self) -> Result<()> {
-        let shortest = match &self.every {
-            Every::Interval(interval) => i64::from(interval.seconds()) * MICROS,
-            Every::Cron { cron, .. } => shortest_gap(cron)?,
+        let shortest = match (&self.every, self.jitter) {
+            (Every::Interval(interval), _) => i64::from(interval.seconds()) * MICROS,
+            (Every::Cron { cron, .. }, Some(_)) => shortest_gap(cron)?,
+            (Every::Cron { cron, .. }, None) => return first_run(cron).map(|_| ()),
         };
         let jitter = self.jitter.map_or(0, |jitter| i64::from(jitter.seconds()) * MICROS);
         if jitter.saturating_mul(MOST_JITTER) <= shortest {
@@ -264,14 +265,19 @@ impl Schedule {
     }
 }
 
-/// The shortest time between two of its runs, in UTC and from a fixed day on: the same schedule is always taken or refused.
-fn shortest_gap(cron: &Cron) -> Result<i64> {
-    let never = || Error::invalid("'cron' names a day that never comes.");
+/// In UTC and from a fixed day on: the same schedule is always taken or refused.
+fn first_run(cron: &Cron) -> Result<Zoned> {
     let start = civil::date(2024, 1, 1)
         .to_zoned(TimeZone::UTC)
         .map_err(Error::internal)?;
+    cron.find_next_occurrence(&start, false)
+        .map_err(|_| Error::invalid("'cron' names a day that never comes."))
+}
+
+/// The shortest time between two of its runs.
+fn shortest_gap(cron: &Cron) -> Result<i64> {
     let next = |run: &Zoned| cron.find_next_occurrence(run, false).ok();
-    let mut before = next(&start).ok_or_else(never)?;
+    let mut before = first_run(cron)?;
     let mut shortest = i64::MAX;
     for _ in 0..RUNS_LOOKED_AT {
         let Some(run) = next(&before) else { break };

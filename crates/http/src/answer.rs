@@ -11,13 +11,15 @@ use strongroom_domain::{Code, Error};
 /// What the native API answers each code with.
 pub fn status(code: Code) -> StatusCode {
     match code {
-        Code::InvalidRequest | Code::InvalidPath | Code::InvalidPolicy => StatusCode::BAD_REQUEST,
+        Code::InvalidRequest | Code::InvalidPath | Code::InvalidPolicy | Code::AuthorizationPending => {
+            StatusCode::BAD_REQUEST
+        }
         Code::Unauthenticated | Code::LoginFailed => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
         Code::NotFound | Code::Deleted | Code::Destroyed | Code::PendingDeletion | Code::RouteNotFound => {
             StatusCode::NOT_FOUND
         }
-        Code::RateLimited | Code::LoginDelayed => StatusCode::TOO_MANY_REQUESTS,
+        Code::RateLimited | Code::LoginDelayed | Code::SlowDown => StatusCode::TOO_MANY_REQUESTS,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         Code::BuiltIn
@@ -38,6 +40,7 @@ pub fn status(code: Code) -> StatusCode {
         | Code::Unsettled
         | Code::Overloaded
         | Code::IssuerUnavailable
+        | Code::TargetFailed
         | Code::DeadlineExceeded
         | Code::GrantsPutBack
         | Code::Uninitialised => StatusCode::SERVICE_UNAVAILABLE,

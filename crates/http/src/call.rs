@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use strongroom_broker::{Broker, ClientCertificate, Request};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::ids::RequestId;
+use strongroom_domain::lease::LeaseId;
 use strongroom_domain::{Error, Name, NamespaceName, ObjectId, Prefix, SecretPath};
 
 use crate::App;
@@ -109,6 +110,19 @@ impl<S: Send + Sync, const AT: usize> FromRequestParts<S> for Named<AT> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let name = tail(parts).split('/').nth(AT).unwrap_or_default();
         Ok(Self(Name::parse(name)?))
+    }
+}
+
+/// A lease's id behind the noun.
+pub(crate) struct LeaseNamed(pub(crate) LeaseId);
+
+impl<S: Send + Sync> FromRequestParts<S> for LeaseNamed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let text = tail(parts).split('/').next().unwrap_or_default();
+        let refused = || Error::invalid("A lease's id is 'lease:' and 20 characters.");
+        Ok(Self(LeaseId::parse(text).ok_or_else(refused)?))
     }
 }
 

@@ -115,8 +115,10 @@ pub(crate) fn begins_login(path: &str) -> bool {
 
 /// Whether an answer is one that sources have few of.
 pub(crate) fn is_failure(status: StatusCode, code: Option<Code>) -> bool {
-    matches!(code, Some(Code::LoginDelayed | Code::IssuerUnavailable))
-        || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    matches!(
+        code,
+        Some(Code::LoginDelayed | Code::IssuerUnavailable | Code::AuthorizationPending | Code::SlowDown)
+    ) || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 #[cfg(test)]
@@ -184,6 +186,23 @@ mod tests {
             );
         }
         assert_eq!((refuse("/health", false), refuse("/ready", false)), (None, None));
+    }
+
+    #[test]
+    fn what_asks_others_for_nobody_counts_as_failed() {
+        for (status, code, counts) in [
+            (400, Some(Code::AuthorizationPending), true),
+            (429, Some(Code::SlowDown), true),
+            (429, Some(Code::LoginDelayed), true),
+            (503, Some(Code::IssuerUnavailable), true),
+            (401, None, true),
+            (400, Some(Code::InvalidRequest), false),
+            (503, Some(Code::Overloaded), false),
+            (429, Some(Code::RateLimited), false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_failure(status, code), counts, "{status} {code:?}");
+        }
     }
 
     #[test]

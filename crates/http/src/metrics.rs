@@ -20,7 +20,7 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 29] = [
+const ROUTES: [&str; 31] = [
     "secrets",
     "batch",
     "auth",
@@ -39,6 +39,8 @@ const ROUTES: [&str; 29] = [
     "reports",
     "rotation",
     "targets",
+    "lease-roles",
+    "leases",
     "tokens",
     "methods",
     "namespaces",
@@ -328,6 +330,16 @@ impl BrokerMetrics {
                 &stats.rotations_failed,
             ),
             (
+                "strongroom_leases_ended_total",
+                "Leases that this node took back.",
+                &stats.leases_ended,
+            ),
+            (
+                "strongroom_lease_failures_total",
+                "Leases that could not be taken back, each time they are tried.",
+                &stats.leases_failed,
+            ),
+            (
                 "strongroom_notices_total",
                 "Notices that a webhook took.",
                 &stats.notices_sent,
@@ -351,7 +363,7 @@ impl BrokerMetrics {
 
     fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
         let seconds = |time: Option<Time>| time.map_or(0, Time::seconds);
-        let extent = self.0.extent();
+        let (extent, leases) = (self.0.extent(), self.0.leases_seen());
         let mut all = Vec::new();
         for (name, help, value) in [
             (
@@ -373,6 +385,26 @@ impl BrokerMetrics {
                 "strongroom_store_bytes",
                 "How large the store is, seen every ten minutes; 0: not seen yet.",
                 extent.map_or(0, |extent| extent.bytes),
+            ),
+            (
+                "strongroom_leases",
+                "Leases that there are, seen every minute.",
+                leases.all,
+            ),
+            (
+                "strongroom_leases_stuck",
+                "Leases that could not be taken back for several times, seen every minute.",
+                leases.stuck,
+            ),
+            (
+                "strongroom_lease_overdue_seconds",
+                "How long the oldest lease that is not taken back should have been gone, seen every minute.",
+                i64::try_from(leases.overdue.as_secs()).unwrap_or(i64::MAX),
+            ),
+            (
+                "strongroom_lease_strays",
+                "Users of targets that are named as ours are, and that no lease explains, seen every ten minutes.",
+                self.0.strays_seen(),
             ),
             (
                 "strongroom_log_start_timestamp_seconds",

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod labels;
+pub(crate) mod leases;
 pub(crate) mod list;
 pub(crate) mod metadata;
 pub(crate) mod methods;

@@ -48,6 +48,8 @@ fn native() -> Vec<Operation> {
         routes::metadata::labels(),
         routes::rotation::rotations(),
         routes::rotation::targets(),
+        routes::leases::roles(),
+        routes::leases::leases(),
         routes::list::folders(),
         routes::list::batch(),
         routes::list::reports(),

@@ -3,6 +3,7 @@
 pub(crate) mod clients;
 pub(crate) mod explain;
 pub(crate) mod grants;
+pub(crate) mod leases;
 pub(crate) mod list;
 pub(crate) mod metadata;
 pub(crate) mod methods;

@@ -13,8 +13,9 @@ class Stop(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def log_in(url, ca, name):
-    """Follows the provider's pages, fills its forms, and goes where it sends the browser in the end."""
+def log_in(url, ca, name, code=""):
+    """Follows the provider's pages, fills its forms, the one for a device's code too, and goes where it sends the browser in the end:
+    back to a login on this machine, or to a page without a form."""
     context = ssl.create_default_context(cafile=ca)
     cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), cookies, Stop)
@@ -32,8 +33,10 @@ def log_in(url, ca, name):
             return answer.status, text
         assert answer.status == 200, (url, answer.status, text)
         action = re.search(r'<form[^>]*action="([^"]*)"', text)
-        prompt = re.search(r'name="prompt" value="(\w+)"', text)
-        assert action and prompt, text
-        fields = {"prompt": prompt[1], "login": name, "password": "any"}
+        if not action:
+            return answer.status, text
+        given = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
+        assert given, text
+        fields = {"login": name, "password": "any", "user_code": code, **given}
         url, body = urllib.parse.urljoin(url, action[1]), urllib.parse.urlencode(fields).encode()
     raise AssertionError("the provider's pages have no end")

@@ -10,7 +10,7 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
       client_id: "strongroom",
       client_secret: "a secret of the client's own",
       application_type: "native",
-      grant_types: ["authorization_code"],
+      grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"],
       redirect_uris: ["http://127.0.0.1/callback"],
       response_types: ["code"],
       token_endpoint_auth_method: "client_secret_post",
@@ -19,6 +19,7 @@ const provider = new Provider(`https://127.0.0.1:${port}`, {
   claims: { openid: ["sub"], profile: ["preferred_username"], groups: ["groups"] },
   conformIdTokenClaims: false,
   cookies: { keys: ["of one run"] },
+  features: { deviceFlow: { enabled: true } },
   findAccount: (_, id) => ({
     accountId: id,
     claims: () => ({ sub: id, preferred_username: id, groups: ["Engineering", "Everybody"] }),

@@ -232,22 +232,25 @@ def by_oidc_provider(server, files):
         config = {
             "type": "oidc", "issuer": f"https://127.0.0.1:{port}", "client_id": "strongroom", "scopes": ["profile", "groups"],
             "secret": "a secret of the client's own", "ca_pem": files["ca"].read_text(), "groups_claim": "groups",
-            "groups": {"Engineering": "readers"},
+            "groups": {"Engineering": "readers"}, "device_code": True,
         }
         server.admin("groups", "put", "readers", "--policy", "reader")
         server.admin("method", "put", "company", "-", stdin=json.dumps(config))
-        login = subprocess.Popen(
-            [PROGRAM, "login", "--method", "company"], env=server.environment({}), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        url = next(line.strip() for line in login.stderr if line.strip().startswith("https://"))
-        status, text = browser.log_in(url, files["ca"], "ada")
-        check("the browser comes back", status == 200 and "Logged in" in text, text)
-        check("login ends well", login.wait(30) == 0, login.stderr.read())
-        me = json.loads(server.run("whoami", "-o", "json").stdout)
-        said = (me["kind"], me["name"], me["method"], me["groups"], me["policies"])
-        check("the person", said == ("operator", "ada@company", "company", ["readers"], ["reader"]), str(me))
-        check("logout", server.run("logout").returncode == 0)
+        for how in ([], ["--device"]):
+            login = subprocess.Popen(
+                [PROGRAM, "login", "--method", "company", *how], env=server.environment({}), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            url = next(line.strip() for line in login.stderr if line.strip().startswith("https://"))
+            code = next(login.stderr).strip() if how else ""
+            status, text = browser.log_in(url, files["ca"], "ada", code)
+            told = "Sign-in Success" if how else "Logged in"
+            check("the browser comes to an end", status == 200 and told in text, text)
+            check("login ends well", login.wait(30) == 0, login.stderr.read())
+            me = json.loads(server.run("whoami", "-o", "json").stdout)
+            said = (me["kind"], me["name"], me["method"], me["groups"], me["policies"])
+            check("the person", said == ("operator", "ada@company", "company", ["readers"], ["reader"]), str(me))
+            check("logout", server.run("logout").returncode == 0)
     finally:
         provider.kill()
         provider.wait()

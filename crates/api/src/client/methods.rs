@@ -1,7 +1,7 @@
 //! Login methods, and logins by them.
 
 use reqwest::Method;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use strongroom_domain::Name;
 
 use super::routes::NONE;
@@ -9,7 +9,17 @@ use super::{Client, Result};
 use crate::{Page, PageQuery, auth, methods};
 
 impl Client {
-    pub async fn start_login(&self, method: &Name, body: &auth::StartLogin) -> Result<auth::LoginStarted> {
+    pub async fn start_login(&self, method: &Name, redirect_uri: String) -> Result<auth::BrowserStarted> {
+        let redirect_uri = Some(redirect_uri);
+        self.start(method, &auth::StartLogin { redirect_uri }).await
+    }
+
+    /// One that is confirmed on another device.
+    pub async fn start_device_login(&self, method: &Name) -> Result<auth::DeviceStarted> {
+        self.start(method, &auth::StartLogin { redirect_uri: None }).await
+    }
+
+    async fn start<T: DeserializeOwned>(&self, method: &Name, body: &auth::StartLogin) -> Result<T> {
         self.call(Method::POST, &format!("auth/{method}/start"), &(), Some(body))
             .await
     }

@@ -1,25 +1,22 @@
-//! People, by the authorization code flow of OpenID Connect with PKCE (RFC 7636). The state carries what the login needs,
+//! People, by OpenID Connect: here by the authorization code flow with PKCE (RFC 7636). The state carries what the login needs,
 //! sealed, so that a start keeps nothing; what makes it good for one login is the record of its use.
 
 use std::time::Duration;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
+use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom_crypto::{Expected, Presented};
-use strongroom_domain::audit::Action;
-use strongroom_domain::method::{MethodConfig, OidcMethod, UsedState, claim};
-use strongroom_domain::{Code, Error, Kind, Name, ObjectId, Result, Time};
+use strongroom_domain::method::{MethodConfig, OidcMethod, claim};
+use strongroom_domain::{Error, Name, Result};
 use strongroom_ports::{Call, CallBody, Fetched};
 use zeroize::Zeroizing;
 
 use super::{Fault, Outcome, Vouched, Wants};
 use crate::Broker;
 use crate::issuers::{Discovery, IssuerFault, Source};
-use crate::lanes::Recorded;
 use crate::methods::Standing;
-use crate::record::Effect;
 use crate::request::Request;
 
 /// A person looks for a password for no longer.
@@ -43,20 +40,12 @@ impl std::fmt::Debug for Started {
     }
 }
 
-/// What a login has to remember of its start.
+/// A browser comes back with a code.
 #[derive(Serialize, Deserialize)]
-struct State {
-    method: ObjectId,
+struct Browser {
     redirect_uri: String,
     verifier: String,
     nonce: String,
-    expires_at: Time,
-}
-
-/// By what a state is known to have been used.
-pub(super) struct StateRecord {
-    pub(super) name: String,
-    pub(super) due: Time,
 }
 
 #[derive(Deserialize)]
@@ -65,37 +54,34 @@ struct Tokens {
 }
 
 impl Broker {
-    /// Begins a person's login.
+    /// Begins a person's login in a browser of the same machine.
     pub async fn start_login(&self, request: &Request, method: &str, redirect_uri: &str) -> Result<Started> {
         check_redirect(redirect_uri)?;
-        let decided_at = self.0.node.revision();
-        let started = self.started(method, redirect_uri).await?;
-        let refusal = started
-            .as_ref()
-            .err()
-            .map(|fault| Error::from(self.tell(method, fault)));
-        // Nobody has proved anything: the entry names nobody.
-        let effect = Effect::new(Action::LoginStart, "");
-        let recorded = self
-            .record_event(request, None, decided_at, effect, refusal.as_ref())
-            .await?;
-        match (recorded, started, refusal) {
-            (Recorded::Committed(_), Ok(started), _) => Ok(started),
-            (Recorded::Committed(_), Err(_), Some(refusal)) => Err(refusal),
-            _ => Err(Error::from(Code::Unsettled)),
-        }
+        let starting = async {
+            let found = self.method_of_people(method).await?;
+            match found {
+                Ok((standing, config)) => self.started(&standing, &config, redirect_uri).await,
+                Err(fault) => Ok(Err(fault)),
+            }
+        };
+        self.begin(request, method, starting).await
     }
 
-    async fn started(&self, method: &str, redirect_uri: &str) -> Outcome<Started> {
+    pub(super) async fn method_of_people(&self, method: &str) -> Outcome<(Standing, OidcMethod)> {
         let Ok(name) = Name::parse(method) else {
             return Ok(Err(Fault::NoMethod));
         };
         let Some(standing) = self.load_method(&name).await?.value else {
             return Ok(Err(Fault::NoMethod));
         };
-        let MethodConfig::Oidc(method) = &standing.body.config else {
+        let MethodConfig::Oidc(config) = &standing.body.config else {
             return Ok(Err(Fault::OtherProof));
         };
+        let config = config.clone();
+        Ok(Ok((standing, config)))
+    }
+
+    async fn started(&self, standing: &Standing, method: &OidcMethod, redirect_uri: &str) -> Outcome<Started> {
         let discovery = match self.discovered(method).await {
             Ok(discovery) => discovery,
             Err(fault) => return Ok(Err(fault)),
@@ -104,28 +90,23 @@ impl Broker {
             return Ok(Err(Fault::Issuer(IssuerFault::NoDocument)));
         };
         let random = || BASE64URL_NOPAD.encode(&self.0.entropy.bytes::<32>());
-        let state = State {
-            method: standing.body.id,
+        let (verifier, nonce) = (random(), random());
+        let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(verifier.as_bytes()));
+        let flow = Browser {
             redirect_uri: redirect_uri.to_owned(),
-            verifier: random(),
-            nonce: random(),
-            expires_at: self.0.clock.now() + VALID,
+            verifier,
+            nonce: nonce.clone(),
         };
-        let json = Zeroizing::new(serde_json::to_vec(&state).map_err(Error::internal)?);
-        let keys = self.0.ring.keys.load_full();
-        let sealed = keys.seal_state(self.namespace(), self.0.entropy.bytes(), &json);
-        let sealed = sealed.map_err(Error::internal)?;
+        let sealed = self.sealed_state(standing, VALID, flow)?;
         // What passes through the browser is no proof: the state itself goes to who began alone.
         let shown = BASE64URL_NOPAD.encode(&Sha256::digest(sealed.as_bytes()));
-        let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(state.verifier.as_bytes()));
-        let scopes = std::iter::once("openid").chain(method.scopes.iter().map(String::as_str));
         let query = form(&[
             ("response_type", "code"),
             ("client_id", &method.client_id),
             ("redirect_uri", redirect_uri),
-            ("scope", &scopes.collect::<Vec<_>>().join(" ")),
+            ("scope", &scope(method)),
             ("state", &shown),
-            ("nonce", &state.nonce),
+            ("nonce", &nonce),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
@@ -137,7 +118,7 @@ impl Broker {
         }))
     }
 
-    async fn discovered(&self, method: &OidcMethod) -> Result<Discovery, Fault> {
+    pub(super) async fn discovered(&self, method: &OidcMethod) -> Result<Discovery, Fault> {
         let source = Source::discovered(&method.issuer, method.ca_pem.as_deref());
         let now = || self.0.clock.now();
         let held = self
@@ -149,7 +130,7 @@ impl Broker {
         held.discovery.clone().ok_or(Fault::Issuer(IssuerFault::NoDocument))
     }
 
-    pub(super) async fn vouch_person(
+    pub(super) async fn vouch_browser(
         &self,
         standing: &Standing,
         method: &OidcMethod,
@@ -157,61 +138,65 @@ impl Broker {
         state: &str,
         code: &SecretString,
     ) -> Outcome<Vouched> {
-        let opened = self.0.ring.keys.load().open_state(self.namespace(), state);
-        let opened = opened.ok().and_then(|json| serde_json::from_slice::<State>(&json).ok());
-        let Some(opened) = opened.filter(|opened| opened.method == standing.body.id) else {
-            return Ok(Err(Fault::State("state_of_nobody")));
+        let (flow, record) = match self.opened_state::<Browser>(standing, state).await? {
+            Ok(opened) => opened,
+            Err(fault) => return Ok(Err(fault)),
         };
-        if opened.expires_at <= self.0.clock.now() {
-            return Ok(Err(Fault::State("state_expired")));
-        }
-        let record = StateRecord {
-            name: HEXLOWER.encode(&Sha256::digest(state.as_bytes())),
-            due: opened.expires_at,
-        };
-        if self
-            .load::<UsedState>(Kind::UsedState, &record.name)
-            .await?
-            .value
-            .is_some()
-        {
-            return Ok(Err(Fault::State("state_used")));
-        }
-        let vouched = self.exchange(method, secret, &opened, code).await;
-        Ok(vouched.map(|vouched| Vouched {
-            state: Some(record),
-            ..vouched
-        }))
+        let vouched = self.exchange(method, secret, &flow, code).await;
+        Ok(vouched.map(|vouched| vouched.by_state(record)))
     }
 
     async fn exchange(
         &self,
         method: &OidcMethod,
         secret: Option<&SecretString>,
-        state: &State,
+        flow: &Browser,
         code: &SecretString,
     ) -> Result<Vouched, Fault> {
         let code = code.expose_secret();
         if code.is_empty() || code.len() > MAX_CODE {
             return Err(Fault::State("code_refused"));
         }
-        let endpoint = self.discovered(method).await?.token_endpoint;
-        let endpoint = endpoint.ok_or(Fault::Issuer(IssuerFault::NoDocument))?;
-        let mut fields = vec![
+        let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", &state.redirect_uri),
-            ("client_id", &method.client_id),
-            ("code_verifier", &state.verifier),
+            ("redirect_uri", &flow.redirect_uri),
+            ("code_verifier", &flow.verifier),
         ];
-        if let Some(secret) = secret {
-            fields.push(("client_secret", secret.expose_secret()));
+        let endpoint = self.discovered(method).await?.token_endpoint;
+        let answer = self.asked_as_client(method, secret, endpoint, &fields).await?;
+        if matches!(answer.status, 400..=499) {
+            return Err(Fault::State("code_refused"));
         }
+        self.person_of(method, &answer, Some(&flow.nonce)).await
+    }
+
+    /// What the issuer answers there to who shows that it is its client.
+    pub(super) async fn asked_as_client(
+        &self,
+        method: &OidcMethod,
+        secret: Option<&SecretString>,
+        endpoint: Option<String>,
+        fields: &[(&str, &str)],
+    ) -> Result<Fetched, Fault> {
+        let endpoint = endpoint.ok_or(Fault::Issuer(IssuerFault::NoDocument))?;
+        let client = [("client_id", method.client_id.as_str())];
+        let secret = secret.map(|secret| ("client_secret", secret.expose_secret()));
+        let fields: Vec<_> = fields.iter().copied().chain(client).chain(secret).collect();
         let body = CallBody::Form(Zeroizing::new(form(&fields).as_bytes().to_vec()));
         let call = Call::post(&endpoint, body).trusting(method.ca_pem.as_deref());
         let answer = self.0.connectors.fetch.fetch(call).await;
-        let answer = answer.map_err(|error| Fault::Issuer(IssuerFault::Fetch(error)))?;
-        let id_token = id_token(&answer)?;
+        answer.map_err(|error| Fault::Issuer(IssuerFault::Fetch(error)))
+    }
+
+    /// Whom the ID token of an answer is about, which is of the login with this nonce, where that had one.
+    pub(super) async fn person_of(
+        &self,
+        method: &OidcMethod,
+        answer: &Fetched,
+        nonce: Option<&str>,
+    ) -> Result<Vouched, Fault> {
+        let id_token = id_token(answer)?;
         let presented = Presented::parse(&id_token)?;
         let expected = Expected {
             issuer: Some(&method.issuer),
@@ -221,7 +206,7 @@ impl Broker {
         };
         let source = Source::discovered(&method.issuer, method.ca_pem.as_deref());
         let claims = self.verified(&source, &presented, &expected).await?;
-        if claims.nonce.as_deref() != Some(state.nonce.as_str()) {
+        if claims.nonce.as_deref() != nonce {
             return Err(Fault::State("nonce"));
         }
         // Of several audiences it says which one asked.
@@ -239,12 +224,17 @@ impl Broker {
     }
 }
 
+/// `openid`, and what the method asks for beside it.
+pub(super) fn scope(method: &OidcMethod) -> String {
+    let scopes = std::iter::once("openid").chain(method.scopes.iter().map(String::as_str));
+    scopes.collect::<Vec<_>>().join(" ")
+}
+
 fn id_token(answer: &Fetched) -> Result<Zeroizing<String>, Fault> {
     match answer.status {
         200 => serde_json::from_slice::<Tokens>(&answer.body)
             .map(|tokens| Zeroizing::new(tokens.id_token))
             .map_err(|_| Fault::State("no_id_token")),
-        400..=499 => Err(Fault::State("code_refused")),
         status => Err(Fault::Issuer(IssuerFault::Status(status))),
     }
 }

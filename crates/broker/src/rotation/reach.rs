@@ -1,24 +1,19 @@
 //! A step at a target.
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 use serde::Serialize;
 use strongroom_crypto::verifier;
 use strongroom_domain::rotation::{Act, Answer, Rotation, Step};
-use strongroom_domain::secret::Selector;
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Code, Error, Name, Payload, SecretPath};
-use strongroom_ports::{Login, Order, Server, TargetError, Verifier};
+use strongroom_ports::{Server, TargetError, Verifier};
 use zeroize::Zeroizing;
 
 use super::value::{Credential, credential_of};
 use crate::Broker;
 use crate::read::no_secret;
+use crate::targets::{WITHIN, server_of};
 use crate::webhooks::{Message, WebhookFault};
-
-/// How long a step takes at most: less than the claim on it, so that nothing of it happens under another's.
-const WITHIN: Duration = Duration::from_secs(20);
 
 /// What keeps a step from being done.
 pub(super) enum Fault {
@@ -103,9 +98,16 @@ impl Broker {
         let credential = credential_of(&payload)?;
         let server = server_of(&target)?;
         match act {
-            // An earlier order may have come through; that of an administrator's own password would keep us out.
-            Act::Set { tried: true, .. } if self.can_log_in(&server, &credential).await.is_ok() => Ok(()),
-            Act::Set { .. } => self.set_at(rotation, &target, &server, &credential).await,
+            // Once more, even where an earlier order came through: the target then knows this fence, and takes none that comes
+            // later from before it. One for the administrator's own password keeps us out once it came through.
+            Act::Set { tried, .. } => match self.set_at(rotation, &target, &credential).await {
+                Err(Fault::Target(TargetError::LoginRefused))
+                    if tried && self.can_log_in(&server, &credential).await.is_ok() =>
+                {
+                    Ok(())
+                }
+                set => set,
+            },
             Act::Test { .. } | Act::Rest => Ok(self.can_log_in(&server, &credential).await?),
         }
     }
@@ -116,50 +118,22 @@ impl Broker {
     }
 
     async fn can_log_in(&self, server: &Server, credential: &Credential) -> Result<(), TargetError> {
-        let login = login(credential);
+        let login = credential.login();
         self.0.connectors.rotator.test(server, &login, WITHIN).await
     }
 
-    async fn set_at(
-        &self,
-        rotation: &Rotation,
-        target: &Target,
-        server: &Server,
-        credential: &Credential,
-    ) -> Result<(), Fault> {
-        let admin = self.administers(target).await??;
-        let admin = login(&credential_of(&admin)?);
-        let told = verifier(server.engine, &credential.password, &|| self.0.entropy.bytes())
+    async fn set_at(&self, rotation: &Rotation, target: &Target, credential: &Credential) -> Result<(), Fault> {
+        let way = self.way_to(target).await??;
+        let told = verifier(target.config.engine, &credential.password, &|| self.0.entropy.bytes())
             .map_err(|_| "the password is not of printable ASCII alone".to_owned())?;
         // Of users that the operator named none is made.
         let users = rotation.users.iter().filter(|_| rotation.policy.users.is_empty());
         let like = users.map(String::as_str).find(|user| *user != credential.username);
-        let order = Order {
-            server,
-            admin: &admin,
-            within: WITHIN,
-            fence: rotation.fence,
-        };
+        let order = way.order(rotation.fence);
         let verifier = Verifier(SecretString::from(told.as_str()));
         let username = &credential.username;
         self.0.connectors.rotator.set(order, username, like, &verifier).await?;
         Ok(())
-    }
-
-    /// The current value of the secret by which a target is administered, or why there is none.
-    pub(crate) async fn administers(&self, target: &Target) -> Result<Result<Payload, String>, Error> {
-        let (path, now) = (&target.config.credential, self.0.clock.now());
-        let head = self.head(path).await?;
-        let current = head.as_ref().and_then(|head| {
-            let entry = head.body.select(&Selector::default(), now).ok()?;
-            Some((head, entry.number))
-        });
-        let Some((head, number)) = current else {
-            return Ok(Err(format!(
-                "there is no secret '{path}', which the target is administered by"
-            )));
-        };
-        Ok(Ok(self.open_version_of(path, head, number, now).await?))
     }
 
     async fn tell_step(
@@ -192,24 +166,4 @@ impl Broker {
         let message = Message { id: &id, body };
         Ok(self.send(target, &key, message).await?)
     }
-}
-
-fn login(credential: &Credential) -> Login {
-    Login {
-        username: credential.username.clone(),
-        password: SecretString::from(credential.password.as_str()),
-    }
-}
-
-pub(super) fn server_of(target: &Target) -> Result<Server, Error> {
-    let config = &target.config;
-    let (host, port) = config.host_and_port()?;
-    Ok(Server {
-        engine: config.engine,
-        host: host.to_owned(),
-        port,
-        database: config.database.clone(),
-        tls: config.tls,
-        ca_pem: config.ca_pem.clone(),
-    })
 }

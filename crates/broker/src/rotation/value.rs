@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strongroom_crypto::next_signing_key;
@@ -10,7 +11,7 @@ use strongroom_domain::merge::merge;
 use strongroom_domain::rotation::{Rotation, RotatorKind, is_user};
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Payload, PayloadKind, Recipe};
-use strongroom_ports::Entropy;
+use strongroom_ports::{Entropy, Login};
 use zeroize::Zeroizing;
 
 /// All but what RFC 3986 §2.3 leaves unreserved.
@@ -19,13 +20,22 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 const ROOM: usize = 16 * 1024;
 
 /// What an application logs in with, as a secret's value has it.
-pub(super) struct Credential {
-    pub(super) username: String,
+pub(crate) struct Credential {
+    pub(crate) username: String,
     pub(super) password: Zeroizing<String>,
 }
 
+impl Credential {
+    pub(crate) fn login(&self) -> Login {
+        Login {
+            username: self.username.clone(),
+            password: SecretString::from(self.password.as_str()),
+        }
+    }
+}
+
 /// Why no value can be made, for the operator.
-pub(super) type Made<T> = Result<T, String>;
+pub(crate) type Made<T> = Result<T, String>;
 
 /// A new value for the secret whose current one this is. Where users take turns, who they are is kept in the rotation.
 pub(super) fn make(
@@ -86,7 +96,7 @@ fn text_of(payload: &Payload) -> Made<&str> {
     std::str::from_utf8(&payload.bytes).map_err(|_| "the current value is no text".into())
 }
 
-pub(super) fn credential_of(payload: &Payload) -> Made<Credential> {
+pub(crate) fn credential_of(payload: &Payload) -> Made<Credential> {
     #[derive(Deserialize)]
     struct Fields {
         username: String,
@@ -149,7 +159,7 @@ fn fields_of(target: &Target, current: Option<&Payload>, username: &str, passwor
         .map_err(|_| "the value is no text".into())
 }
 
-fn url(
+pub(crate) fn url(
     engine: Engine,
     host: &str,
     port: &Value,

@@ -149,7 +149,7 @@ impl Broker {
         Ok(make(rotation, target.as_ref(), current.as_ref(), &*self.0.entropy))
     }
 
-    pub(super) async fn open_version_of(
+    pub(crate) async fn open_version_of(
         &self,
         path: &SecretPath,
         head: &Checked<Head>,

@@ -6,12 +6,9 @@ use super::*;
 const START: Time = Time(1_000_000_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn role(fields: Value) -> LeaseRole {
+fn role(mut fields: Value) -> LeaseRole {
     let mut config = json!({ "target": "db", "template": "readers" });
-    config
-        .as_object_mut()
-        .unwrap()
-        .extend(fields.as_object().unwrap().clone());
+    config.as_object_mut().unwrap().append(fields.as_object_mut().unwrap());
     LeaseRole {
         id: ObjectId([0xa5; 16]),
         config: serde_json::from_value(config).unwrap(),

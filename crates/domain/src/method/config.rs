@@ -145,6 +145,10 @@ pub struct OidcMethod {
     pub groups: std::collections::BTreeMap<String, Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<Algorithm>>,
+    /// Let people confirm a login on another device than the one that it is for (RFC 8628). Whoever talks somebody into
+    /// confirming a code has that person's login.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub device_code: bool,
 }
 
 /// Who asks the cluster itself.

@@ -20,6 +20,7 @@ const GRANTED: Grants = &[
     ("sys/roles/*", &[Read, List]),
     ("sys/tokens/*", &[Read, List]),
     ("sys/namespaces/*", &[Read, List]),
+    ("lease/*", &[Read, List]),
     ("target/*", &[Read, List]),
 ];
 

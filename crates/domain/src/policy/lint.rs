@@ -18,6 +18,7 @@ const ASKED: &[(&str, &[Capability])] = &[
         "secret/*",
         &[Create, Read, Update, Patch, Delete, List, Destroy, Rotate, Manage],
     ),
+    ("lease/*", &[Create, Read, Update, Delete, List]),
     ("target/*", &[Create, Read, Update, Delete, List, Rotate]),
     ("sys/policies/*", &[Create, Read, Update, Delete, List]),
     ("sys/roles/*", &[Create, Read, Update, Delete, List]),
@@ -67,7 +68,9 @@ fn alone(rule: &Rule) -> Vec<String> {
     let asked = asked.fold(Capabilities::default(), |all, (_, capabilities)| {
         all.with(Capabilities::of(capabilities))
     });
-    let known = ["secret/", "target/", "sys/"].iter().any(|root| path.starts_with(root));
+    let known = ["secret/", "lease/", "target/", "sys/"]
+        .iter()
+        .any(|root| path.starts_with(root));
     if known && asked == Capabilities::default() {
         found.push(format!("'{path}' matches nothing that anybody asks for."));
     } else if known {

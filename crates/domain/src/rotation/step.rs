@@ -25,7 +25,9 @@ impl Stepped {
             Step::Create => self.create(seen, now),
             Step::Await => self.awaited(seen, now),
             Step::Set => {
-                self.rotation.run.as_mut().map(|run| run.tried = true);
+                if let Some(run) = &mut self.rotation.run {
+                    run.tried = true;
+                }
                 self.claim(now);
             }
             Step::Test | Step::Verify => self.claim(now),

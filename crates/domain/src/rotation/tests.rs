@@ -6,6 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::{Code, PrincipalId};
 
+mod writes;
+
 const SECOND: Duration = Duration::from_secs(1);
 const START: Time = Time(1_000_000_000_000_000);
 
@@ -138,7 +140,7 @@ fn whoever_was_too_slow_is_refused() {
         other.act(),
         Act::Set {
             version: 2,
-            tried: false
+            tried: true
         }
     );
     assert!(other.fence > rotation.fence);
@@ -213,7 +215,7 @@ fn a_password_that_was_changed_behind_us_is_set_again() {
         again.act(),
         Act::Set {
             version: 2,
-            tried: false
+            tried: true
         }
     );
     let set = answered(&again, Answer::Done, seen, now).rotation;
@@ -248,37 +250,6 @@ fn a_rollback_sets_and_tests_what_was_before() {
     assert_eq!(tested.effect, Effect::Finish(1));
     let here = generated().step(&tell, seen, START).unwrap();
     assert_eq!((here.effect, here.rotation.run), (Effect::Finish(1), None));
-}
-
-/// Somebody writes 3 while 1 is gone back to.
-#[test]
-fn nothing_is_rolled_back_over_what_somebody_wrote() {
-    let tell = Event::Told(Told::Rollback);
-    let begun = at_target().step(&tell, head(2, 1, 0, 3), START).unwrap().rotation;
-    let meanwhile = head(3, 2, 0, 4);
-    let dropped = begun.step(&Event::Take, meanwhile, START).unwrap();
-    assert_eq!(
-        (dropped.effect, &dropped.rotation.run, dropped.rotation.act()),
-        (Effect::Finish(3), &None, Act::Rest)
-    );
-    let taken = begun.step(&Event::Take, head(2, 1, 0, 3), START).unwrap().rotation;
-    for answer in [Answer::Done, failed(false), failed(true)] {
-        let dropped = answered(&taken, answer, meanwhile, START);
-        assert_eq!((dropped.effect, dropped.rotation.run), (Effect::Finish(3), None));
-    }
-}
-
-#[test]
-fn a_version_that_is_current_no_more_is_not_set_again() {
-    let (rotation, now) = begun();
-    let set = answered(&rotation, Answer::Done, head(1, 0, 2, 3), now).rotation;
-    let moved = answered(&set, Answer::Done, head(1, 0, 2, 3), now).rotation;
-    // They wrote version 3, with the same user's next password.
-    let over = answered(&moved, Answer::LoginRefused, head(3, 2, 0, 4), now);
-    assert_eq!(
-        (over.effect, over.news, over.rotation.act()),
-        (Effect::Nothing, Some(News::Succeeded { version: 2 }), Act::Rest)
-    );
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn a_schedule_within_another_object() {
     assert_eq!(
         stored,
         json!({
-            "rotator": "generate", "cron": "0 4 * * *", "time_zone": "UTC", "window": "04:00-05:00", "jitter": "1m",
+            "rotator": "generate", "cron": "0 4 * * *", "window": "04:00-05:00", "jitter": "1m",
             "alert_after": "1m30s",
         })
     );

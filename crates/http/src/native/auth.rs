@@ -1,6 +1,6 @@
 use strongroom_api::auth::{
-    AccessToken, CertificateLogin, ChangePassword, ClientLogin, CodeLogin, LoginStarted, MethodLogin, PasswordLogin,
-    StartLogin, TokenLogin, WhoAmI,
+    AccessToken, BrowserStarted, CertificateLogin, ChangePassword, ClientLogin, CodeLogin, DeviceLogin, DeviceStarted,
+    LoginStarted, MethodLogin, PasswordLogin, StartLogin, TokenLogin, WhoAmI,
 };
 use strongroom_broker::{LoggedIn, Proof};
 
@@ -36,12 +36,23 @@ pub(crate) async fn start(
     Json(body): Json<StartLogin>,
 ) -> Answer {
     let room = broker.room_named(request.namespace.as_ref()).await?;
-    let started = room.start_login(&request, method.as_str(), &body.redirect_uri).await?;
-    ok(&LoginStarted {
+    let Some(redirect_uri) = body.redirect_uri else {
+        let started = room.start_device_login(&request, method.as_str()).await?;
+        return ok(&LoginStarted::Device(DeviceStarted {
+            device_code: started.device_code,
+            user_code: started.user_code,
+            verification_uri: started.verification_uri,
+            verification_uri_complete: started.verification_uri_complete,
+            expires_in: started.expires_in,
+            interval: started.interval,
+        }));
+    };
+    let started = room.start_login(&request, method.as_str(), &redirect_uri).await?;
+    ok(&LoginStarted::Browser(BrowserStarted {
         authorization_url: started.authorization_url,
         state: started.state,
         expires_in: started.expires_in,
-    })
+    }))
 }
 
 pub(crate) async fn login(
@@ -54,6 +65,7 @@ pub(crate) async fn login(
         MethodLogin::Token(TokenLogin { role, jwt }) => Proof::Token { role, jwt },
         MethodLogin::Certificate(CertificateLogin { role }) => Proof::Certificate { role },
         MethodLogin::Code(CodeLogin { state, code }) => Proof::Code { state, code },
+        MethodLogin::Device(DeviceLogin { device_code }) => Proof::Device { code: device_code },
     };
     ok(&shown(room.login(&request, method.as_str(), &proof).await?))
 }

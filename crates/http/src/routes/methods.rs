@@ -20,7 +20,9 @@ pub(crate) fn methods() -> Vec<Operation> {
         "type": "jwt", "issuer": "https://ci.example", "audiences": ["https://strongroom.example"],
         "keys": { "jwks": "{\"keys\":[]}" },
     });
-    let people = json!({ "type": "oidc", "issuer": "https://login.example", "client_id": "strongroom" });
+    let people = json!({
+        "type": "oidc", "issuer": "https://login.example", "client_id": "strongroom", "device_code": true,
+    });
     let shown = |name: &str, config: &Value| {
         let about = json!({ "name": name, "built_in": false, "has_secret": false, "created_at": AT, "updated_at": AT });
         let (about, config) = (about.as_object().cloned(), config.as_object().cloned());
@@ -74,18 +76,24 @@ pub(crate) fn logins() -> Vec<Operation> {
         post(
             "/api/v1/auth/{method}/start",
             "startLogin",
-            "Begin a person's login in a browser",
+            "Begin a person's login, in a browser or on another device",
             native::auth::start,
         )
-        .describe("For a method of type `oidc`. Nothing is kept of it here: the state carries it.")
+        .describe("For a method of type `oidc`. Nothing is kept of it here: the state, or the device code, carries it.")
         .open()
         .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
         .takes::<StartLogin>()
-        .shows::<LoginStarted>(StatusCode::OK, "Where to send the browser.")
+        .shows::<LoginStarted>(StatusCode::OK, "Where to send the browser, or what to confirm where.")
         .example("start", StatusCode::OK, &[("method", "company")])
         .sent(json!({ "redirect_uri": "http://127.0.0.1:8250/callback" }))
         .shown(json!({
             "authorization_url": "https://login.example/authorize?response_type=code", "state": STATE, "expires_in": 600,
+        }))
+        .example("device", StatusCode::OK, &[("method", "company")])
+        .sent(json!({}))
+        .shown(json!({
+            "device_code": STATE, "user_code": "WDJB-MJHT", "verification_uri": "https://login.example/device",
+            "verification_uri_complete": "https://login.example/device?user_code=WDJB-MJHT", "expires_in": 600, "interval": 5,
         })),
         post(
             "/api/v1/auth/{method}/login",
@@ -93,7 +101,10 @@ pub(crate) fn logins() -> Vec<Operation> {
             "Log in with what others vouch for",
             native::auth::login,
         )
-        .describe("The body is of the method's type. Whatever is wrong with it, the answer is the same; the log says which.")
+        .describe(
+            "The body is of the method's type. Whatever is wrong with it, the answer is the same; the log says which. \
+             A login that is to be confirmed on another device is answered 400 `authorization_pending` until it is.",
+        )
         .open()
         .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
         .takes::<MethodLogin>()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use strongroom_api::auth::{AccessToken, CodeLogin, MethodLogin, StartLogin};
+use strongroom_api::auth::{AccessToken, CodeLogin, MethodLogin};
 use strongroom_api::client::{Client, reqwest};
 use strongroom_domain::Name;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -32,7 +32,7 @@ pub(super) async fn log_in(client: &Client, method: &Name) -> Result<AccessToken
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     let redirect_uri = format!("http://127.0.0.1:{port}{PATH}");
-    let started = client.start_login(method, &StartLogin { redirect_uri }).await?;
+    let started = client.start_login(method, redirect_uri).await?;
     // Nothing that a server says may steer the terminal.
     let url = started.authorization_url.replace(char::is_control, "?");
     note(&format!("Open this address in a browser on this machine:\n\n  {url}\n"));

@@ -12,12 +12,13 @@ use strongroom_domain::Name;
 use super::failure::Failure;
 use super::login_file::Kept;
 use super::output::{Output, warn};
-use super::{Common, browser, password, session, vouched};
+use super::{Common, browser, device, password, session, vouched};
 use crate::system;
 
 /// Log in with a username and a password, or with what a login method of the server takes
 ///
-/// A method without a role is a person's: a browser logs in, and comes back to this machine. With a role it takes a token
+/// A method without a role is a person's: a browser logs in, and comes back to this machine; with `--device` it is one of another
+/// machine, and nothing comes back. With a role it takes a token
 /// of others: from a file, from the job of GitHub Actions or the pod of Kubernetes that this runs in, or the certificate
 /// that --client-cert names.
 ///
@@ -34,6 +35,9 @@ pub struct Login {
     /// The login method of the server, where it is not `password`
     #[arg(long, value_name = "NAME", conflicts_with_all = ["username", "password_file", "totp"])]
     method: Option<String>,
+    /// Confirm the login on another device, where no browser of this machine can be used
+    #[arg(long, requires = "method", conflicts_with = "role")]
+    device: bool,
     /// The role to have
     #[arg(long, requires = "method")]
     role: Option<String>,
@@ -96,6 +100,9 @@ impl Login {
     async fn by(&self, common: &Common, method: &Name) -> Result<AccessToken, Failure> {
         let client = common.client(None)?;
         let Some(role) = self.role.clone() else {
+            if self.device {
+                return device::log_in(&client, method).await;
+            }
             return browser::log_in(&client, method).await;
         };
         let login = match &self.token_file {
@@ -122,9 +129,13 @@ impl Login {
             };
             return Ok(client.login_password(&login).await.map(drop)?);
         };
+        let method = Name::parse(method)?;
+        if self.device {
+            return Ok(client.start_device_login(&method).await.map(drop)?);
+        }
         let (role, jwt) = (self.role.unwrap_or_default(), "".into());
         let login = MethodLogin::Token(TokenLogin { role, jwt });
-        Ok(client.login_by(&Name::parse(method)?, &login).await.map(drop)?)
+        Ok(client.login_by(&method, &login).await.map(drop)?)
     }
 }
 

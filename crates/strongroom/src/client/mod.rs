@@ -10,6 +10,7 @@ mod compare;
 mod curl;
 mod delete;
 mod destroy;
+mod device;
 mod diff;
 mod dotenv;
 mod edit;
@@ -27,6 +28,7 @@ mod import;
 mod input;
 mod key;
 mod label;
+mod lease;
 mod list;
 mod login;
 mod login_file;
@@ -147,6 +149,12 @@ pub enum Verb {
     /// Targets: the servers and webhooks where secrets are used
     #[command(subcommand, alias = "targets")]
     Target(target::Target),
+    /// Lease roles: what a credential made on demand gives
+    #[command(subcommand, name = "lease-role", alias = "lease-roles")]
+    LeaseRole(lease::LeaseRole),
+    /// Leases: credentials made on demand
+    #[command(subcommand, alias = "leases")]
+    Lease(lease::Lease),
     /// Policies: which capabilities on which paths
     #[command(subcommand, alias = "policies")]
     Policy(policy::Policy),
@@ -272,6 +280,8 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Export(export) => export.run(&session).await,
         Verb::Rotate(rotate) => rotate.run(&session).await,
         Verb::Target(target) => target.run(&session).await,
+        Verb::LeaseRole(role) => role.run(&session).await,
+        Verb::Lease(lease) => lease.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
         Verb::Method(method) => method.run(&session).await,

@@ -32,6 +32,11 @@ pub(crate) struct Seen {
     pub(crate) down: AtomicBool,
     /// What a code is exchanged for: what must be sent with it, and the token.
     codes: Mutex<HashMap<String, (Value, String)>>,
+    /// What it answers who asks for a login on a device, over what it would say; and what it was asked with.
+    pub(crate) device: Mutex<Value>,
+    pub(crate) asked_for_device: Mutex<Vec<HashMap<String, String>>>,
+    /// What those logins have come to, by their codes: the fields of the answer, an error's among them. None: nothing yet.
+    devices: Mutex<HashMap<String, Value>>,
     /// A trust domain's keys, beside its own.
     pub(crate) bundle: Mutex<Value>,
     /// What a job is given that asks for a token, and what it asked with.
@@ -61,6 +66,7 @@ impl Issuer {
             .route("/jwks", get(jwks))
             .route("/bundle", get(bundle))
             .route("/token", post(token))
+            .route("/device", post(device))
             .route("/job", get(job))
             .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
             .with_state(seen.clone());
@@ -97,6 +103,13 @@ impl Issuer {
         codes.insert(code.to_owned(), (fields, token));
     }
 
+    /// What the login on a device comes to that was asked for last.
+    pub(crate) fn device_says(&self, answer: Value) {
+        let code = self.seen.asked_for_device.lock().unwrap().len();
+        let mut devices = self.seen.devices.lock().unwrap();
+        devices.insert(format!("of-the-issuer-{code}"), answer);
+    }
+
     pub(crate) fn reviews_as(&self, status: u16, answer: Value) {
         *self.seen.review.lock().unwrap() = (status, answer);
     }
@@ -116,7 +129,7 @@ async fn discovery(State(seen): Shared) -> (StatusCode, Json<Value>) {
     let url = &seen.url;
     let document = json!({
         "issuer": url, "jwks_uri": format!("{url}/jwks"), "token_endpoint": format!("{url}/token"),
-        "authorization_endpoint": format!("{url}/authorize"),
+        "authorization_endpoint": format!("{url}/authorize"), "device_authorization_endpoint": format!("{url}/device"),
     });
     (StatusCode::OK, Json(document))
 }
@@ -141,13 +154,46 @@ async fn job(State(seen): Shared, headers: HeaderMap, uri: axum::http::Uri) -> (
     (StatusCode::OK, Json(json!({ "value": token })))
 }
 
+fn form(body: &str) -> HashMap<String, String> {
+    let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), percent(value))).collect()
+}
+
+async fn device(State(seen): Shared, body: String) -> Json<Value> {
+    let mut asked = seen.asked_for_device.lock().unwrap();
+    asked.push(form(&body));
+    let (code, url) = (asked.len(), &seen.url);
+    let mut answer = json!({
+        "device_code": format!("of-the-issuer-{code}"), "user_code": format!("CODE-{code}"),
+        "verification_uri": format!("{url}/confirm"), "expires_in": 600, "interval": 1,
+    });
+    for (name, value) in seen.device.lock().unwrap().as_object().into_iter().flatten() {
+        answer[name] = value.clone();
+    }
+    Json(answer)
+}
+
+/// What a login on a device has come to.
+fn confirmed(seen: &Seen, fields: &HashMap<String, String>) -> (StatusCode, Json<Value>) {
+    let client = ["client_id", "client_secret"].map(|name| fields.get(name).map(String::as_str));
+    let answer = match seen.devices.lock().unwrap().get(&fields["device_code"]) {
+        _ if client != [Some("strongroom"), Some("client-secret")] => json!({ "error": "invalid_client" }),
+        None => json!({ "error": "authorization_pending" }),
+        Some(answer) => answer.clone(),
+    };
+    let status = if answer["error"].is_null() {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    (status, Json(answer))
+}
+
 async fn token(State(seen): Shared, body: String) -> (StatusCode, Json<Value>) {
-    let decoded = |text: &str| percent(text);
-    let fields: HashMap<String, String> = body
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.to_owned(), decoded(value)))
-        .collect();
+    let fields = form(&body);
+    if fields["grant_type"] == "urn:ietf:params:oauth:grant-type:device_code" {
+        return confirmed(&seen, &fields);
+    }
     let refused = (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" })));
     let Some((wanted, token)) = fields
         .get("code")

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod cluster;
+mod devices;
 mod line;
 mod people;
 mod svids;

@@ -29,6 +29,7 @@ const ORDER: &[&str] = &[
     "readMethod/method",
     "writeRole/bound",
     "startLogin/start",
+    "startLogin/device",
     "loginByMethod/job",
     "deleteMethod/method",
     "createClient/client",
@@ -140,6 +141,7 @@ const CHOSEN: &[&str] = &[
     "client_id",
     "client_secret",
     "created_by",
+    "device_code",
     "epoch",
     "id",
     "issuer",
@@ -158,6 +160,8 @@ const CHOSEN: &[&str] = &[
     "state",
     "token",
     "uri",
+    "verification_uri",
+    "verification_uri_complete",
     "token_endpoint",
     "x",
 ];
@@ -210,6 +214,9 @@ fn real(text: &str, known: &BTreeMap<String, String>) -> String {
 /// Who vouches in earnest for whom the examples vouch for.
 async fn vouching() -> BTreeMap<String, String> {
     let issuer = Issuer::start().await;
+    *issuer.seen.device.lock().unwrap() = json!({
+        "user_code": "WDJB-MJHT", "verification_uri_complete": "https://login.example/device?user_code=WDJB-MJHT", "interval": 5,
+    });
     let claims = json!({ "iss": "https://ci.example", "aud": "https://strongroom.example" });
     let within = |text: &str| json!(text).to_string().trim_matches('"').to_owned();
     let replaced = [

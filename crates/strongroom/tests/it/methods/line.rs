@@ -23,7 +23,7 @@ impl Shell {
         }
     }
 
-    fn environment<'e>(&'e self, more: &[(&'e str, &'e str)]) -> Vec<(&'e str, &'e str)> {
+    pub(super) fn environment<'e>(&'e self, more: &[(&'e str, &'e str)]) -> Vec<(&'e str, &'e str)> {
         [
             &[("STRONGROOM_ADDR", self.address.as_str()), ("HOME", &self.home)],
             more,

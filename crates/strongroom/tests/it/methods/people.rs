@@ -13,7 +13,7 @@ pub(super) async fn company(stage: &Stage) {
     root.written("groups/readers", json!({ "policies": ["app"] })).await;
     let method = json!({
         "type": "oidc", "issuer": issuer.url, "client_id": "strongroom", "secret": "client-secret", "scopes": ["groups"],
-        "groups_claim": "groups", "groups": { "Engineering": "readers" },
+        "groups_claim": "groups", "groups": { "Engineering": "readers" }, "device_code": true,
     });
     root.written("methods/company", method).await;
 }
@@ -59,9 +59,16 @@ async fn start(root: &Api) -> Started {
 }
 
 pub(super) fn id_token(issuer: &Issuer, nonce: &str, claims: &Value) -> String {
+    let mut all = json!({ "nonce": nonce });
+    for (name, value) in claims.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    token_of_ada(issuer, &all)
+}
+
+pub(super) fn token_of_ada(issuer: &Issuer, claims: &Value) -> String {
     let mut all = json!({
-        "aud": "strongroom", "sub": "person-1", "nonce": nonce, "preferred_username": "ada",
-        "groups": ["Engineering", "Sales"],
+        "aud": "strongroom", "sub": "person-1", "preferred_username": "ada", "groups": ["Engineering", "Sales"],
     });
     for (name, value) in claims.as_object().unwrap() {
         all[name] = value.clone();

@@ -1,0 +1,268 @@
+//! The end of leases: what is due is taken back in batches, as fast as one server bears.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, stream};
+use strongroom_domain::audit::Action;
+use strongroom_domain::lease::{Ended, Lease, LeaseId};
+use strongroom_domain::notice::Happened;
+use strongroom_domain::target::Event;
+use strongroom_domain::{Code, Error, Kind, Name, Record, Result, Time};
+
+use super::effect;
+use crate::Broker;
+use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::request::Request;
+use crate::rotation::{AWAITED, LOOK_AGAIN};
+use crate::rows::{Checked, remove};
+use crate::stats::count;
+use crate::targets::WITHIN;
+
+/// Whose work that is.
+pub(crate) const JOB: &str = "leases";
+/// Leases that are taken back at once: connections to a target.
+pub(crate) const BATCH: usize = 16;
+
+/// A lease that was claimed, and what became of its user.
+type Tried = (LeaseId, Lease, Result<(), String>);
+
+impl Broker {
+    /// Takes back what is due of these rows, which are of one namespace.
+    pub(crate) async fn end_leases(&self, records: Vec<Record>) -> Result<()> {
+        let mut by_role: BTreeMap<Name, Vec<LeaseId>> = BTreeMap::new();
+        for record in records {
+            let Checked { record, body } = self.check::<Lease>(record)?;
+            let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
+            by_role.entry(body.role).or_default().push(id);
+        }
+        for (role, ids) in by_role {
+            self.end_batch(&role, &ids).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<()> {
+        let taken = self.claim_leases(role, ids).await?;
+        let tried: Vec<Tried> = stream::iter(taken)
+            .map(|(id, lease)| async move {
+                let removed = tokio::time::timeout(WITHIN, self.remove_user(&lease)).await;
+                let outcome = match removed {
+                    Ok(Ok(outcome)) => outcome,
+                    Ok(Err(error)) => Err(error.detail),
+                    Err(_) => Err("the target did not answer in time".into()),
+                };
+                (id, lease, outcome)
+            })
+            .buffer_unordered(BATCH)
+            .collect()
+            .await;
+        if tried.is_empty() {
+            return Ok(());
+        }
+        self.settle_leases(role, &tried).await?;
+        for (_, lease, outcome) in tried {
+            match outcome {
+                Ok(()) => count(&self.0.stats.leases_ended),
+                Err(reason) => {
+                    count(&self.0.stats.leases_failed);
+                    tracing::warn!(role = %lease.role, user = lease.username, reason, "a lease could not be taken back");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn about_leases(&self, action: Action, role: &Name, ids: &[LeaseId]) -> Asked<'static> {
+        let keys = ids.iter().map(|id| self.key(Kind::Lease, id.row_name()));
+        Asked {
+            action,
+            path: role.to_string(),
+            locks: keys.chain([self.key(Kind::LeaseCount, role.as_str())]).collect(),
+            id: ChangeId::Version(self.new_id().to_string()),
+            fingerprint: Vec::new().into(),
+            needs: Vec::new(),
+        }
+    }
+
+    async fn found_of(&self, ids: &[LeaseId]) -> Result<Vec<(LeaseId, Checked<Lease>)>> {
+        let keys: Vec<_> = ids.iter().map(|id| self.key(Kind::Lease, id.row_name())).collect();
+        let found = self.load_keys::<Lease>(&keys).await?.value.into_iter();
+        let named = found.filter_map(|lease| Some((LeaseId::of_row(&lease.record.name)?, lease)));
+        Ok(named.collect())
+    }
+
+    /// Those of them that are due, and ours from now on.
+    async fn claim_leases(&self, role: &Name, ids: &[LeaseId]) -> Result<Vec<(LeaseId, Lease)>> {
+        let request = Request::of_job(JOB, self.request_id());
+        let asked = self.about_leases(Action::LeaseRevoke, role, ids);
+        let claimed = self
+            .change(&request, asked, |attempt| async move {
+                let (mut writes, mut effects, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+                for (id, old) in self.found_of(ids).await? {
+                    if let Some(lease) = old.body.take(attempt.now) {
+                        writes.push(self.write_lease(Some(&old.record), &id, &lease)?);
+                        effects.push(effect(Action::LeaseRevoke, &lease, &id));
+                        taken.push((id, lease));
+                    }
+                }
+                if taken.is_empty() {
+                    // Nothing happened that is to be put on record.
+                    return Err(Error::from(Code::Unsettled));
+                }
+                Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
+                    writes,
+                    touches: Vec::new(),
+                    effects,
+                    answer: taken,
+                }))
+            })
+            .await;
+        match claimed {
+            Err(error) if error.code == Code::Unsettled => Ok(Vec::new()),
+            claimed => claimed,
+        }
+    }
+
+    async fn remove_user(&self, lease: &Lease) -> Result<Result<(), String>> {
+        let Some(target) = self.load_target(&lease.target).await? else {
+            return Ok(Err("there is no such target".into()));
+        };
+        let way = match self.way_to(&target).await? {
+            Ok(way) => way,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let order = way.order(self.0.clock.now().0);
+        let revoked = self.0.connectors.issuer.revoke(order, &lease.username, &lease.template);
+        Ok(revoked.await.map_err(|error| error.to_string()))
+    }
+
+    /// Rows of users that are gone go too; the others are tried again.
+    async fn settle_leases(&self, role: &Name, tried: &[Tried]) -> Result<()> {
+        let request = Request::of_job(JOB, self.request_id());
+        let ids: Vec<LeaseId> = tried.iter().map(|(id, ..)| id.clone()).collect();
+        let asked = self.about_leases(Action::LeaseEnd, role, &ids);
+        let ids = &ids;
+        let settled = self
+            .change(&request, asked, |attempt| async move {
+                let (mut writes, mut effects, mut gone) = (Vec::new(), Vec::new(), 0);
+                for (id, old) in self.found_of(ids).await? {
+                    // Another may have taken it since, or have been told to.
+                    let mine = tried
+                        .iter()
+                        .find(|(tried, lease, _)| *tried == id && *lease == old.body);
+                    match mine {
+                        Some((.., Ok(()))) => {
+                            gone += 1;
+                            writes.push(remove(&old.record));
+                            effects.push(effect(Action::LeaseEnd, &old.body, &id));
+                        }
+                        Some((.., Err(reason))) => {
+                            let lease = old.body.fails(reason, attempt.now);
+                            writes.push(self.write_lease(Some(&old.record), &id, &lease)?);
+                            effects.push(effect(Action::LeaseFail, &lease, &id));
+                            if lease.is_stuck() && !old.body.is_stuck() {
+                                writes.extend(self.notices(stuck(role, reason, attempt.now)).await?);
+                            }
+                        }
+                        None => {}
+                    }
+                }
+                if let Some(old) = self.count_of(role).await?.filter(|_| gone > 0) {
+                    writes.push(self.write_count(Some(&old.record), role, old.body.less(gone))?);
+                }
+                if effects.is_empty() {
+                    return Err(Error::from(Code::Unsettled));
+                }
+                Ok(Decided::Write(Decision {
+                    fresh: Vec::new(),
+                    writes,
+                    touches: Vec::new(),
+                    effects,
+                    answer: (),
+                }))
+            })
+            .await;
+        match settled {
+            Err(error) if error.code == Code::Unsettled => Ok(()),
+            settled => settled,
+        }
+    }
+
+    /// The user was not made, as far as is known: it is taken back all the same.
+    pub(super) async fn not_made(&self, id: &LeaseId, reason: &str) -> Result<()> {
+        let request = Request::of_job(JOB, self.request_id());
+        self.edit_lease(&request, Action::LeaseFail, id, |attempt, lease| async move {
+            Ok(lease.fails(reason, attempt.now))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Takes back one that was told to end. Whether it is gone, after a while.
+    pub(super) async fn await_end(&self, id: &LeaseId) -> Result<bool> {
+        let (broker, ending) = (self.clone(), id.clone());
+        tokio::spawn(async move {
+            let ended = match broker.load_lease(&ending).await {
+                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                tracing::warn!(?error, "the end of a lease was put off");
+            }
+        });
+        let began = Instant::now();
+        while began.elapsed() < AWAITED {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            match self.load_lease(id).await? {
+                None => return Ok(true),
+                Some(lease) if lease.body.has_failed() => break,
+                Some(_) => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes back all leases of this namespace. Those that are not gone in the end are an error, and tried again.
+    pub(crate) async fn end_all_leases(&self) -> Result<()> {
+        let request = Request::of_job(JOB, self.request_id());
+        let (mut after, mut left) = (String::new(), 0);
+        loop {
+            let now = self.0.clock.now();
+            let found = self.0.store.list(now, self.namespace(), Kind::Lease, "", &after, 100);
+            let found = self.ask(found).await?.value;
+            let Some(last) = found.last() else { break };
+            after.clone_from(&last.name);
+            for record in found {
+                let Checked { record, body } = self.check::<Lease>(record)?;
+                let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
+                let end = |lease: Lease, now| lease.end(Ended::Revoked, now);
+                self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
+                    Ok(end(lease, attempt.now))
+                })
+                .await?;
+                self.end_batch(&body.role, std::slice::from_ref(&id)).await?;
+                left += usize::from(self.load_lease(&id).await?.is_some());
+            }
+        }
+        match left {
+            0 => Ok(()),
+            left => Err(Error::new(
+                Code::TargetFailed,
+                format!("{left} leases could not be taken back yet."),
+            )),
+        }
+    }
+}
+
+fn stuck(role: &Name, reason: &str, at: Time) -> Happened {
+    Happened {
+        event: Event::LeaseStuck,
+        at,
+        about: role.to_string(),
+        version: None,
+        reason: Some(reason.to_owned()),
+    }
+}

@@ -1,0 +1,95 @@
+use http::StatusCode;
+use strongroom_api::leases::{For, Lease, LeaseRole, NewLease, State};
+use strongroom_api::{Page, PageQuery};
+use strongroom_broker::{LeaseRoleView, LeaseView};
+use strongroom_domain::lease::{LeaseRoleConfig, LeaseState};
+
+use crate::answer::{Answer, created, json, no_content, ok};
+use crate::body::Json;
+use crate::call::{Asked, Call, LeaseNamed, Named, page_limit};
+
+fn role(view: LeaseRoleView) -> LeaseRole {
+    LeaseRole {
+        name: view.name,
+        config: view.config,
+        created_at: view.created_at,
+        updated_at: view.updated_at,
+    }
+}
+
+fn shown(view: LeaseView) -> Lease {
+    let lease = view.lease;
+    let (state, failure) = match lease.state {
+        LeaseState::Planned { .. } => (State::Planned, None),
+        LeaseState::Live => (State::Live, None),
+        LeaseState::Ending(ending) => (State::Ending, ending.reason),
+    };
+    Lease {
+        lease_id: view.id.to_string(),
+        role: lease.role,
+        target: lease.target,
+        username: lease.username,
+        holder: lease.holder,
+        state,
+        expires_at: lease.expires_at,
+        renewable_until: lease.max_until,
+        created_at: lease.created_at,
+        failure,
+    }
+}
+
+pub(crate) async fn roles(Call { broker, request }: Call, Asked(query): Asked<PageQuery>) -> Answer {
+    let after = query.cursor.unwrap_or_default();
+    let (views, next_cursor) = broker.lease_roles(&request, &after, page_limit(query.limit)?).await?;
+    ok(&Page {
+        items: views.into_iter().map(role).collect(),
+        next_cursor,
+    })
+}
+
+pub(crate) async fn read_role(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    ok(&role(broker.lease_role(&request, &name).await?))
+}
+
+pub(crate) async fn write_role(
+    Call { broker, request }: Call,
+    Named(name): Named,
+    Json(body): Json<LeaseRoleConfig>,
+) -> Answer {
+    ok(&role(broker.put_lease_role(&request, &name, body).await?))
+}
+
+pub(crate) async fn delete_role(Call { broker, request }: Call, Named(name): Named) -> Answer {
+    broker.delete_lease_role(&request, &name).await?;
+    no_content()
+}
+
+pub(crate) async fn create(Call { broker, request }: Call, Named(name): Named, Json(body): Json<For>) -> Answer {
+    let lease = broker.create_lease(&request, &name, body.ttl).await?;
+    created(&NewLease {
+        lease_id: lease.id.to_string(),
+        expires_at: lease.expires_at,
+        engine: lease.engine,
+        host: lease.host,
+        port: lease.port,
+        dbname: lease.dbname,
+        username: lease.username,
+        password: lease.password,
+        url: lease.url,
+    })
+}
+
+pub(crate) async fn read(Call { broker, request }: Call, LeaseNamed(id): LeaseNamed) -> Answer {
+    ok(&shown(broker.lease(&request, &id).await?))
+}
+
+pub(crate) async fn renew(Call { broker, request }: Call, LeaseNamed(id): LeaseNamed, Json(body): Json<For>) -> Answer {
+    ok(&shown(broker.renew_lease(&request, &id, body.ttl).await?))
+}
+
+pub(crate) async fn revoke(Call { broker, request }: Call, LeaseNamed(id): LeaseNamed) -> Answer {
+    if broker.revoke_lease(&request, &id).await? {
+        return no_content();
+    }
+    Ok(json(StatusCode::ACCEPTED, &shown(broker.lease(&request, &id).await?)))
+}

@@ -1,0 +1,145 @@
+//! `strongroom lease` and `strongroom lease-role`
+
+use std::path::PathBuf;
+
+use strongroom_api::leases::{self, For};
+use strongroom_domain::Name;
+use strongroom_domain::lease::{LeaseId, LeaseRoleConfig};
+use strongroom_domain::period::Period;
+
+use super::failure::Failure;
+use super::input;
+use super::output::{table, word};
+use super::session::{Session, all_pages};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Lease {
+    /// Make a credential on demand
+    Create {
+        /// The lease role
+        role: String,
+        /// For how long, such as 30m; usually as the role says
+        #[arg(long, value_name = "TIME")]
+        ttl: Option<String>,
+    },
+    /// Show how a lease stands
+    Get { id: String },
+    /// Make a lease last longer
+    Renew {
+        id: String,
+        /// From now on, such as 30m; usually as long as at first
+        #[arg(long, value_name = "TIME")]
+        ttl: Option<String>,
+    },
+    /// End a lease: its user is removed
+    Revoke { id: String },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum LeaseRole {
+    /// Write a lease role from a JSON file
+    ///
+    /// It looks like `{"target": "warehouse", "template": "reporting", "ttl": "1h"}`.
+    Put {
+        name: String,
+        /// The file; `-`: stdin
+        file: PathBuf,
+    },
+    /// Show a lease role
+    Get { name: String },
+    /// List the lease roles
+    List,
+    /// Delete a lease role
+    Delete { name: String },
+}
+
+fn lasting(ttl: Option<&str>) -> Result<For, Failure> {
+    Ok(For {
+        ttl: ttl.map(Period::parse).transpose()?,
+    })
+}
+
+fn id(text: &str) -> Result<LeaseId, Failure> {
+    LeaseId::parse(text).ok_or_else(|| Failure::usage("A lease's id is 'lease:' and 20 characters."))
+}
+
+impl Lease {
+    pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
+        let Session { client, output } = session;
+        match self {
+            Self::Create { role, ttl } => {
+                let lease = client
+                    .create_lease(&Name::parse(&role)?, &lasting(ttl.as_deref())?)
+                    .await?;
+                output.show(&lease, || {
+                    let url = secrecy::ExposeSecret::expose_secret(&lease.url);
+                    table(
+                        ["LEASE", "EXPIRES", "URL"],
+                        [[lease.lease_id.clone(), lease.expires_at.to_string(), url.to_owned()]],
+                    )
+                })
+            }
+            Self::Get { id: text } => {
+                let lease = client.lease(&id(&text)?).await?;
+                output.show(&lease, || row(&lease))
+            }
+            Self::Renew { id: text, ttl } => {
+                let lease = client.renew_lease(&id(&text)?, &lasting(ttl.as_deref())?).await?;
+                output.show(&lease, || row(&lease))
+            }
+            Self::Revoke { id: text } => {
+                client.revoke_lease(&id(&text)?).await?;
+                output.done(&format!("The lease {text} is ended."))
+            }
+        }
+    }
+}
+
+impl LeaseRole {
+    pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
+        let Session { client, output } = session;
+        match self {
+            Self::Put { name, file } => {
+                let config: LeaseRoleConfig = input::json(&file)?;
+                let role = client.write_lease_role(&Name::parse(&name)?, &config).await?;
+                output.show(&role, || rows([&role]))
+            }
+            Self::Get { name } => {
+                let role = client.lease_role(&Name::parse(&name)?).await?;
+                output.show(&role, || rows([&role]))
+            }
+            Self::List => {
+                let page = all_pages(async |query| client.lease_roles(&query).await).await?;
+                output.show(&page, || rows(&page.items))
+            }
+            Self::Delete { name } => {
+                client.delete_lease_role(&Name::parse(&name)?).await?;
+                output.done(&format!("The lease role {name} is deleted."))
+            }
+        }
+    }
+}
+
+fn row(lease: &leases::Lease) -> String {
+    let cells = [
+        lease.lease_id.clone(),
+        lease.role.to_string(),
+        lease.username.clone(),
+        word(&lease.state),
+        lease.expires_at.to_string(),
+    ];
+    table(["LEASE", "ROLE", "USER", "STATE", "EXPIRES"], [cells])
+}
+
+fn rows<'a>(roles: impl IntoIterator<Item = &'a leases::LeaseRole>) -> String {
+    let rows = roles.into_iter().map(|role| {
+        [
+            role.name.to_string(),
+            role.config.target.to_string(),
+            role.config.template.clone(),
+            role.config.ttl.to_string(),
+            role.config.max_leases.to_string(),
+        ]
+    });
+    table(["NAME", "TARGET", "TEMPLATE", "TTL", "MOST"], rows)
+}
