@@ -139,3 +139,23 @@ async fn an_order_that_is_cut_off_holds_whole_or_not_at_all() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_user_may_change_its_own_password_and_so_may_the_administrator() {
+    let mut place = Place::new();
+    place.set(1, "app", None, "of the app").await.unwrap();
+    for username in ["app", ADMIN] {
+        if username == "app" {
+            place.admin = login("app", "of the app");
+        } else {
+            place.admin = login(ADMIN, "the administrator's own");
+        }
+        let password = format!("by {username} itself");
+        place.set(2, username, None, &password).await.unwrap();
+        place.test(username, &password).await.unwrap();
+        assert_eq!(
+            place.set(3, username, None, "never").await,
+            Err(TargetError::LoginRefused)
+        );
+    }
+}
