@@ -29,7 +29,7 @@ impl Postgres {
         }
         let trial = identifier("strongroom trial")?;
         role::make(&work, &trial, &template, "").await?;
-        role::mark(&work, &trial, None, order.fence).await?;
+        work.run(&role::mark(&trial, None, order.fence)).await?;
         work.run(&format!("GRANT {trial} TO CURRENT_USER")).await?;
         work.run(&revoke::give_away(&trial, &identifier(&template.name)?))
             .await?;
@@ -50,7 +50,7 @@ impl Postgres {
             Some(made) if made.order().is_some() => work.run(&format!("ALTER ROLE {user} LOGIN {clauses}")).await?,
             Some(_) => return Err(TargetError::Refused("a user of this name is there, and is not ours")),
         }
-        role::mark(&work, &user, held.as_ref(), order.fence).await?;
+        work.run(&role::mark(&user, held.as_ref(), order.fence)).await?;
         work.commit().await
     }
 
@@ -62,7 +62,7 @@ impl Postgres {
             .await?
             .ok_or(TargetError::NoUser)?;
         work.run(&format!("ALTER ROLE {user} {}", until(to))).await?;
-        role::mark(&work, &user, Some(&held), order.fence).await?;
+        work.run(&role::mark(&user, Some(&held), order.fence)).await?;
         work.commit().await
     }
 

@@ -47,14 +47,13 @@ pub(super) async fn take(work: &Work<'_>, username: &str, fence: i64) -> Result<
     Ok(role)
 }
 
-/// What else its comment says stays.
-pub(super) async fn mark(work: &Work<'_>, user: &str, before: Option<&Role>, fence: i64) -> Result<(), TargetError> {
+/// The statement that marks one. What else its comment says stays.
+pub(super) fn mark(user: &str, before: Option<&Role>, fence: i64) -> String {
     let comment = before.map_or("", |role| &role.comment);
     let theirs = comment.lines().filter(|line| !line.starts_with(MARK));
     let mut lines: Vec<_> = theirs.map(str::to_owned).collect();
     lines.push(format!("{MARK}{fence}"));
-    let comment = literal(&lines.join("\n"));
-    work.run(&format!("COMMENT ON ROLE {user} IS {comment}")).await
+    format!("COMMENT ON ROLE {user} IS {}", literal(&lines.join("\n")))
 }
 
 /// One that logs in and then acts as `like` does, with its settings.

@@ -99,6 +99,16 @@ impl Work<'_> {
         done.map_err(|error| fault(&error))
     }
 
+    /// The transaction goes on after one that fails, too.
+    pub(super) async fn attempt(&self, statement: &str) -> Result<(), TargetError> {
+        self.run("SAVEPOINT attempt").await?;
+        let done = self.run(statement).await;
+        if done.is_err() {
+            self.run("ROLLBACK TO attempt").await?;
+        }
+        done
+    }
+
     pub(super) async fn rows(
         &self,
         query: &str,
