@@ -17,6 +17,7 @@ use strongroom_domain::policy::Capability;
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Code, Error, Kind, Name, Recipe, Record, Result, Time, Write};
 use strongroom_ports::{NewUser, Order, TargetError, Verifier};
+use tokio::time::Instant;
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
@@ -80,9 +81,11 @@ fn hasten(lease: &mut Lease, now: Time) {
 impl Broker {
     pub async fn create_lease(&self, request: &Request, role: &Name, ttl: Option<Period>) -> Result<NewLease> {
         let id = LeaseId::new(self.0.entropy.bytes());
+        // From before it was planned: whoever stands still in between makes no user when nobody waits for it any more.
+        let until = Instant::now() + within();
         let lease = self.plan_lease(request, role, &id, ttl).await?;
         faults::after("lease.plan").await;
-        let made = tokio::time::timeout(within(), self.make_user(&lease)).await;
+        let made = tokio::time::timeout_at(until, self.make_user(&lease)).await;
         match made.unwrap_or_else(|_| Ok(Err(TargetError::TimedOut.to_string()))) {
             Ok(Ok((target, password))) => {
                 let live = self.made_lease(request, role, &id).await?;

@@ -7,6 +7,7 @@ use strongroom_domain::rotation::{Act, Answer, Rotation, Step};
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Code, Error, Name, Payload, SecretPath};
 use strongroom_ports::{Server, TargetError, Verifier};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::value::{Credential, credential_of};
@@ -71,8 +72,14 @@ struct Told<'a> {
 
 impl Broker {
     /// Errors are our own: nothing is known of the step, which is tried again once the claim on it is over.
-    pub(super) async fn reach(&self, path: &SecretPath, rotation: &Rotation, act: Act) -> Result<Answer, Error> {
-        let reached = tokio::time::timeout(within(), self.reach_target(path, rotation, act)).await;
+    pub(super) async fn reach(
+        &self,
+        path: &SecretPath,
+        rotation: &Rotation,
+        act: Act,
+        until: Instant,
+    ) -> Result<Answer, Error> {
+        let reached = tokio::time::timeout_at(until, self.reach_target(path, rotation, act)).await;
         match reached.unwrap_or(Err(TargetError::TimedOut.into())) {
             Ok(()) => Ok(Answer::Done),
             Err(Fault::Target(TargetError::LoginRefused)) => Ok(Answer::LoginRefused),

@@ -6,6 +6,7 @@ use strongroom_domain::rotation::{Act, Answer, CLAIM, Effect as Outcome, Event, 
 use strongroom_domain::secret::{Head, PENDING, Selector};
 use strongroom_domain::target::Event as TargetEvent;
 use strongroom_domain::{Code, Error, Payload, Record, Result, SecretPath, Time, Write};
+use tokio::time::Instant;
 
 use super::value::make;
 use super::{RotationView, view};
@@ -18,6 +19,7 @@ use crate::record::{Attempt, Effect};
 use crate::request::Request;
 use crate::rows::{Checked, touch};
 use crate::stats::count;
+use crate::targets::within;
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "rotation";
@@ -36,7 +38,12 @@ impl Broker {
     /// Works on a rotation that is due, until it is over, put off, or another's.
     pub(crate) async fn rotate(&self, path: &SecretPath) -> Result<()> {
         let mut event = Event::Take;
-        while let Some(view) = self.step_by_job(path, &event).await? {
+        loop {
+            // From before the claim: whoever stands still in between orders nothing when another may have it.
+            let until = Instant::now() + within();
+            let Some(view) = self.step_by_job(path, &event).await? else {
+                break;
+            };
             faults::after(named(&view.rotation)).await;
             let act = view.rotation.act();
             if act == Act::Rest {
@@ -45,7 +52,7 @@ impl Broker {
                 }
                 break;
             }
-            let answer = self.reach(path, &view.rotation, act).await?;
+            let answer = self.reach(path, &view.rotation, act, until).await?;
             if let Answer::Failed { reason, permanent } = &answer {
                 tracing::warn!(rotation = %view.rotation.id, reason, permanent, "a step of a rotation failed");
                 count(&self.0.stats.rotations_failed);
