@@ -250,10 +250,14 @@ impl Broker {
                 let Checked { record, body } = self.check::<Lease>(record)?;
                 let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
                 let end = |lease: Lease, now| lease.end(Ended::Revoked, now);
-                self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
+                let told = self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
                     Ok(end(lease, attempt.now))
-                })
-                .await?;
+                });
+                match told.await {
+                    // It ended meanwhile.
+                    Err(error) if error.code == Code::NotFound => continue,
+                    told => told?,
+                };
                 self.end_batch(&body.role, std::slice::from_ref(&id)).await?;
                 left += usize::from(self.load_lease(&id).await?.is_some());
             }
