@@ -1,5 +1,7 @@
 //! `clients`, `clients/{id}` and `clients/{id}/secrets`
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,10 @@ use strongroom_domain::{Name, PrincipalId, Time};
 pub struct CreateClient {
     pub name: Name,
     pub role: Name,
+    /// What policies may name it by, as `{{principal.metadata.KEY}}`: values of at most 256 bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 16))]
+    pub metadata: BTreeMap<Name, String>,
 }
 
 /// The only answer that shows the secret.
@@ -46,6 +52,9 @@ pub struct Client {
     pub name: Name,
     pub role: Name,
     pub principal: PrincipalId,
+    /// What policies may name it by, as `{{principal.metadata.KEY}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Name, String>,
     pub secrets: Vec<ClientSecret>,
     pub created_at: Time,
 }

@@ -1,5 +1,7 @@
 //! `operators`, `operators/{name}` and `operators/{name}/password`
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,10 @@ pub struct WriteOperator {
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub groups: Vec<Name>,
+    /// What policies may name it by, as `{{principal.metadata.KEY}}`: values of at most 256 bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 16))]
+    pub metadata: BTreeMap<Name, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +30,9 @@ pub struct Operator {
     pub principal: PrincipalId,
     pub policies: Vec<Name>,
     pub groups: Vec<Name>,
+    /// What policies may name it by, as `{{principal.metadata.KEY}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Name, String>,
     /// Whether a login needs a one-time code.
     pub totp: bool,
     /// Absent: it has none, and cannot log in.

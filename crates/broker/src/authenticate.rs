@@ -160,18 +160,20 @@ impl Broker {
                 names.retain(|name| standing.policies.contains(name));
             }
         }
-        let policies = self.load_policies_of(principal.body.name.as_deref(), &names).await?;
-        rests_on.extend(self.keys_of(Kind::Policy, &names));
+        let policies = self
+            .load_policies_of(token.body.principal, &principal.body, &names)
+            .await?;
+        rests_on.extend(policies.rests_on);
         let whose = Whose {
             kind: principal.body.kind,
             name: principal.body.name,
             proven,
-            policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
+            policies: policies.policies.iter().map(|(name, _)| name.clone()).collect(),
         };
         let grants = if token.body.root {
             Grants::Root
         } else {
-            Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy)))
+            Grants::Policies(PolicySet::compile(policies.policies.iter().map(|(_, policy)| policy)))
         };
         let accessor = token.record.id.to_string();
         let session = Session {
@@ -190,7 +192,7 @@ impl Broker {
             token: Some(Box::new(token)),
             ..session
         };
-        Ok((session, oldest([read_at, policies.revision])))
+        Ok((session, oldest([read_at, policies.read_at])))
     }
 
     async fn verify_access_token(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
@@ -210,25 +212,24 @@ impl Broker {
             None => self.vouched_workload(&claims).await?,
         };
         let (principal, read_at) = self.who(claims.sub, claims.generations.principal).await?;
-        let name = principal.body.name.as_deref();
-        let policies = self.load_policies_of(name, &standing.policies).await?;
+        let policies = self.load_policies_of(claims.sub, &principal.body, &standing.policies);
+        let policies = policies.await?;
         let mut rests_on = standing.rests_on;
         rests_on.extend([self.key(Kind::Revocation, claims.jti.as_str()), principal.record.key()]);
-        // Named policies count whether they exist or not: one made later must be seen.
-        rests_on.extend(self.keys_of(Kind::Policy, &standing.policies));
+        rests_on.extend(policies.rests_on);
         let whose = Whose {
             kind: principal.body.kind,
             name: principal.body.name,
             proven: standing.proven,
-            policies: policies.value.iter().map(|(name, _)| name.clone()).collect(),
+            policies: policies.policies.iter().map(|(name, _)| name.clone()).collect(),
         };
         let session = Session {
             expires_at: Some(Time(claims.exp.saturating_mul(1_000_000))),
-            grants: Grants::Policies(PolicySet::compile(policies.value.iter().map(|(_, policy)| policy))),
+            grants: Grants::Policies(PolicySet::compile(policies.policies.iter().map(|(_, policy)| policy))),
             rests_on,
             ..Session::new(claims.sub, nowhere(), claims.jti, principal.body.salt, whose)
         };
-        let read_at = oldest([standing.read_at, read_at, policies.revision, revocation.revision]);
+        let read_at = oldest([standing.read_at, read_at, policies.read_at, revocation.revision]);
         Ok((session, read_at))
     }
 

@@ -1,6 +1,8 @@
 //! Clients: workloads that log in with an id and a secret. A secret is shown once and kept as a keyed hash; two are
 //! valid at a time, so that one can be replaced without a gap.
 
+use std::collections::BTreeMap;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
@@ -12,6 +14,7 @@ use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, 
 
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
+use crate::grants::{check_metadata, said};
 use crate::policies::Noun;
 use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
@@ -48,6 +51,7 @@ pub struct ClientView {
     pub name: String,
     pub role: Name,
     pub principal: PrincipalId,
+    pub metadata: BTreeMap<Name, String>,
     pub secrets: Vec<SecretView>,
     pub created_at: Time,
 }
@@ -59,6 +63,7 @@ fn view(found: Checked<Client>) -> ClientView {
         name: found.record.name,
         role: found.body.role,
         principal: found.body.principal,
+        metadata: found.body.metadata,
         secrets: secrets
             .map(|secret| SecretView {
                 secret_id: secret.id,
@@ -104,7 +109,14 @@ impl Broker {
     }
 
     /// Makes a client of a role that exists, with its first secret.
-    pub async fn create_client(&self, request: &Request, name: &Name, role: &Name) -> Result<NewClientSecret> {
+    pub async fn create_client(
+        &self,
+        request: &Request,
+        name: &Name,
+        role: &Name,
+        metadata: &BTreeMap<Name, String>,
+    ) -> Result<NewClientSecret> {
+        check_metadata(metadata)?;
         let access = Access::Client(name.as_str(), Capability::Create);
         let asked = Asked {
             action: Action::ClientCreate,
@@ -114,6 +126,7 @@ impl Broker {
             fingerprint: Canon::new("client.create")
                 .text(name.as_str())
                 .text(role.as_str())
+                .bytes(&said(metadata))
                 .done()
                 .into(),
             needs: vec![vec![access]],
@@ -129,31 +142,17 @@ impl Broker {
                     format!("There is a client '{name}' already."),
                 ));
             }
-            let principal_id = PrincipalId(self.0.entropy.bytes());
-            let principal = Principal {
-                kind: PrincipalKind::Workload,
-                name: Some(name.to_string()),
-                salt: Digest(self.0.entropy.bytes()),
-                generation: Generation::first(attempt.now),
-                created_at: attempt.now,
-                erased_at: None,
-            };
+            let (person, principal) = self.new_workload(&attempt, name)?;
             let (secret, stored) = self.make_secret(&attempt)?;
             let client = Client {
-                principal: principal_id,
+                principal,
                 role: role.clone(),
                 secrets: vec![stored],
+                metadata: metadata.clone(),
                 generation: Generation::first(attempt.now),
                 created_at: attempt.now,
             };
             let record = self.new_record(Kind::Client, self.new_id(), name.as_str(), None, &client)?;
-            let person = self.new_record(
-                Kind::Principal,
-                self.new_id(),
-                &principal_id.to_string(),
-                None,
-                &principal,
-            )?;
             let answer = shown(&record.id, name.as_str(), &client, secret)?;
             Ok(Decided::Write(Decision {
                 touches: vec![touch(record.key(), Action::ClientCreate, None)],
@@ -162,11 +161,26 @@ impl Broker {
                     ..Effect::new(Action::ClientCreate, record.id.to_string())
                 }],
                 fresh: Vec::new(),
-                writes: vec![Write::Insert(Row::Record(record)), Write::Insert(Row::Record(person))],
+                writes: vec![Write::Insert(Row::Record(record)), person],
                 answer,
             }))
         })
         .await
+    }
+
+    /// The principal's row, and its id.
+    fn new_workload(&self, attempt: &Attempt, name: &Name) -> Result<(Write, PrincipalId)> {
+        let id = PrincipalId(self.0.entropy.bytes());
+        let principal = Principal {
+            kind: PrincipalKind::Workload,
+            name: Some(name.to_string()),
+            salt: Digest(self.0.entropy.bytes()),
+            generation: Generation::first(attempt.now),
+            created_at: attempt.now,
+            erased_at: None,
+        };
+        let row = self.new_record(Kind::Principal, self.new_id(), &id.to_string(), None, &principal)?;
+        Ok((Write::Insert(Row::Record(row)), id))
     }
 
     /// Adds a second secret; with two already, one must go first.

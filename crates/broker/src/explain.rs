@@ -4,13 +4,12 @@ use std::net::IpAddr;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::{Action, Denial, EntryId, OutcomeKind, StoredEntry};
-use strongroom_domain::policy::{Capability, Decision, Explanation, explain, explain_anywhere};
+use strongroom_domain::policy::{Capability, Decision, Explanation, explain, explain_anywhere, for_asker};
 use strongroom_domain::{Code, Error, PrincipalId, Result};
 
 use crate::Broker;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
-use crate::standing::Standing;
 
 /// What is to be explained.
 #[derive(Debug, Clone)]
@@ -143,12 +142,12 @@ impl Broker {
     async fn answer(&self, attempt: &Attempt, question: Question) -> Result<Explained> {
         let session = &attempt.session;
         let standing = match question.principal {
-            None => Standing::of_session(session),
+            None => self.standing_of_session(session).await?,
             Some(principal) => self.standing_of(principal).await?,
         };
         let needs = Access::needs_of(&question.path, question.capability);
         let names = standing.policies();
-        let policies = self.load_policies_of(standing.name.as_deref(), &names).await?.value;
+        let policies = for_asker(self.load_policies(&names).await?.value, &standing.asker);
         let explanation = match question.from {
             // No policy grants it there.
             _ if Access::is_installations(&question.path) && !session.home.is_root => Some(Explanation {

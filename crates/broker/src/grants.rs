@@ -1,10 +1,12 @@
 //! Loading what grants something, checked.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::grant::{Client, Group, Operator, Principal, Role};
-use strongroom_domain::policy::{Policy, built_in, for_principal};
+use strongroom_domain::grant::{Client, Group, MAX_METADATA, Operator, Principal, Role};
+use strongroom_domain::policy::{Asker, Policy, built_in, for_asker, names_metadata};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Error, Kind, Name, ObjectId, PrincipalId, Record, Result, Revision};
 use strongroom_ports::At;
@@ -12,6 +14,16 @@ use strongroom_ports::At;
 use crate::Broker;
 use crate::manifest::Manifest;
 use crate::rows::Checked;
+
+/// Bytes of one thing that is written on a client or an operator.
+const MAX_VALUE: usize = 256;
+
+/// Those that a principal has, and what they rest on.
+pub(crate) struct PoliciesOf {
+    pub(crate) policies: Vec<(Name, Policy)>,
+    pub(crate) rests_on: Vec<Key>,
+    pub(crate) read_at: Revision,
+}
 
 impl Broker {
     /// The record of this kind and name, and the revision it was read at.
@@ -110,17 +122,31 @@ impl Broker {
         })
     }
 
-    /// The same, as they are for a principal of that name.
+    /// The same, as they are for a principal.
     pub(crate) async fn load_policies_of(
         &self,
-        principal: Option<&str>,
+        id: PrincipalId,
+        principal: &Principal,
         names: &[Name],
-    ) -> Result<At<Vec<(Name, Policy)>>> {
+    ) -> Result<PoliciesOf> {
         let found = self.load_policies(names).await?;
-        Ok(At {
-            // What others call somebody is theirs to choose: it names nobody's paths.
-            value: for_principal(found.value, principal.filter(|name| Name::parse(name).is_ok())),
-            ..found
+        // Named policies count whether they exist or not: one made later must be seen.
+        let (mut rests_on, mut read_at) = (self.keys_of(Kind::Policy, names), found.revision);
+        let mut rules = found.value.iter().flat_map(|(_, policy)| &policy.rules);
+        let asker = if rules.any(|rule| names_metadata(&rule.path)) {
+            let (asker, row) = self.asker(id, principal).await?;
+            if let Some((key, revision)) = row {
+                rests_on.push(key);
+                read_at = oldest([read_at, revision]);
+            }
+            asker
+        } else {
+            Asker::new(principal.name.as_deref(), BTreeMap::new())
+        };
+        Ok(PoliciesOf {
+            policies: for_asker(found.value, &asker),
+            rests_on,
+            read_at,
         })
     }
 
@@ -155,6 +181,25 @@ pub(crate) fn listed(action: Action, name: &Name, lists: &[&[Name]]) -> Vec<u8> 
         canon = list.iter().fold(canon, |canon, name| canon.text(name.as_str()));
     }
     canon.done()
+}
+
+/// Metadata that a request says, as bytes.
+pub(crate) fn said(metadata: &BTreeMap<Name, String>) -> Vec<u8> {
+    let pairs = metadata.iter();
+    let canon = pairs.fold(Canon::new("metadata"), |canon, (key, value)| {
+        canon.text(key.as_str()).text(value)
+    });
+    canon.done()
+}
+
+/// Refuses metadata that is too much.
+pub(crate) fn check_metadata(metadata: &BTreeMap<Name, String>) -> Result<()> {
+    if metadata.len() <= MAX_METADATA && metadata.values().all(|value| value.len() <= MAX_VALUE) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "'metadata' has at most {MAX_METADATA} entries, with values of at most {MAX_VALUE} bytes."
+    )))
 }
 
 /// Refuses lists of names that are too long.

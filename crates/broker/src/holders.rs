@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use strongroom_domain::grant::{Client, Operator, PersonLogin, Role, Token};
-use strongroom_domain::policy::{Policy, Rule, is_template};
+use strongroom_domain::policy::{Asker, Policy, Rule, is_template};
 use strongroom_domain::{Error, Kind, Name, PrincipalId, Record, Result, Time};
 
 use crate::Broker;
@@ -158,12 +158,12 @@ impl<'a> Policies<'a> {
 }
 
 /// What decides about a holder: those that share it are decided about once, and most share theirs with others.
-pub(crate) type Shared = (Vec<Name>, Option<String>);
+pub(crate) type Shared = (Vec<Name>, Option<Asker>);
 
-/// The names of its policies, and its own where their rules name who has them.
+/// The names of its policies, and who it is where their rules name who has them.
 pub(crate) fn shared<'r>(standing: &Standing, rules: impl IntoIterator<Item = &'r Rule>) -> Shared {
     let named = rules.into_iter().any(|rule| is_template(&rule.path));
-    (standing.policies(), standing.name.clone().filter(|_| named))
+    (standing.policies(), named.then(|| standing.asker.clone()))
 }
 
 impl Broker {
@@ -220,9 +220,10 @@ impl Broker {
         if parents.iter().any(|parent| expired(&parent.body)) {
             return Ok(Standing::default());
         }
+        let (asker, _) = self.asker(token.principal, &principal.body).await?;
         let mut standing = Standing {
             root: token.root,
-            ..Standing::own(principal.body.name, token.policies.clone())
+            ..Standing::own(asker, token.policies.clone())
         };
         standing.add_groups(groups)?;
         Ok(standing)

@@ -1,6 +1,8 @@
 //! Operators: people, who log in with a password. Entries name them by their principal, so that no person's name stands
 //! in the log.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use strongroom_domain::access::Access;
@@ -11,7 +13,7 @@ use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, 
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
-use crate::grants::{check_count, listed};
+use crate::grants::{check_count, check_metadata, listed, said};
 use crate::passwords::check_password;
 use crate::policies::Noun;
 use crate::record::{Attempt, Effect, Served};
@@ -24,6 +26,7 @@ pub struct OperatorView {
     pub principal: PrincipalId,
     pub policies: Vec<Name>,
     pub groups: Vec<Name>,
+    pub metadata: BTreeMap<Name, String>,
     /// None: it cannot log in.
     pub password_set_at: Option<Time>,
     /// Whether a login needs a one-time code.
@@ -38,6 +41,7 @@ fn view(name: Name, operator: Operator) -> OperatorView {
         principal: operator.principal,
         policies: operator.policies,
         groups: operator.groups,
+        metadata: operator.metadata,
         totp: operator.totp.is_some_and(|totp| totp.salt.is_some()),
         password_set_at: operator.password.map(|password| password.created_at),
         created_at: operator.created_at,
@@ -84,16 +88,23 @@ impl Broker {
         name: &Name,
         policies: Vec<Name>,
         groups: Vec<Name>,
+        metadata: BTreeMap<Name, String>,
     ) -> Result<OperatorView> {
         check_count("policies", &policies, MAX_POLICIES)?;
         check_count("groups", &groups, MAX_GROUPS)?;
+        check_metadata(&metadata)?;
         let access = |capability| Access::Operator(name, capability);
         let asked = Asked {
-            fingerprint: listed(Action::OperatorWrite, name, &[&policies, &groups]).into(),
+            fingerprint: [
+                listed(Action::OperatorWrite, name, &[&policies, &groups]),
+                said(&metadata),
+            ]
+            .concat()
+            .into(),
             needs: vec![vec![access(Capability::Create), access(Capability::Update)]],
             ..self.about_operator(request, Action::OperatorWrite, name)
         };
-        let (policies, groups, access) = (&policies, &groups, &access);
+        let (policies, groups, metadata, access) = (&policies, &groups, &metadata, &access);
         self.change(request, asked, |attempt| async move {
             let old = self.load_operator(name).await?.value;
             let capability = if old.is_some() {
@@ -116,6 +127,7 @@ impl Broker {
             let operator = Operator {
                 policies: policies.clone(),
                 groups: groups.clone(),
+                metadata: metadata.clone(),
                 updated_at: attempt.now,
                 ..before
             };
@@ -151,6 +163,7 @@ impl Broker {
             principal: id,
             policies: Vec::new(),
             groups: Vec::new(),
+            metadata: BTreeMap::new(),
             password: None,
             totp: None,
             created_at: attempt.now,
@@ -276,6 +289,7 @@ impl Broker {
                     principal: PrincipalId([0; 16]),
                     policies: Vec::new(),
                     groups: Vec::new(),
+                    metadata: BTreeMap::new(),
                     password: Some(Password {
                         id: ObjectId([0; 16]),
                         change: ObjectId([0; 16]).to_string(),

@@ -1,7 +1,9 @@
 //! What somebody may do, as records say it: by which policies, and by which way it has them.
 
-use strongroom_domain::grant::{Client, Group, Operator, Role};
-use strongroom_domain::{Code, Error, Kind, Name, PrincipalId, Result};
+use strongroom_domain::grant::{Client, Group, Operator, Principal, PrincipalKind, Role};
+use strongroom_domain::policy::Asker;
+use strongroom_domain::row::Key;
+use strongroom_domain::{Code, Error, Kind, Name, PrincipalId, Result, Revision};
 
 use crate::Broker;
 use crate::rows::Checked;
@@ -20,23 +22,16 @@ pub enum Way {
 pub(crate) struct Standing {
     /// It may do everything.
     pub(crate) root: bool,
-    /// What its policies may name it by. None: it has no name, as roles have none.
-    pub(crate) name: Option<String>,
+    /// What its policies may name it by: nothing where it is a role.
+    pub(crate) asker: Asker,
     pub(crate) ways: Vec<(Way, Vec<Name>)>,
 }
 
 impl Standing {
-    pub(crate) fn of_session(session: &Session) -> Self {
-        Self {
-            root: matches!(session.grants, Grants::Root),
-            ..Self::own(session.whose.name.clone(), session.whose.policies.clone())
-        }
-    }
-
-    pub(crate) fn own(name: Option<String>, policies: Vec<Name>) -> Self {
+    pub(crate) fn own(asker: Asker, policies: Vec<Name>) -> Self {
         Self {
             root: false,
-            name,
+            asker,
             ways: vec![(Way::Own, policies)],
         }
     }
@@ -44,7 +39,7 @@ impl Standing {
     pub(crate) fn of_role(name: Name, role: Role) -> Self {
         Self {
             root: false,
-            name: None,
+            asker: Asker::default(),
             ways: vec![(Way::Role(name), role.policies)],
         }
     }
@@ -74,6 +69,48 @@ impl Standing {
 }
 
 impl Broker {
+    pub(crate) async fn standing_of_session(&self, session: &Session) -> Result<Standing> {
+        let found = self.load_principal(session.principal).await?.value;
+        let asker = match found {
+            Some(found) => self.asker(session.principal, &found.body).await?.0,
+            None => Asker::default(),
+        };
+        Ok(Standing {
+            root: matches!(session.grants, Grants::Root),
+            ..Standing::own(asker, session.whose.policies.clone())
+        })
+    }
+
+    /// What policies may name a principal by, and the row that says so of a client's or an operator's, as of when it was read.
+    pub(crate) async fn asker(
+        &self,
+        id: PrincipalId,
+        principal: &Principal,
+    ) -> Result<(Asker, Option<(Key, Revision)>)> {
+        let name = principal.name.as_deref();
+        let Some(own) = name.and_then(|name| Name::parse(name).ok()) else {
+            return Ok((Asker::default(), None));
+        };
+        let (kind, metadata, read_at) = match principal.kind {
+            PrincipalKind::Workload => {
+                let found = self.load::<Client>(Kind::Client, own.as_str()).await?;
+                let own = found.value.filter(|client| client.body.principal == id);
+                (Kind::Client, own.map(|client| client.body.metadata), found.revision)
+            }
+            PrincipalKind::Operator => {
+                let found = self.load_operator(&own).await?;
+                let own = found.value.filter(|operator| operator.body.principal == id);
+                (
+                    Kind::Operator,
+                    own.map(|operator| operator.body.metadata),
+                    found.revision,
+                )
+            }
+        };
+        let row = (self.key(kind, own.as_str()), read_at);
+        Ok((Asker::new(name, metadata.unwrap_or_default()), Some(row)))
+    }
+
     /// Of a client or an operator. What any other principal may do is said by each of its tokens.
     pub(crate) async fn standing_of(&self, principal: PrincipalId) -> Result<Standing> {
         let absent = || Error::new(Code::NotFound, "There is no such principal.");
@@ -99,13 +136,14 @@ impl Broker {
         let role = self.load_role(&client.role).await?.value;
         let standing = role.map(|role| Standing::of_role(client.role.clone(), role.body));
         Ok(Standing {
-            name: Some(name.to_owned()),
+            asker: Asker::new(Some(name), client.metadata.clone()),
             ..standing.unwrap_or_default()
         })
     }
 
     pub(crate) async fn standing_of_operator(&self, name: &str, operator: &Operator) -> Result<Standing> {
-        let mut standing = Standing::own(Some(name.to_owned()), operator.policies.clone());
+        let asker = Asker::new(Some(name), operator.metadata.clone());
+        let mut standing = Standing::own(asker, operator.policies.clone());
         standing.add_groups(self.load_groups(&operator.groups).await?.value)?;
         Ok(standing)
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::policy::{Capability, Change, Changes, Policy, built_in, changes, check_native, for_principal};
+use strongroom_domain::policy::{Capability, Change, Changes, Policy, built_in, changes, check_native, for_asker};
 use strongroom_domain::{Kind, Name, PrincipalId, Result};
 
 use crate::Broker;
@@ -113,7 +113,7 @@ impl Trying<'_> {
         after.push((self.name.clone(), self.written.clone()));
         let rules = before.iter().chain(&after).flat_map(|(_, policy)| &policy.rules);
         let key = shared(standing, rules);
-        let [before, after] = [before, after].map(|policies| for_principal(policies, standing.name.as_deref()));
+        let [before, after] = [before, after].map(|policies| for_asker(policies, &standing.asker));
         Ok(self.compared.entry(key).or_insert_with(|| changes(&before, &after)))
     }
 }

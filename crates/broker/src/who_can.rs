@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::policy::{Capability, Deciding, Decision, explain, explain_anywhere, for_principal};
+use strongroom_domain::policy::{Capability, Deciding, Decision, explain, explain_anywhere, for_asker};
 use strongroom_domain::{PrincipalId, Result};
 
 use crate::Broker;
@@ -119,7 +119,7 @@ impl Asking<'_> {
         if let Some(decided) = self.decided.get(&key) {
             return Ok(decided.clone());
         }
-        let policies = for_principal(policies, standing.name.as_deref());
+        let policies = for_asker(policies, &standing.asker);
         let needs = Access::needs_of(&self.query.path, self.query.capability);
         let explanation = match self.query.from {
             None => explain_anywhere(&policies, &needs),

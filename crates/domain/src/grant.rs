@@ -34,6 +34,8 @@ pub const MAX_TOKEN_DEPTH: usize = 8;
 pub const MAX_NETWORKS: usize = 32;
 /// What a token's maker may write on it.
 pub const MAX_TOKEN_METADATA: usize = 16;
+/// What may be written on a client or an operator.
+pub const MAX_METADATA: usize = 16;
 
 /// A tenant. Its record's name is the namespace's, and of every one but `root` its record's id is the namespace's too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,9 @@ pub struct Client {
     pub principal: PrincipalId,
     pub role: Name,
     pub secrets: Vec<ClientSecret>,
+    /// What policies may name it by, beside its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Name, String>,
     #[serde(default)]
     pub generation: Generation,
     pub created_at: Time,
@@ -121,6 +126,9 @@ pub struct Operator {
     pub policies: Vec<Name>,
     /// Whose policies it has too.
     pub groups: Vec<Name>,
+    /// What policies may name it by, beside its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Name, String>,
     /// None: it cannot log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,

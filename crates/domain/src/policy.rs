@@ -21,7 +21,7 @@ pub use decision::{Decision, Need, PolicySet};
 pub use expect::{Expectation, expectations};
 pub use explain::{Deciding, Explanation, explain, explain_anywhere, in_words};
 pub use lint::{Finding, lint};
-pub use template::{for_principal, is_template};
+pub use template::{Asker, for_asker, is_template, names_metadata};
 pub use versions::{Policy, PolicyVersion};
 
 /// Rules in one policy.

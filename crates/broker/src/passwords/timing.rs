@@ -1,6 +1,7 @@
 //! Whether a login for an unknown name can be told from one for a known one by the time it takes. Printed, not asserted:
 //! what is measured is the machine too. `STRONGROOM_TEST_SCALE=100` measures 20,000 logins, the dummy hash on and off.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -72,7 +73,7 @@ async fn a_login_takes_as_long_for_nobody() {
     let ada = Name::parse("ada").unwrap();
     let broker = &place.broker;
     broker
-        .put_operator(&place.request(), &ada, Vec::new(), Vec::new())
+        .put_operator(&place.request(), &ada, Vec::new(), Vec::new(), BTreeMap::new())
         .await
         .unwrap();
     broker

@@ -10,7 +10,7 @@ use strongroom_crypto::next_signing_key;
 use strongroom_domain::merge::merge;
 use strongroom_domain::rotation::{Rotation, RotatorKind, is_user};
 use strongroom_domain::target::{Engine, Target};
-use strongroom_domain::{Payload, PayloadKind, Recipe};
+use strongroom_domain::{Payload, PayloadKind};
 use strongroom_ports::{Entropy, Login};
 use zeroize::Zeroizing;
 
@@ -49,7 +49,7 @@ pub(super) fn make(
         return next_signing_key(current, &|| entropy.bytes())
             .map_err(|_| "the current value is no signing key of this rotator".into());
     }
-    let recipe = policy.recipe.clone().unwrap_or_else(Recipe::default);
+    let recipe = policy.recipe.clone().unwrap_or_default();
     let mut text = recipe
         .make(&mut |bytes| entropy.fill(bytes))
         .map_err(|error| error.detail)?;

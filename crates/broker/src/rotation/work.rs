@@ -105,7 +105,7 @@ impl Broker {
             Some(value) => self.write_version(attempt, path, head, value, stepped.effect == Outcome::Create)?,
             None => self.write_labels(attempt.now, path, head, stepped.effect)?,
         };
-        let done = done(&old.body, event, &stepped.rotation, stepped.effect);
+        let done = done(&old.body, event, stepped.effect);
         written
             .effects
             .splice(0..0, done.map(|action| Effect::new(action, path.as_str())));
@@ -258,18 +258,15 @@ fn happened(news: News, path: &SecretPath, rotation: &Rotation, at: Time) -> Hap
 }
 
 /// What is put on record of a step, beside what became of versions and labels.
-fn done(old: &Rotation, event: &Event, new: &Rotation, outcome: Outcome) -> Option<Action> {
-    let failed = new.run.as_ref().is_some_and(|run| run.failure.is_some());
+fn done(old: &Rotation, event: &Event, outcome: Outcome) -> Option<Action> {
     match event {
         Event::Told(_) => None,
-        Event::Unable(_) => Some(Action::RotationFail),
-        Event::Take if failed && new.claim.is_none() => Some(Action::RotationFail),
         Event::Take => matches!(outcome, Outcome::Nothing | Outcome::Keep(_)).then_some(Action::RotationTake),
         Event::Answered(_, Answer::Done) => match old.run.as_ref().map(|run| run.step) {
             Some(Step::Set) => Some(Action::RotationSet),
             Some(Step::Verify) => Some(Action::RotationEnd),
             _ => Some(Action::RotationTest),
         },
-        Event::Answered(..) => Some(Action::RotationFail),
+        Event::Unable(_) | Event::Answered(..) => Some(Action::RotationFail),
     }
 }

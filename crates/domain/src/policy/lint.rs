@@ -56,7 +56,7 @@ fn alone(rule: &Rule) -> Vec<String> {
     if said.has(Capability::Deny) {
         if is_template(path) {
             found.push(format!(
-                "'{path}' denies nothing to a principal that has no name, or one with '/', '+' or '*' in it."
+                "'{path}' denies nothing to a principal for which a placeholder stands for nothing, or for what has '/', '+' or '*' in it."
             ));
         }
         if said != Capabilities::of(&[Capability::Deny]) {
@@ -222,7 +222,11 @@ mod tests {
             "denies nothing to",
         );
         says(&[rule("sys/polices/*", &[Read])], 0, "matches nothing");
-        says(&[rule("secret/a", &[Read, Rotate])], 0, "nobody asks for rotate");
+        says(
+            &[rule("secret/a", &[Read, Capability::Sudo])],
+            0,
+            "nobody asks for sudo",
+        );
         says(&[rule("sys/keys/data", &[Rotate, Read])], 0, "nobody asks for read");
         let good = [
             rule("secret/pay/*", &[Read, List]),

@@ -14,6 +14,7 @@ fn shown(view: ClientView) -> Result<Client> {
         name: Name::parse(&view.name)?,
         role: view.role,
         principal: view.principal,
+        metadata: view.metadata,
         secrets: secrets
             .map(|secret| ClientSecret {
                 secret_id: secret.secret_id.to_string(),
@@ -34,7 +35,8 @@ pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<Pag
 }
 
 pub(crate) async fn create(Call { broker, request }: Call, Json(body): Json<CreateClient>) -> Answer {
-    let new = broker.create_client(&request, &body.name, &body.role).await?;
+    let new = broker.create_client(&request, &body.name, &body.role, &body.metadata);
+    let new = new.await?;
     created(&Created {
         client_id: new.client_id,
         client_secret: new.client_secret.into(),

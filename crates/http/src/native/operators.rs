@@ -13,6 +13,7 @@ fn shown(view: OperatorView) -> Operator {
         principal: view.principal,
         policies: view.policies,
         groups: view.groups,
+        metadata: view.metadata,
         totp: view.totp,
         password_set_at: view.password_set_at,
         created_at: view.created_at,
@@ -38,7 +39,7 @@ pub(crate) async fn write(
     Named(name): Named,
     Json(body): Json<WriteOperator>,
 ) -> Answer {
-    let written = broker.put_operator(&request, &name, body.policies, body.groups);
+    let written = broker.put_operator(&request, &name, body.policies, body.groups, body.metadata);
     ok(&shown(written.await?))
 }
 

@@ -11,6 +11,7 @@ use strongroom_api::clients::{self, CreateClient};
 use strongroom_domain::Name;
 
 use super::failure::Failure;
+use super::operators::written;
 use super::output::table;
 use super::session::{Session, all_pages};
 
@@ -21,6 +22,9 @@ pub enum Clients {
         name: String,
         #[arg(long)]
         role: String,
+        /// What policies may name it by, as `{{principal.metadata.KEY}}`; may be repeated
+        #[arg(long = "metadata", value_name = "KEY=VALUE")]
+        metadata: Vec<String>,
         /// Write the secret to this new file (mode 0600) instead of showing it
         #[arg(long, value_name = "FILE")]
         secret_file: Option<PathBuf>,
@@ -49,11 +53,13 @@ impl Clients {
             Self::Create {
                 name,
                 role,
+                metadata,
                 secret_file,
             } => {
                 let body = CreateClient {
                     name: Name::parse(&name)?,
                     role: Name::parse(&role)?,
+                    metadata: written(&metadata)?,
                 };
                 let file = secret_file.map(SecretFile::create).transpose()?;
                 let created = client.create_client(&body).await?;

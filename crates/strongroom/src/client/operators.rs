@@ -1,5 +1,6 @@
 //! `strongroom operators`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use strongroom_api::operators::{self, ResetPassword, WriteOperator};
@@ -21,6 +22,9 @@ pub enum Operators {
         /// A group whose policies it has too; may be repeated
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<String>,
+        /// What policies may name it by, as `{{principal.metadata.KEY}}`; may be repeated
+        #[arg(long = "metadata", value_name = "KEY=VALUE")]
+        metadata: Vec<String>,
     },
     /// Show an operator
     Get { name: String },
@@ -41,10 +45,16 @@ impl Operators {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let Session { client, output } = session;
         match self {
-            Self::Put { name, policies, groups } => {
+            Self::Put {
+                name,
+                policies,
+                groups,
+                metadata,
+            } => {
                 let body = WriteOperator {
                     policies: names(&policies)?,
                     groups: names(&groups)?,
+                    metadata: written(&metadata)?,
                 };
                 let operator = client.write_operator(&Name::parse(&name)?, &body).await?;
                 output.show(&operator, || rows([&operator]))
@@ -69,6 +79,21 @@ impl Operators {
             }
         }
     }
+}
+
+/// Each `KEY=VALUE` of `--metadata`.
+pub(super) fn written(metadata: &[String]) -> Result<BTreeMap<Name, String>, Failure> {
+    let pair = |text: &String| {
+        let (key, value) = pair(text)?;
+        Ok((Name::parse(&key)?, value))
+    };
+    metadata.iter().map(pair).collect()
+}
+
+pub(super) fn pair(text: &str) -> Result<(String, String), Failure> {
+    let pair = text.split_once('=');
+    let pair = pair.ok_or_else(|| Failure::usage(format!("'--metadata {text}' is not KEY=VALUE.")))?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
 pub(super) fn names(names: &[String]) -> Result<Vec<Name>, Failure> {

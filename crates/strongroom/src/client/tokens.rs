@@ -10,7 +10,7 @@ use strongroom_domain::{Name, Network, ObjectId, PrincipalId};
 
 use super::failure::Failure;
 use super::input;
-use super::operators::names;
+use super::operators::{names, pair};
 use super::output::{or_dash, table};
 use super::session::{Session, all_pages};
 
@@ -51,8 +51,8 @@ pub struct Create {
     /// Where it can be used from, such as 10.0.0.0/8; may be repeated
     #[arg(long = "network", value_name = "NETWORK")]
     networks: Vec<String>,
-    /// What it is for, as NAME=VALUE; may be repeated
-    #[arg(long = "metadata", value_name = "NAME=VALUE")]
+    /// What it is for, as KEY=VALUE; may be repeated
+    #[arg(long = "metadata", value_name = "KEY=VALUE")]
     metadata: Vec<String>,
 }
 
@@ -103,12 +103,6 @@ fn id(text: &str) -> Result<ObjectId, Failure> {
 
 impl Create {
     fn body(&self) -> Result<CreateToken, Failure> {
-        let pair = |text: &String| {
-            let pair = text
-                .split_once('=')
-                .map(|(name, value)| (name.to_owned(), value.to_owned()));
-            pair.ok_or_else(|| Failure::usage(format!("'--metadata {text}' is not NAME=VALUE.")))
-        };
         let networks = self.networks.iter().map(|text| Network::parse(text));
         Ok(CreateToken {
             policies: (!self.policies.is_empty()).then(|| names(&self.policies)).transpose()?,
@@ -118,7 +112,11 @@ impl Create {
             renewable: !self.not_renewable,
             uses: self.uses,
             networks: networks.collect::<Result<_, _>>()?,
-            metadata: self.metadata.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?,
+            metadata: self
+                .metadata
+                .iter()
+                .map(|text| pair(text))
+                .collect::<Result<BTreeMap<_, _>, _>>()?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A denial can be explained to someone who is allowed to ask, and who may do something is known.
 
 mod dry_run;
+mod metadata;
 
 use serde_json::{Value, json};
 
