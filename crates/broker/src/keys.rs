@@ -239,7 +239,6 @@ impl Broker {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use super::*;
     use crate::place::Place;
 
     #[tokio::test]
