@@ -106,7 +106,7 @@ impl Broker {
         let mut value = None;
         if matches!(stepped.effect, Outcome::Create | Outcome::Replace) {
             match self
-                .make_value(&mut stepped.rotation, path, head.as_ref(), attempt.now)
+                .make_value(&stepped.rotation, path, head.as_ref(), attempt.now)
                 .await?
             {
                 Ok(made) => value = Some(made),
@@ -143,7 +143,7 @@ impl Broker {
 
     async fn make_value(
         &self,
-        rotation: &mut Rotation,
+        rotation: &Rotation,
         path: &SecretPath,
         head: Option<&Checked<Head>>,
         now: Time,
@@ -152,14 +152,21 @@ impl Broker {
             Some(name) => self.load_target(name).await?,
             None => None,
         };
-        let current = match head {
-            Some(head) => match head.body.select(&Selector::default(), now) {
-                Ok(entry) => Some(self.open_version_of(path, head, entry.number, now).await?),
-                Err(_) => None,
-            },
-            None => None,
-        };
+        let current = self.current_of(path, head, now).await?;
         Ok(make(rotation, target.as_ref(), current.as_ref(), &*self.0.entropy))
+    }
+
+    pub(super) async fn current_of(
+        &self,
+        path: &SecretPath,
+        head: Option<&Checked<Head>>,
+        now: Time,
+    ) -> Result<Option<Payload>> {
+        let Some(head) = head else { return Ok(None) };
+        match head.body.select(&Selector::default(), now) {
+            Ok(entry) => Ok(Some(self.open_version_of(path, head, entry.number, now).await?)),
+            Err(_) => Ok(None),
+        }
     }
 
     pub(crate) async fn open_version_of(

@@ -35,11 +35,20 @@ pub(super) async fn find(work: &Work<'_>, name: &str) -> Result<Option<Role>, Ta
     }))
 }
 
-/// A user, whom nobody else changes until the transaction ends; none where it is not there. A newer order's is not touched.
-pub(super) async fn take(work: &Work<'_>, username: &str, fence: i64) -> Result<Option<Role>, TargetError> {
-    let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-    let named = format!("strongroom user {username}");
-    work.rows(lock, &[(&named, Type::TEXT)]).await?;
+/// Changes a user, and returns it; none where it is not there. The change holds its row until the transaction ends: another order
+/// for it, from whichever database, waits and then fails. Only so is the comparison with the last order of any worth, and where
+/// that is newer, everything here is undone.
+pub(super) async fn change(
+    work: &Work<'_>,
+    username: &str,
+    clauses: &str,
+    fence: i64,
+) -> Result<Option<Role>, TargetError> {
+    if find(work, username).await?.is_none() {
+        return Ok(None);
+    }
+    work.run(&format!("ALTER ROLE {} {clauses}", identifier(username)?))
+        .await?;
     let role = find(work, username).await?;
     if role.as_ref().and_then(Role::order).is_some_and(|done| done > fence) {
         return Err(TargetError::Overtaken);
