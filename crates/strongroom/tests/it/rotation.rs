@@ -2,6 +2,7 @@
 
 mod generate;
 mod users;
+mod wait;
 mod webhooks;
 
 use std::time::{Duration, Instant};
