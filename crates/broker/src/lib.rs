@@ -17,6 +17,7 @@ mod delete;
 mod due;
 mod erase;
 mod explain;
+mod faults;
 mod grants;
 mod groups;
 mod history;
