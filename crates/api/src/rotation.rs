@@ -20,6 +20,9 @@ pub struct Rotation {
     pub version: i64,
     #[serde(flatten)]
     pub policy: RotationFields,
+    /// Whose password it is, of a server's users: two take turns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<String>,
     pub paused: bool,
     /// It should have happened longer ago than `alert_after`.
     pub overdue: bool,

@@ -53,7 +53,7 @@ impl Broker {
     /// Whether there may be more.
     async fn work_on_due(&self, kind: Kind, room: &Arc<Semaphore>, left: &Left) -> Result<bool> {
         let now = self.0.clock.now();
-        let mut found = self.ask(self.0.store.due(now, kind, WINDOW)).await?.value;
+        let mut found = self.ask(self.0.store.due(now, kind, now, WINDOW)).await?.value;
         let more = found.len() == usize::from(WINDOW);
         {
             let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);

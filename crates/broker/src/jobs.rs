@@ -95,6 +95,9 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = broker.reseal_everywhere().await {
             tracing::warn!(?error, "sealing under the newest key was put off");
         }
+        if let Err(error) = broker.rotate_own_keys().await {
+            tracing::warn!(?error, "making new keys in the place of old ones was put off");
+        }
         if let Err(error) = broker.retire_signing_keys().await {
             tracing::warn!(?error, "forgetting old signing keys was put off");
         }

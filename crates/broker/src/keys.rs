@@ -1,5 +1,7 @@
 //! The node's copy of the ring, and putting another in its place.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use strongroom_crypto::{CryptoError, Keys};
 use strongroom_domain::access::Access;
@@ -13,6 +15,10 @@ use crate::initialise::RING;
 use crate::record::Effect;
 use crate::request::Request;
 use crate::rows::touch;
+
+/// How long a key signs tokens, and one seals what is new.
+const SIGNING_KEY_LASTS: Duration = Duration::from_hours(30 * 24);
+const DATA_KEY_LASTS: Duration = Duration::from_hours(90 * 24);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Epoch {
@@ -129,6 +135,26 @@ impl Broker {
         .map(drop)
     }
 
+    /// Makes another key in the place of each that has been used for as long as one is to be. Where two nodes see that at
+    /// once, there is one key more than need be.
+    pub(crate) async fn rotate_own_keys(&self) -> Result<()> {
+        self.stand().await?;
+        let (keys, now) = (self.0.ring.keys.load_full(), self.0.clock.now());
+        let is_old = |made: Option<Time>, lasts| made.is_some_and(|made| made + lasts <= now);
+        if is_old(keys.token_signing_made_at(), SIGNING_KEY_LASTS) {
+            let request = Request::of_job(crate::rotation::JOB, self.request_id());
+            self.rotate_signing_key(&request, false).await?;
+        }
+        for namespace in self.every_namespace().await? {
+            let newest = keys.data_epochs(namespace).last().map(|(_, made)| *made);
+            if is_old(newest, DATA_KEY_LASTS) {
+                let request = Request::of_job(crate::rotation::JOB, self.request_id());
+                self.within(namespace).rotate_data_key(&request).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets keys whose tokens have all expired.
     pub(crate) async fn retire_signing_keys(&self) -> Result<()> {
         self.stand().await?;
@@ -206,5 +232,41 @@ impl Broker {
         let newer = edit(&keys, now).map_err(Error::internal)?;
         let record = ring_after(&old, &newer, self.0.entropy.bytes())?;
         Ok((newer, record.clone(), Write::Replace(old.rev, Row::Record(record))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use crate::place::Place;
+
+    #[tokio::test]
+    async fn our_own_keys_are_replaced_in_time() {
+        let place = Place::new().await;
+        let broker = &place.broker;
+        let keys = || {
+            let keys = broker.0.ring.keys.load();
+            (
+                keys.token_signing_made_at().unwrap(),
+                keys.data_epochs(broker.namespace()).len(),
+            )
+        };
+        let pass = |days: i64| place.clock.now.fetch_add(days * 86_400_000_000, Ordering::Relaxed);
+        let (first, _) = keys();
+        for (days, signing_is_new, epochs) in [
+            (29, false, 1),
+            (1, true, 1),
+            (29, false, 1),
+            (31, true, 2),
+            (0, false, 2),
+        ] {
+            let (before, _) = keys();
+            pass(days);
+            broker.rotate_own_keys().await.unwrap();
+            let (made, data) = keys();
+            assert_eq!((made > before, data), (signing_is_new, epochs), "after {days} days");
+        }
+        assert!(keys().0 > first);
     }
 }

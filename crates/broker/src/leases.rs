@@ -75,7 +75,7 @@ impl Broker {
         match made.unwrap_or_else(|_| Ok(Err(TargetError::TimedOut.to_string()))) {
             Ok(Ok((target, password))) => {
                 let live = self.made_lease(request, role, &id).await?;
-                self.new_lease(id, &live, &target, password)
+                Self::new_lease(id, &live, &target, password)
             }
             Ok(Err(reason)) => {
                 self.not_made(&id, &reason).await?;
@@ -182,7 +182,7 @@ impl Broker {
         .await
     }
 
-    fn new_lease(&self, id: LeaseId, lease: &Lease, target: &Target, password: SecretString) -> Result<NewLease> {
+    fn new_lease(id: LeaseId, lease: &Lease, target: &Target, password: SecretString) -> Result<NewLease> {
         let config = &target.config;
         let (host, port) = config.host_and_port()?;
         let text = secrecy::ExposeSecret::expose_secret(&password);

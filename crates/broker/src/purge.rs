@@ -108,7 +108,7 @@ impl Broker {
     /// Purges what has been pending long enough. Several nodes may try: one does it.
     pub(crate) async fn purge_due(&self) -> Result<()> {
         let now = self.0.clock.now();
-        let due = self.ask(self.0.store.due(now, Kind::Secret, ROUND)).await?.value;
+        let due = self.ask(self.0.store.due(now, Kind::Secret, now, ROUND)).await?.value;
         for record in due {
             // One that fails holds up nobody else.
             if let Err(error) = self.within(record.namespace).purge_record(record).await {

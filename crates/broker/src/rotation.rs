@@ -24,6 +24,7 @@ use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
 
+use value::taking_turns;
 pub(crate) use value::{credential_of, url};
 pub use watch::Rotations;
 pub(crate) use work::JOB;
@@ -187,10 +188,19 @@ impl Broker {
             let old = self.load_rotation(path).await?;
             let head = self.head(path).await?;
             let policy = self.policy_of(fields, head.as_ref()).await?;
-            let (record, rotation) = match old {
+            let (record, mut rotation) = match old {
                 Some(old) => (Some(old.record), old.body.with_policy(policy, attempt.now)?),
                 None => (None, Rotation::new(self.new_id(), policy, attempt.now)),
             };
+            if rotation.users.is_empty() && rotation.policy.rotator.has_users() {
+                rotation.users = match rotation.policy.users.as_slice() {
+                    [] => {
+                        let current = self.current_of(path, head.as_ref(), attempt.now).await?;
+                        taking_turns(current.as_ref()).map_err(Error::invalid)?
+                    }
+                    named => named.to_vec(),
+                };
+            }
             let write = self.write_rotation(record.as_ref(), path, &rotation)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),

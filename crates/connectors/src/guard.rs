@@ -74,16 +74,17 @@ impl Guard {
 
     /// Those of the host. One that may not be called refuses all: nobody shall choose among them.
     pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Barred> {
+        let host = host.to_ascii_lowercase();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let addresses = match literal {
             Ok(address) => vec![address],
-            Err(_) => self.resolver.resolve(host).await.unwrap_or_default(),
+            Err(_) => self.resolver.resolve(&host).await.unwrap_or_default(),
         };
         if addresses.is_empty() {
             return Err(Barred::Unresolved);
         }
         for address in &addresses {
-            self.allowed.check(host, *address, self.home)?;
+            self.allowed.check(&host, *address, self.home)?;
         }
         Ok(addresses)
     }

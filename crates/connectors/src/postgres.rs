@@ -37,15 +37,18 @@ impl Postgres {
         let (user, password) = (identifier(username)?, password(verifier)?);
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
-        let held = role::take(&work, username, order.fence).await?;
-        if held.is_some() {
-            work.run(&format!("ALTER ROLE {user} {password}")).await?;
-        } else {
+        let held = role::change(&work, username, &password, order.fence).await?;
+        if held.is_none() {
             let like = like.ok_or(TargetError::NoUser)?;
             let like = role::find(&work, like).await?.ok_or(TargetError::NoUser)?;
             role::make(&work, &user, &like, &password).await?;
         }
-        role::mark(&work, &user, held.as_ref(), order.fence).await?;
+        let mark = role::mark(&user, held.as_ref(), order.fence);
+        match work.attempt(&mark).await {
+            // Whoever may change nothing but its own password may not comment itself either, and does without a fence.
+            Err(TargetError::NotPermitted) if username == order.admin.username => {}
+            marked => marked?,
+        }
         work.commit().await
     }
 

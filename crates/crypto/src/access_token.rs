@@ -154,6 +154,12 @@ impl Keys {
         self.with_key(Purpose::TokenSigning, None, now, random)
     }
 
+    /// When the newest signing key was made.
+    pub fn token_signing_made_at(&self) -> Option<Time> {
+        let newest = self.of_purpose(Purpose::TokenSigning).last();
+        newest.and_then(|(id, _)| self.made_at(id))
+    }
+
     /// The newest signing key that has signed for so long that no token of an older one can hold, if there is an older one.
     pub fn outlived_signing_keys(&self, now: Time) -> Option<i64> {
         let mut keys = self.of_purpose(Purpose::TokenSigning);

@@ -64,6 +64,7 @@ codes! {
     ChangeIdReused = 32, "change_id_reused", "This change id was used for another request", "Use a fresh id for each change; repeat an id only with the same request.";
     LimitReached = 33, "limit_reached", "A limit is reached", "Remove what is no longer needed, as the detail says.";
     RotationRunning = 34, "rotation_running", "A rotation of the secret is under way", "Try again once it is over; the secret's rotation shows how far it is.";
+    LeaseLimit = 49, "lease_limit", "The lease role has as many leases as it may", "Wait for one to end, end one, or raise the role's 'max_leases'.";
     TargetFailed = 48, "target_failed", "The target did not do what it was told", "The detail says why. Look at the target, its credential and 'outbound.allow'.";
     AuditUnavailable = 40, "audit_unavailable", "The audit record could not be made durable", "Nothing was shown or changed. Try again; see /ready for the cause.";
     StoreUnavailable = 41, "store_unavailable", "The database cannot be reached", "Try again; see /ready for the cause.";

@@ -75,8 +75,7 @@ bytes_id!(
 impl ObjectId {
     /// Where something is spread evenly by it.
     pub fn seed(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        self.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 }
 

@@ -33,12 +33,7 @@ pub struct Notice {
     pub target: Name,
     pub happened: Happened,
     pub due: Time,
-    #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl Notice {

@@ -92,7 +92,7 @@ pub struct Rotation {
     pub claim: Option<Claim>,
     /// Grows with every taking. What comes of an earlier one is refused, also by targets that can keep it.
     pub fence: i64,
-    /// Those that take turns, where the policy names nobody.
+    /// Those whose password it is: of the policy, or, where that names nobody, of the value there was when it was written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
     /// When one succeeded last.

@@ -58,6 +58,7 @@ pub enum Tls {
 }
 
 impl Tls {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde gives")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

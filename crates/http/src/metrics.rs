@@ -1,6 +1,7 @@
 //! What a scrape reads. Every label comes from a closed set: routes, methods, status classes, lanes.
 
 mod edge;
+mod outside;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -320,36 +321,6 @@ impl BrokerMetrics {
                 &stats.resealed,
             ),
             (
-                "strongroom_rotations_total",
-                "Rotations that this node brought to their end.",
-                &stats.rotations,
-            ),
-            (
-                "strongroom_rotation_failures_total",
-                "Steps of rotations that failed, each time they are tried.",
-                &stats.rotations_failed,
-            ),
-            (
-                "strongroom_leases_ended_total",
-                "Leases that this node took back.",
-                &stats.leases_ended,
-            ),
-            (
-                "strongroom_lease_failures_total",
-                "Leases that could not be taken back, each time they are tried.",
-                &stats.leases_failed,
-            ),
-            (
-                "strongroom_notices_total",
-                "Notices that a webhook took.",
-                &stats.notices_sent,
-            ),
-            (
-                "strongroom_notice_failures_total",
-                "Notices that a webhook did not take, each time they are tried.",
-                &stats.notices_failed,
-            ),
-            (
                 "strongroom_change_conflicts_total",
                 "Changes decided again because a row was another's.",
                 &stats.change_conflicts,
@@ -363,7 +334,7 @@ impl BrokerMetrics {
 
     fn gauges(&self) -> prometheus::Result<Vec<MetricFamily>> {
         let seconds = |time: Option<Time>| time.map_or(0, Time::seconds);
-        let (extent, leases) = (self.0.extent(), self.0.leases_seen());
+        let extent = self.0.extent();
         let mut all = Vec::new();
         for (name, help, value) in [
             (
@@ -387,26 +358,6 @@ impl BrokerMetrics {
                 extent.map_or(0, |extent| extent.bytes),
             ),
             (
-                "strongroom_leases",
-                "Leases that there are, seen every minute.",
-                leases.all,
-            ),
-            (
-                "strongroom_leases_stuck",
-                "Leases that could not be taken back for several times, seen every minute.",
-                leases.stuck,
-            ),
-            (
-                "strongroom_lease_overdue_seconds",
-                "How long the oldest lease that is not taken back should have been gone, seen every minute.",
-                i64::try_from(leases.overdue.as_secs()).unwrap_or(i64::MAX),
-            ),
-            (
-                "strongroom_lease_strays",
-                "Users of targets that are named as ours are, and that no lease explains, seen every ten minutes.",
-                self.0.strays_seen(),
-            ),
-            (
                 "strongroom_log_start_timestamp_seconds",
                 "When the oldest batch of the audit log was written: the store's size over its age is the pace at which it grows.",
                 seconds(extent.and_then(|extent| extent.since)),
@@ -416,28 +367,7 @@ impl BrokerMetrics {
             gauge.set(value);
             all.extend(gauge.collect());
         }
-        all.extend(self.rotations()?);
         Ok(all)
-    }
-
-    fn rotations(&self) -> prometheus::Result<Vec<MetricFamily>> {
-        let seen = self.0.rotations_seen();
-        let gauge = IntGaugeVec::new(
-            Opts::new(
-                "strongroom_rotations",
-                "Rotations, seen every minute: all; overdue by more than they bear; failing, and tried again; stopped, until an operator says something.",
-            ),
-            &["state"],
-        )?;
-        for (state, count) in [
-            ("all", seen.all),
-            ("overdue", seen.overdue),
-            ("failing", seen.failing),
-            ("stopped", seen.stopped),
-        ] {
-            gauge.with_label_values(&[state]).set(count);
-        }
-        Ok(gauge.collect())
     }
 }
 
@@ -447,7 +377,9 @@ impl Collector for BrokerMetrics {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let both = self.lanes().and_then(|lanes| Ok([lanes, self.others()?].concat()));
+        let both = self
+            .lanes()
+            .and_then(|lanes| Ok([lanes, self.others()?, self.outside()?].concat()));
         both.unwrap_or_else(|error| {
             tracing::error!(%error, "metrics could not be collected");
             Vec::new()

@@ -140,11 +140,11 @@ impl Store for MemoryStore {
         })
     }
 
-    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+    fn due(&self, now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
         self.read(now, |state| {
             let mut due: Vec<Record> = state
                 .records()
-                .filter(|record| record.kind == kind && record.due.is_some_and(|due| due <= now))
+                .filter(|record| record.kind == kind && record.due.is_some_and(|due| due <= by))
                 .cloned()
                 .collect();
             due.sort_by_key(|record| (record.due, record.id));

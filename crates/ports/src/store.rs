@@ -207,8 +207,8 @@ pub trait Store: Send + Sync {
 
     fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>>;
 
-    /// Records of a kind, in every namespace, that fell due by `now`, oldest first.
-    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>>;
+    /// Records of a kind, in every namespace, that fall due by then, oldest first.
+    fn due(&self, now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>>;
 
     /// When these secrets were last read; those that never were are left out.
     fn last_used<'a>(

@@ -77,8 +77,8 @@ impl Store for PostgresStore {
         Box::pin(self.records_of_kind(kind))
     }
 
-    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>> {
-        Box::pin(self.due_records(now, kind, limit))
+    fn due(&self, _now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.due_records(kind, by, limit))
     }
 
     fn sealed_before(&self, _now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {

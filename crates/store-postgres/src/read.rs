@@ -171,14 +171,14 @@ impl PostgresStore {
         })
     }
 
-    pub(crate) async fn due_records(&self, now: Time, kind: Kind, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
+    pub(crate) async fn due_records(&self, kind: Kind, by: Time, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
         snapshot!(self, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
                  WHERE kind = $1 AND due <= $2 ORDER BY due, id LIMIT $3",
                 kind.number(),
-                now.0,
+                by.0,
                 i64::from(limit)
             ))
             .fetch_all(&mut *transaction)

@@ -77,8 +77,8 @@ impl Store for SqliteStore {
         Box::pin(self.records_of_kind(now, kind))
     }
 
-    fn due(&self, now: Time, kind: Kind, limit: u16) -> Fut<'_, At<Vec<Record>>> {
-        Box::pin(self.due_records(now, kind, limit))
+    fn due(&self, now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.due_records(now, kind, by, limit))
     }
 
     fn sealed_before(&self, now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {

@@ -116,7 +116,13 @@ impl SqliteStore {
         })
     }
 
-    pub(crate) async fn due_records(&self, now: Time, kind: Kind, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
+    pub(crate) async fn due_records(
+        &self,
+        now: Time,
+        kind: Kind,
+        by: Time,
+        limit: u16,
+    ) -> Result<At<Vec<Record>>, StoreError> {
         let kind = kind.number();
         snapshot!(self, now, transaction, {
             let rows = checked!(query_as!(
@@ -124,7 +130,7 @@ impl SqliteStore {
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record \
                  WHERE kind = ? AND due <= ? ORDER BY due, id LIMIT ?",
                 kind,
-                now.0,
+                by.0,
                 limit
             ))
             .fetch_all(&mut *transaction)

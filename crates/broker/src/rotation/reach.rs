@@ -49,7 +49,7 @@ impl From<Error> for Fault {
     }
 }
 
-fn failed(reason: impl ToString, permanent: bool) -> Answer {
+fn failed(reason: &impl ToString, permanent: bool) -> Answer {
     Answer::Failed {
         reason: reason.to_string(),
         permanent,
@@ -77,7 +77,7 @@ impl Broker {
             Err(Fault::Target(TargetError::LoginRefused)) => Ok(Answer::LoginRefused),
             Err(Fault::Target(error)) => Ok(failed(&error, error.is_permanent())),
             Err(Fault::Webhook(fault)) => Ok(failed(&fault, fault.is_permanent())),
-            Err(Fault::Told(reason)) => Ok(failed(reason, true)),
+            Err(Fault::Told(reason)) => Ok(failed(&reason, true)),
             Err(Fault::Ours(error)) => Err(error),
         }
     }

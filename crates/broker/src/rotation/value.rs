@@ -10,7 +10,7 @@ use strongroom_crypto::next_signing_key;
 use strongroom_domain::merge::merge;
 use strongroom_domain::rotation::{Rotation, RotatorKind, is_user};
 use strongroom_domain::target::{Engine, Target};
-use strongroom_domain::{Payload, PayloadKind, Recipe};
+use strongroom_domain::{Payload, PayloadKind};
 use strongroom_ports::{Entropy, Login};
 use zeroize::Zeroizing;
 
@@ -37,9 +37,9 @@ impl Credential {
 /// Why no value can be made, for the operator.
 pub(crate) type Made<T> = Result<T, String>;
 
-/// A new value for the secret whose current one this is. Where users take turns, who they are is kept in the rotation.
+/// A new value for the secret whose current one this is.
 pub(super) fn make(
-    rotation: &mut Rotation,
+    rotation: &Rotation,
     target: Option<&Target>,
     current: Option<&Payload>,
     entropy: &dyn Entropy,
@@ -49,7 +49,7 @@ pub(super) fn make(
         return next_signing_key(current, &|| entropy.bytes())
             .map_err(|_| "the current value is no signing key of this rotator".into());
     }
-    let recipe = policy.recipe.clone().unwrap_or_else(Recipe::default);
+    let recipe = policy.recipe.clone().unwrap_or_default();
     let mut text = recipe
         .make(&mut |bytes| entropy.fill(bytes))
         .map_err(|error| error.detail)?;
@@ -58,35 +58,28 @@ pub(super) fn make(
     }
     let target = target.ok_or("the target is gone")?;
     let now = current.map(credential_of).transpose()?.map(|found| found.username);
-    let users = taking_turns(rotation, now.as_deref())?;
-    let next = users.iter().find(|user| Some(user.as_str()) != now.as_deref());
-    let username = next.or(users.first()).ok_or("there is no user")?;
+    // Those that were there when the policy was written: whoever writes values chooses nobody's password.
+    let next = rotation.users.iter().find(|user| Some(user.as_str()) != now.as_deref());
+    let username = next.or(rotation.users.first()).ok_or("there is no user")?;
     let mut fields = fields_of(target, current, username, &text)?;
     if let Some(current) = current {
         // What else the value has stays as it is written.
         fields = merge(text_of(current)?, &fields).map_err(|error| error.detail)?;
     }
-    rotation.users = users;
     Payload::json(std::mem::take(&mut *fields)).map_err(|error| error.detail)
 }
 
-/// The users of the policy; else the one in the current value, and one beside it.
-fn taking_turns(rotation: &Rotation, now: Option<&str>) -> Made<Vec<String>> {
-    if !rotation.policy.users.is_empty() {
-        return Ok(rotation.policy.users.clone());
-    }
-    let now =
-        now.ok_or("there is no current value that names a user: give the policy 'users', or write a value first")?;
-    if rotation.users.iter().any(|user| user == now) {
-        return Ok(rotation.users.clone());
-    }
+/// The user in a value, and one beside it: who take turns where the policy names nobody.
+pub(super) fn taking_turns(current: Option<&Payload>) -> Made<Vec<String>> {
+    let current = current.ok_or("there is no current value that names a user: give 'users', or write a value first")?;
+    let now = credential_of(current)?.username;
     let beside = format!("{now}_alt");
     if !is_user(&beside) {
         return Err(format!(
-            "the name of the user beside it, '{beside}', is too long: give the policy 'users'"
+            "the user beside '{now}' would have too long a name: give 'users'"
         ));
     }
-    Ok(vec![now.to_owned(), beside])
+    Ok(vec![now, beside])
 }
 
 fn text_of(payload: &Payload) -> Made<&str> {

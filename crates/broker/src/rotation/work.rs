@@ -94,7 +94,7 @@ impl Broker {
         let mut value = None;
         if matches!(stepped.effect, Outcome::Create | Outcome::Replace) {
             match self
-                .make_value(&mut stepped.rotation, path, head.as_ref(), attempt.now)
+                .make_value(&stepped.rotation, path, head.as_ref(), attempt.now)
                 .await?
             {
                 Ok(made) => value = Some(made),
@@ -105,7 +105,7 @@ impl Broker {
             Some(value) => self.write_version(attempt, path, head, value, stepped.effect == Outcome::Create)?,
             None => self.write_labels(attempt.now, path, head, stepped.effect)?,
         };
-        let done = done(&old.body, event, &stepped.rotation, stepped.effect);
+        let done = done(&old.body, event, stepped.effect);
         written
             .effects
             .splice(0..0, done.map(|action| Effect::new(action, path.as_str())));
@@ -130,7 +130,7 @@ impl Broker {
 
     async fn make_value(
         &self,
-        rotation: &mut Rotation,
+        rotation: &Rotation,
         path: &SecretPath,
         head: Option<&Checked<Head>>,
         now: Time,
@@ -139,14 +139,21 @@ impl Broker {
             Some(name) => self.load_target(name).await?,
             None => None,
         };
-        let current = match head {
-            Some(head) => match head.body.select(&Selector::default(), now) {
-                Ok(entry) => Some(self.open_version_of(path, head, entry.number, now).await?),
-                Err(_) => None,
-            },
-            None => None,
-        };
+        let current = self.current_of(path, head, now).await?;
         Ok(make(rotation, target.as_ref(), current.as_ref(), &*self.0.entropy))
+    }
+
+    pub(super) async fn current_of(
+        &self,
+        path: &SecretPath,
+        head: Option<&Checked<Head>>,
+        now: Time,
+    ) -> Result<Option<Payload>> {
+        let Some(head) = head else { return Ok(None) };
+        match head.body.select(&Selector::default(), now) {
+            Ok(entry) => Ok(Some(self.open_version_of(path, head, entry.number, now).await?)),
+            Err(_) => Ok(None),
+        }
     }
 
     pub(crate) async fn open_version_of(
@@ -258,18 +265,15 @@ fn happened(news: News, path: &SecretPath, rotation: &Rotation, at: Time) -> Hap
 }
 
 /// What is put on record of a step, beside what became of versions and labels.
-fn done(old: &Rotation, event: &Event, new: &Rotation, outcome: Outcome) -> Option<Action> {
-    let failed = new.run.as_ref().is_some_and(|run| run.failure.is_some());
+fn done(old: &Rotation, event: &Event, outcome: Outcome) -> Option<Action> {
     match event {
         Event::Told(_) => None,
-        Event::Unable(_) => Some(Action::RotationFail),
-        Event::Take if failed && new.claim.is_none() => Some(Action::RotationFail),
         Event::Take => matches!(outcome, Outcome::Nothing | Outcome::Keep(_)).then_some(Action::RotationTake),
         Event::Answered(_, Answer::Done) => match old.run.as_ref().map(|run| run.step) {
             Some(Step::Set) => Some(Action::RotationSet),
             Some(Step::Verify) => Some(Action::RotationEnd),
             _ => Some(Action::RotationTest),
         },
-        Event::Answered(..) => Some(Action::RotationFail),
+        Event::Unable(_) | Event::Answered(..) => Some(Action::RotationFail),
     }
 }

@@ -7,6 +7,7 @@ use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Params, SslOpt
 use secrecy::ExposeSecret;
 use strongroom_domain::target::Tls;
 use strongroom_ports::{Login, Server, TargetError};
+use tokio::runtime::Handle;
 
 use super::account::Account;
 use crate::guard::Guard;
@@ -110,8 +111,8 @@ impl Session {
 impl Drop for Session {
     /// The server complains of one that leaves without a word.
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            tokio::spawn(tokio::time::timeout(GOODBYE, connection.disconnect()));
+        if let (Some(connection), Ok(runtime)) = (self.connection.take(), Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(GOODBYE, connection.disconnect()));
         }
     }
 }

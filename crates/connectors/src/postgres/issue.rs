@@ -29,7 +29,7 @@ impl Postgres {
         }
         let trial = identifier("strongroom trial")?;
         role::make(&work, &trial, &template, "").await?;
-        role::mark(&work, &trial, None, order.fence).await?;
+        work.run(&role::mark(&trial, None, order.fence)).await?;
         work.run(&format!("GRANT {trial} TO CURRENT_USER")).await?;
         work.run(&revoke::give_away(&trial, &identifier(&template.name)?))
             .await?;
@@ -41,16 +41,16 @@ impl Postgres {
         let clauses = format!("{password} {}", until(new.until));
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
-        let held = role::take(&work, new.username, order.fence).await?;
+        let held = role::change(&work, new.username, &format!("LOGIN {clauses}"), order.fence).await?;
         match &held {
             None => {
                 let template = role::find(&work, new.template).await?.ok_or(TargetError::NoTemplate)?;
                 role::make(&work, &user, &template, &clauses).await?;
             }
-            Some(made) if made.order().is_some() => work.run(&format!("ALTER ROLE {user} LOGIN {clauses}")).await?,
+            Some(made) if made.order().is_some() => {}
             Some(_) => return Err(TargetError::Refused("a user of this name is there, and is not ours")),
         }
-        role::mark(&work, &user, held.as_ref(), order.fence).await?;
+        work.run(&role::mark(&user, held.as_ref(), order.fence)).await?;
         work.commit().await
     }
 
@@ -58,11 +58,9 @@ impl Postgres {
         let user = identifier(username)?;
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
-        let held = role::take(&work, username, order.fence)
-            .await?
-            .ok_or(TargetError::NoUser)?;
-        work.run(&format!("ALTER ROLE {user} {}", until(to))).await?;
-        role::mark(&work, &user, Some(&held), order.fence).await?;
+        let held = role::change(&work, username, &until(to), order.fence).await?;
+        let held = held.ok_or(TargetError::NoUser)?;
+        work.run(&role::mark(&user, Some(&held), order.fence)).await?;
         work.commit().await
     }
 

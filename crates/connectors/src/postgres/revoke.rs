@@ -18,14 +18,12 @@ impl Postgres {
         let user = identifier(username)?;
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
-        let Some(role) = role::take(&work, username, i64::MAX).await? else {
+        let ended = "NOLOGIN VALID UNTIL '-infinity'";
+        let Some(role) = role::change(&work, username, ended, i64::MAX).await? else {
             return Ok(());
         };
         // Membership is what lets one who is no superuser end its sessions and give away what it owns.
-        work.run(&format!(
-            "ALTER ROLE {user} NOLOGIN VALID UNTIL '-infinity'; GRANT {user} TO CURRENT_USER"
-        ))
-        .await?;
+        work.run(&format!("GRANT {user} TO CURRENT_USER")).await?;
         work.commit().await?;
         end_sessions(&mut session, role.oid).await?;
 

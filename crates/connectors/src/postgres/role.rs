@@ -35,11 +35,20 @@ pub(super) async fn find(work: &Work<'_>, name: &str) -> Result<Option<Role>, Ta
     }))
 }
 
-/// A user, whom nobody else changes until the transaction ends; none where it is not there. A newer order's is not touched.
-pub(super) async fn take(work: &Work<'_>, username: &str, fence: i64) -> Result<Option<Role>, TargetError> {
-    let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-    let named = format!("strongroom user {username}");
-    work.rows(lock, &[(&named, Type::TEXT)]).await?;
+/// Changes a user, and returns it; none where it is not there. The change holds its row until the transaction ends: another order
+/// for it, from whichever database, waits and then fails. Only so is the comparison with the last order of any worth, and where
+/// that is newer, everything here is undone.
+pub(super) async fn change(
+    work: &Work<'_>,
+    username: &str,
+    clauses: &str,
+    fence: i64,
+) -> Result<Option<Role>, TargetError> {
+    if find(work, username).await?.is_none() {
+        return Ok(None);
+    }
+    work.run(&format!("ALTER ROLE {} {clauses}", identifier(username)?))
+        .await?;
     let role = find(work, username).await?;
     if role.as_ref().and_then(Role::order).is_some_and(|done| done > fence) {
         return Err(TargetError::Overtaken);
@@ -47,14 +56,13 @@ pub(super) async fn take(work: &Work<'_>, username: &str, fence: i64) -> Result<
     Ok(role)
 }
 
-/// What else its comment says stays.
-pub(super) async fn mark(work: &Work<'_>, user: &str, before: Option<&Role>, fence: i64) -> Result<(), TargetError> {
+/// The statement that marks one. What else its comment says stays.
+pub(super) fn mark(user: &str, before: Option<&Role>, fence: i64) -> String {
     let comment = before.map_or("", |role| &role.comment);
     let theirs = comment.lines().filter(|line| !line.starts_with(MARK));
     let mut lines: Vec<_> = theirs.map(str::to_owned).collect();
     lines.push(format!("{MARK}{fence}"));
-    let comment = literal(&lines.join("\n"));
-    work.run(&format!("COMMENT ON ROLE {user} IS {comment}")).await
+    format!("COMMENT ON ROLE {user} IS {}", literal(&lines.join("\n")))
 }
 
 /// One that logs in and then acts as `like` does, with its settings.

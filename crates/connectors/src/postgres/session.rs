@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Error, NoTls, Row, Transaction};
+use tokio_postgres::{Client, Config, Error, IsolationLevel, NoTls, Row, Transaction};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::guard::Guard;
@@ -64,7 +64,10 @@ impl Session {
     /// own, whoever may make some in this database.
     pub(super) async fn begin(&mut self) -> Result<Work<'_>, TargetError> {
         let left = self.until.saturating_duration_since(Instant::now()).as_millis().max(1);
-        let transaction = self.client.transaction().await.map_err(|error| fault(&error))?;
+        let transaction = self.client.build_transaction().read_only(false);
+        // What is read behind a lock is what the one before it left.
+        let transaction = transaction.isolation_level(IsolationLevel::ReadCommitted).start().await;
+        let transaction = transaction.map_err(|error| fault(&error))?;
         let work = Work { transaction };
         work.run(&format!(
             "SET LOCAL statement_timeout = {left}; SET LOCAL lock_timeout = {left}; \
@@ -99,6 +102,16 @@ impl Work<'_> {
         done.map_err(|error| fault(&error))
     }
 
+    /// The transaction goes on after one that fails, too.
+    pub(super) async fn attempt(&self, statement: &str) -> Result<(), TargetError> {
+        self.run("SAVEPOINT attempt").await?;
+        let done = self.run(statement).await;
+        if done.is_err() {
+            self.run("ROLLBACK TO attempt").await?;
+        }
+        done
+    }
+
     pub(super) async fn rows(
         &self,
         query: &str,
@@ -126,8 +139,8 @@ fn fault(error: &Error) -> TargetError {
     match code.code() {
         "28P01" | "28000" => TargetError::LoginRefused,
         "42501" => TargetError::NotPermitted,
-        // Too many connections; not up yet; a deadlock; two that changed or dropped the same role at once.
-        "53300" | "57P03" | "40P01" | "40001" | "XX000" | "42704" => TargetError::Busy,
+        // Too many connections; not up yet; a deadlock; two that made, changed or dropped the same role at once.
+        "53300" | "57P03" | "40P01" | "40001" | "42710" | "23505" | "XX000" | "42704" => TargetError::Busy,
         // Shut down, crashed, or dropped under us.
         "57P01" | "57P02" | "57P04" => TargetError::Unreachable,
         "57014" | "55P03" | "25P03" => TargetError::TimedOut,

@@ -40,7 +40,7 @@ async fn a_name_is_resolved_once_and_what_is_not_allowed_is_not_called() {
         home: true,
         resolver: Box::new(asked.clone()),
     };
-    let server = server("db.example", listener.local_addr().unwrap().port());
+    let server = server("DB.example", listener.local_addr().unwrap().port());
     let (opened, accepted) = tokio::join!(open(&guard, &server), listener.accept());
     assert_eq!(opened.unwrap().local_addr().unwrap(), accepted.unwrap().1);
     assert_eq!(asked.0.load(Ordering::Relaxed), 1);

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod cut;
+#[cfg(test)]
 mod mysql;
 #[cfg(test)]
 mod postgres;

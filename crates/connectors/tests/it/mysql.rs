@@ -16,6 +16,7 @@ use strongroom_ports::{Issuer, Login, NewUser, Order, Rotator, Server, TargetErr
 use strongroom_testkit::{MariaDb, Proxy, free_port};
 
 use crate::authority::Authority;
+use crate::cut::tries;
 
 const WITHIN: Duration = Duration::from_secs(20);
 const DOCS: &str = include_str!("../../../../docs/TARGETS.md");
@@ -204,6 +205,52 @@ async fn who_was_stopped_while_making_a_user_goes_on() {
     second.query_drop("INSERT INTO shop.t VALUES (1)").await.unwrap();
     let mut leased = place.connect("v-1", "of the lease").await;
     leased.query_drop("SELECT n FROM shop.t").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_let_in_has_its_rights_wherever_the_making_was_cut_off() {
+    let Some(mut place) = Place::new() else { return };
+    let port = place.server.port;
+    for (at, proxy) in tries(port, 61).enumerate() {
+        let password = format!("of the second, {at}");
+        place.server.port = proxy.addr().port();
+        let cut = place.set("app_b", Some("app"), &password).await;
+        let leased = place.issue("v-1", "reporting", &password).await;
+        place.server.port = port;
+        for (name, may) in [
+            ("app_b", "INSERT INTO shop.t VALUES (1)"),
+            ("v-1", "SELECT n FROM shop.t"),
+        ] {
+            if place.test(name, &password).await.is_ok() {
+                place.connect(name, &password).await.query_drop(may).await.unwrap();
+            }
+        }
+        place.set("app_b", Some("app"), &password).await.unwrap();
+        place.issue("v-1", "reporting", &password).await.unwrap();
+        place
+            .connect("app_b", &password)
+            .await
+            .query_drop("INSERT INTO shop.t VALUES (1)")
+            .await
+            .unwrap();
+        place
+            .connect("v-1", &password)
+            .await
+            .query_drop("SELECT n FROM shop.t")
+            .await
+            .unwrap();
+        place.server.port = proxy.addr().port();
+        let revoked = place.revoke("v-1").await;
+        place.server.port = port;
+        for name in ["app_b", "v-1"] {
+            place.revoke(name).await.unwrap();
+            assert_eq!(place.test(name, &password).await, Err(TargetError::LoginRefused));
+        }
+        if cut.is_ok() && leased.is_ok() && revoked.is_ok() {
+            assert!(at > 5, "{at} places to be cut at");
+            break;
+        }
+    }
 }
 
 #[tokio::test]

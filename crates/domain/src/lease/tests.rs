@@ -189,7 +189,7 @@ fn a_lease_is_counted_up_to_its_cap() {
     let config = role(json!({ "max_leases": 2 })).config;
     let one = LeaseCount::default().one_more(&config).unwrap();
     let two = one.one_more(&config).unwrap();
-    assert_eq!(two.one_more(&config).unwrap_err().code, Code::LimitReached);
+    assert_eq!(two.one_more(&config).unwrap_err().code, Code::LeaseLimit);
     assert_eq!((two.less(1), two.less(9)), (one, LeaseCount::default()));
 }
 

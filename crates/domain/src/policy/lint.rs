@@ -222,7 +222,11 @@ mod tests {
             "denies nothing to",
         );
         says(&[rule("sys/polices/*", &[Read])], 0, "matches nothing");
-        says(&[rule("secret/a", &[Read, Rotate])], 0, "nobody asks for rotate");
+        says(
+            &[rule("secret/a", &[Read, Capability::Sudo])],
+            0,
+            "nobody asks for sudo",
+        );
         says(&[rule("sys/keys/data", &[Rotate, Read])], 0, "nobody asks for read");
         let good = [
             rule("secret/pay/*", &[Read, List]),

@@ -13,6 +13,7 @@ fn shown(view: RotationView) -> Rotation {
     Rotation {
         path: view.path.to_string(),
         version: view.current_version,
+        turns: view.rotation.users,
         paused: view.rotation.paused,
         overdue: view.overdue,
         next_at: view.rotation.next_at,

@@ -16,7 +16,7 @@ const REPORTS: (&str, &str) = ("name", "reports");
 
 fn role() -> Value {
     json!({
-        "name": "reports", "target": "warehouse", "template": "reporting", "ttl": "1h", "max_ttl": "1d",
+        "name": "reports", "target": "ledger", "template": "reporting", "ttl": "1h", "max_ttl": "1d",
         "max_leases": 1000, "created_at": AT, "updated_at": AT,
     })
 }
@@ -47,7 +47,7 @@ pub(crate) fn roles() -> Vec<Operation> {
             .takes::<LeaseRoleConfig>()
             .shows::<LeaseRole>(StatusCode::OK, "The role.")
             .example("reports", StatusCode::OK, &[REPORTS])
-            .sent(json!({ "target": "warehouse", "template": "reporting" }))
+            .sent(json!({ "target": "ledger", "template": "reporting" }))
             .shown(role()),
         delete(ROLE, "deleteLeaseRole", "Delete a lease role", native::leases::delete_role)
             .describe("Its leases last as long as they would. Needs `delete` on `lease/NAME`.")
@@ -73,6 +73,7 @@ pub(crate) fn leases() -> Vec<Operation> {
             .shows::<NewLease>(StatusCode::CREATED, "What the user logs in with; it is told once."),
         get(LEASE, "readLease", "Read how a lease stands", native::leases::read)
             .describe("By its id. One's own, or with `read` on `lease/NAME` of its role.")
+            .oneself()
             .guarded()
             .finds()
             .shows::<Lease>(StatusCode::OK, "The lease, without a password."),
@@ -86,7 +87,8 @@ pub(crate) fn leases() -> Vec<Operation> {
             "From now on for as long as asked, up to the role's `max_ttl` from its beginning. One's own, or with `update` on \
              `lease/NAME` of its role.",
         )
-        .guarded()
+        .oneself()
+            .guarded()
         .finds()
         .changes()
         .takes::<For>()
@@ -95,6 +97,7 @@ pub(crate) fn leases() -> Vec<Operation> {
             .describe(
                 "Its sessions are ended and its user is removed. One's own, or with `delete` on `lease/NAME` of its role.",
             )
+            .oneself()
             .guarded()
             .finds()
             .changes()

@@ -18,15 +18,21 @@ const DATABASE: (&str, &str) = ("name", "ledger");
 const KEY: (&str, &str) = ("path", "payments/prod/session-key");
 
 fn rotation(version: i64) -> Value {
-    let mut rotation = json!({
+    let fresh = json!({
         "path": "payments/prod/session-key", "version": version, "rotator": "generate", "interval": "30d",
         "window": "02:00-04:00", "recipe": { "length": 40, "classes": ["lower", "upper", "digits"] }, "paused": false,
         "overdue": false, "next_at": LATER,
     });
-    if version > 0 {
-        rotation["rotated_at"] = AT.into();
-    }
-    rotation
+    let rotated = (version > 0).then(|| ("rotated_at".to_owned(), json!(AT)));
+    Value::Object(
+        fresh
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .chain(rotated)
+            .collect(),
+    )
 }
 
 fn target() -> Value {

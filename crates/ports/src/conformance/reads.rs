@@ -292,11 +292,15 @@ pub(super) async fn records_that_fell_due_come_oldest_first(store: &dyn Store) {
         ])
         .await;
     for limit in [1, 2, 100] {
-        let found = store.due(START, Kind::Secret, limit).await.unwrap().value;
+        let found = store.due(START, Kind::Secret, START, limit).await.unwrap().value;
         let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
         let all = ["old", "elsewhere", "now"];
         assert_eq!(names, all[..all.len().min(limit.into())]);
     }
+    let ahead = store.due(START, Kind::Secret, START + seconds(1), 100).await.unwrap();
+    assert_eq!(ahead.value.last().unwrap().name, "later");
+    let again = store.due(START, Kind::Secret, START, 100).await.unwrap();
+    assert_eq!(again.value.len(), 3, "what is asked ahead is not yet");
 }
 
 pub(super) async fn versions_under_old_keys_are_found(store: &dyn Store) {

@@ -114,7 +114,7 @@ pub const SETTINGS: &[Setting] = &[
         "outbound.allow",
         Some(""),
         "Hosts, addresses and networks, separated by commas, that may be called although they are not public: issuers of \
-         tokens, clusters. This machine itself in 'dev' alone.",
+         tokens, clusters, targets. This machine itself in 'dev' alone.",
     ),
     setting(
         "cache.secret_bytes",

@@ -34,7 +34,7 @@ impl Api {
             if is(&rotation) {
                 return rotation;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "{rotation}");
+            assert!(began.elapsed() < Duration::from_mins(1), "{rotation}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

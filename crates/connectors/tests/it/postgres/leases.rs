@@ -1,6 +1,7 @@
 use strongroom_testkit::run_sql;
 
 use super::*;
+use crate::cut::tries;
 
 #[tokio::test]
 async fn a_leases_user_is_let_in_until_its_time_and_can_be_given_more() {
@@ -138,4 +139,65 @@ async fn users_are_listed_by_prefix_in_byte_order_and_in_pages() {
     assert_eq!(page("", 2).await.unwrap(), ["v-%", "v-B"]);
     assert_eq!(page("v-B", 2).await.unwrap(), ["v-_", "v-a"]);
     assert!(page("v-é", 2).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn whatever_is_cut_off_is_done_by_the_next_try() {
+    let mut place = Place::new();
+    let port = place.server.port;
+    let (mut issued, mut revoked) = (0, 0);
+    for (at, proxy) in tries(port, 97).enumerate() {
+        let password = format!("of lease {at}");
+        place.server.port = proxy.addr().port();
+        let cut = place.issue("v-1", "reporting", &password, LATER).await;
+        place.server.port = port;
+        assert!(cut.is_err() || place.test("v-1", &password).await.is_ok());
+        place.issue("v-1", "reporting", &password, LATER).await.unwrap();
+        let user = place.connect("v-1", &password, "postgres").await;
+        user.batch_execute("SET ROLE NONE; CREATE TABLE IF NOT EXISTS work.t (n int)")
+            .await
+            .unwrap();
+        place.revoke("v-1", "reporting").await.unwrap();
+        assert!(!place.exists("v-1"));
+        issued += 1;
+        if cut.is_ok() {
+            break;
+        }
+    }
+    for (at, proxy) in tries(port, 97).enumerate() {
+        let password = format!("of lease {at}, revoked");
+        place.issue("v-1", "reporting", &password, LATER).await.unwrap();
+        let user = place.connect("v-1", &password, "postgres").await;
+        user.batch_execute(&format!("SET ROLE NONE; CREATE TABLE work.of_{at} (n int)"))
+            .await
+            .unwrap();
+        place.server.port = proxy.addr().port();
+        let cut = place.revoke("v-1", "reporting").await;
+        place.server.port = port;
+        place.revoke("v-1", "reporting").await.unwrap();
+        assert!(!place.exists("v-1"), "{cut:?}");
+        revoked += 1;
+        if cut.is_ok() {
+            break;
+        }
+    }
+    assert!(issued > 5 && revoked > 5, "{issued} and {revoked} places to be cut at");
+}
+
+#[tokio::test]
+async fn many_come_and_go_at_once() {
+    let place = Place::new();
+    let names: Vec<_> = (0..40).map(|at| format!("v-{at}")).collect();
+    let made = names
+        .iter()
+        .map(|name| place.issue(name, "reporting", "of the lease", LATER));
+    for made in futures_util::future::join_all(made).await {
+        made.unwrap();
+    }
+    let gone = names.iter().map(|name| place.revoke(name, "reporting"));
+    for gone in futures_util::future::join_all(gone).await {
+        gone.unwrap();
+    }
+    let left = place.targets.users(place.order(1), "v-", "", 9).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }

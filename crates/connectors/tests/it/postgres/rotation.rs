@@ -1,4 +1,5 @@
 use super::*;
+use crate::cut::tries;
 
 #[tokio::test]
 async fn a_password_is_set_as_often_as_it_takes_and_never_by_an_older_order() {
@@ -35,20 +36,38 @@ async fn a_password_is_set_as_often_as_it_takes_and_never_by_an_older_order() {
 #[tokio::test]
 async fn of_many_orders_at_once_the_newest_holds() {
     let place = Place::new();
-    let passwords: Vec<_> = (0..8).map(|at| format!("password of {at}")).collect();
-    let orders = passwords.iter().enumerate().rev();
-    let done = futures_util::future::join_all(
-        orders.map(|(at, password)| place.set(i64::try_from(at).unwrap(), "app", None, password)),
+    place.cluster.create_database("shop");
+    // Neither may be what a session begins with.
+    place.sql(
+        "ALTER ROLE strongroom_admin SET default_transaction_isolation = 'serializable';
+         ALTER ROLE strongroom_admin SET default_transaction_read_only = on",
     );
-    for answer in done.await {
-        assert!(matches!(answer, Ok(()) | Err(TargetError::Overtaken)), "{answer:?}");
+    for user in ["app", "app_b"] {
+        let passwords: Vec<_> = (0..8).map(|at| format!("password of {at} for {user}")).collect();
+        let orders = (1_i64..=8).zip(&passwords).map(async |(fence, password)| {
+            let mut server = place.server.clone();
+            // Two who come by different databases meet too.
+            server.database = Some(if fence % 2 == 0 { "shop" } else { "postgres" }.into());
+            let verifier = place.verifier(password);
+            let mut busy = 0;
+            loop {
+                let order = Order {
+                    server: &server,
+                    ..place.order(fence)
+                };
+                match place.targets.set(order, user, Some("app"), &verifier).await {
+                    Err(TargetError::Busy) => busy += 1,
+                    Ok(()) | Err(TargetError::Overtaken) => return busy,
+                    told => panic!("{told:?}"),
+                }
+            }
+        });
+        let busy: u32 = futures_util::future::join_all(orders).await.iter().sum();
+        println!("{busy} times an order was told to come again");
+        place.test(user, &format!("password of 7 for {user}")).await.unwrap();
+        let comment = place.sql(&format!("SELECT shobj_description('{user}'::regrole, 'pg_authid')"));
+        assert_eq!(comment, "strongroom order 8");
     }
-    place.test("app", "password of 7").await.unwrap();
-    assert!(
-        place
-            .sql("SELECT shobj_description('app'::regrole, 'pg_authid')")
-            .ends_with("order 7")
-    );
 }
 
 #[tokio::test]
@@ -110,4 +129,51 @@ async fn what_the_administrator_may_not_do_is_told() {
         Err(TargetError::NotPermitted)
     );
     // A password was set at the start, and the log has it as a verifier.
+}
+
+#[tokio::test]
+async fn an_order_that_is_cut_off_holds_whole_or_not_at_all() {
+    let mut place = Place::new();
+    let port = place.server.port;
+    place.set(1, "app", None, "of the first").await.unwrap();
+    for (at, proxy) in tries(port, 83).enumerate() {
+        let password = format!("of the second, {at}");
+        place.server.port = proxy.addr().port();
+        let cut = place.set(2, "app_b", Some("app"), &password).await;
+        place.server.port = port;
+        if place.test("app_b", &password).await.is_ok() {
+            let second = place.connect("app_b", &password, "postgres").await;
+            let row = second.query_one("SELECT current_user::text", &[]).await.unwrap();
+            assert_eq!(row.get::<_, String>(0), "app");
+        } else {
+            assert!(cut.is_err());
+        }
+        place.set(2, "app_b", Some("app"), &password).await.unwrap();
+        place.test("app_b", &password).await.unwrap();
+        place.revoke("app_b", "app").await.unwrap();
+        if cut.is_ok() {
+            assert!(at > 5, "{at} places to be cut at");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_may_change_its_own_password_and_so_may_the_administrator() {
+    let mut place = Place::new();
+    place.set(1, "app", None, "of the app").await.unwrap();
+    for username in ["app", ADMIN] {
+        if username == "app" {
+            place.admin = login("app", "of the app");
+        } else {
+            place.admin = login(ADMIN, "the administrator's own");
+        }
+        let password = format!("by {username} itself");
+        place.set(2, username, None, &password).await.unwrap();
+        place.test(username, &password).await.unwrap();
+        assert_eq!(
+            place.set(3, username, None, "never").await,
+            Err(TargetError::LoginRefused)
+        );
+    }
 }

@@ -243,6 +243,28 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "rotation.delete",
             "rotated/x",
         ),
+        same("GET lease-roles", "lease-roles", None, "lease_role.read", ""),
+        same(
+            "PUT lease-roles/{name}",
+            "lease-roles/new",
+            Some(json!({"target": "kept", "template": "reporting"})),
+            "lease_role.write",
+            "new",
+        ),
+        same(
+            "GET lease-roles/{name}",
+            "lease-roles/new",
+            None,
+            "lease_role.read",
+            "new",
+        ),
+        same(
+            "DELETE lease-roles/{name}",
+            "lease-roles/new",
+            None,
+            "lease_role.delete",
+            "new",
+        ),
         same("GET targets", "targets", None, "target.read", ""),
         same(
             "PUT targets/{name}",

@@ -17,6 +17,8 @@ const SHOWN: &[&str] = &[
     "GET groups",
     "GET groups/{name}",
     "GET keys/slots",
+    "GET lease-roles",
+    "GET lease-roles/{name}",
     "GET list",
     "GET list/",
     "GET list/{*prefix}",
@@ -63,6 +65,10 @@ const OPEN: &[&str] = &[
     "POST auth/password/totp",
     "POST auth/password/totp/confirm",
     "GET auth/whoami",
+    "POST leases/{lease}",
+    "GET leases/{lease}",
+    "DELETE leases/{lease}",
+    "POST leases/{lease}/renew",
 ];
 
 async fn no_value_is_shown(on: On) {
@@ -94,7 +100,11 @@ async fn no_value_is_shown(on: On) {
     let rotation = json!({ "rotator": "generate", "interval": "1h" });
     assert_eq!(root.put("rotation/rotated/x", rotation).await.0, 200);
     let target = json!({ "engine": "postgres", "address": "db.test", "credential": "all/x" });
-    assert_eq!(root.put("targets/new", target).await.0, 200);
+    for name in ["new", "kept"] {
+        assert_eq!(root.put(&format!("targets/{name}"), target.clone()).await.0, 200);
+    }
+    let lease_role = json!({ "target": "kept", "template": "reporting" });
+    assert_eq!(root.put("lease-roles/new", lease_role).await.0, 200);
     for policy in ["auditor", "operator"] {
         root.operator(policy, json!({ "policies": [policy] })).await;
         let who = root.as_operator(policy, PASSWORD).await;

@@ -95,6 +95,29 @@ async fn two_take_turns(on: On) {
     place.wrote_down_no_password();
 }
 
+async fn whoever_writes_values_chooses_nobodys_password(on: On) {
+    let mut place = place(on).await;
+    let root = place.stage.root.clone();
+    let policy = json!({ "rotator": "postgres", "target": "db", "interval": "1h" });
+    let (status, refused) = root.put("rotation/app/none", policy.clone()).await;
+    assert_eq!(status, 400, "there is no value that names a user: {refused}");
+    root.written("rotation/app/db", policy).await;
+    let rules = json!([{ "path": "secret/app/*", "capabilities": ["update", "read"] }]);
+    let writer = root.with_token(root.workload("writer", rules).await);
+    let chosen = json!({ "data": { "username": "admin", "password": "x" } });
+    assert_eq!(writer.put("secrets/app/db", chosen).await.0, 201);
+    let (status, done) = root.told("app/db", "rotate").await;
+    assert_eq!((status, &done["turns"]), (200, &json!(["app", "app_alt"])), "{done}");
+    let current = place.current().await;
+    assert_eq!(current["username"], "app");
+    assert!(place.logs_in(&current).await);
+    let users = run_sql(
+        &place.cluster.url("postgres"),
+        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'admin%'",
+    );
+    assert_eq!(users.trim(), "admin");
+}
+
 async fn one_alone_is_replaced(on: On) {
     let mut place = place(on).await;
     let root = place.stage.root.clone();
@@ -189,6 +212,7 @@ async fn what_cannot_work_stops_and_is_loud(on: On) {
 
 on_both_stores!(
     two_take_turns,
+    whoever_writes_values_chooses_nobodys_password,
     one_alone_is_replaced,
     an_administrator_rotates_itself,
     a_target_that_is_away_is_waited_for,

@@ -1,0 +1,97 @@
+//! What is done at targets: rotations, leases, notices.
+
+use std::sync::atomic::Ordering;
+
+use prometheus::core::Collector as _;
+use prometheus::proto::MetricFamily;
+use prometheus::{IntGauge, IntGaugeVec, Opts};
+
+use super::{BrokerMetrics, counter};
+
+impl BrokerMetrics {
+    pub(super) fn outside(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let (stats, leases) = (self.0.stats(), self.0.leases_seen());
+        let mut all = self.rotations()?;
+        for (name, help, value) in [
+            (
+                "strongroom_rotations_total",
+                "Rotations that this node brought to their end.",
+                &stats.rotations,
+            ),
+            (
+                "strongroom_rotation_failures_total",
+                "Steps of rotations that failed, each time they are tried.",
+                &stats.rotations_failed,
+            ),
+            (
+                "strongroom_leases_ended_total",
+                "Leases that this node took back.",
+                &stats.leases_ended,
+            ),
+            (
+                "strongroom_lease_failures_total",
+                "Leases that could not be taken back, each time they are tried.",
+                &stats.leases_failed,
+            ),
+            (
+                "strongroom_notices_total",
+                "Notices that a webhook took.",
+                &stats.notices_sent,
+            ),
+            (
+                "strongroom_notice_failures_total",
+                "Notices that a webhook did not take, each time they are tried.",
+                &stats.notices_failed,
+            ),
+        ] {
+            all.extend(counter(name, help, &[(&[], "", value.load(Ordering::Relaxed))])?);
+        }
+        for (name, help, value) in [
+            (
+                "strongroom_leases",
+                "Leases that there are, seen every minute.",
+                leases.all,
+            ),
+            (
+                "strongroom_leases_stuck",
+                "Leases that could not be taken back for several times, seen every minute.",
+                leases.stuck,
+            ),
+            (
+                "strongroom_lease_overdue_seconds",
+                "How long the oldest lease that is not taken back should have been gone, seen every minute.",
+                i64::try_from(leases.overdue.as_secs()).unwrap_or(i64::MAX),
+            ),
+            (
+                "strongroom_lease_strays",
+                "Users of targets that are named as ours are, and that no lease explains, seen every ten minutes.",
+                self.0.strays_seen(),
+            ),
+        ] {
+            let gauge = IntGauge::new(name, help)?;
+            gauge.set(value);
+            all.extend(gauge.collect());
+        }
+        Ok(all)
+    }
+
+    fn rotations(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let seen = self.0.rotations_seen();
+        let gauge = IntGaugeVec::new(
+            Opts::new(
+                "strongroom_rotations",
+                "Rotations, seen every minute: all; overdue by more than they bear; failing, and tried again; stopped, until an operator says something.",
+            ),
+            &["state"],
+        )?;
+        for (state, count) in [
+            ("all", seen.all),
+            ("overdue", seen.overdue),
+            ("failing", seen.failing),
+            ("stopped", seen.stopped),
+        ] {
+            gauge.with_label_values(&[state]).set(count);
+        }
+        Ok(gauge.collect())
+    }
+}
