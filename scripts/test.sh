@@ -101,17 +101,20 @@ fi
 
 export STRONGROOM_TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$port/postgres"
 cargo xtask sqlx --check
-# The program of tomorrow, for the tests of an upgrade.
-began=$SECONDS
-cargo build --quiet --locked --package strongroom --features next-schema --bin strongroom-next
-echo "The program of tomorrow was built in $((SECONDS - began)) s."
-STRONGROOM_NEXT_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom-next")
-export STRONGROOM_NEXT_PROGRAM
+# Two more programs, for tests: the one of tomorrow, and one that is stopped at fail points.
+build() {
+    local began=$SECONDS
+    cargo build --quiet --locked --package strongroom --features "$1" --bin "$2"
+    echo "$2 was built in $((SECONDS - began)) s."
+}
+build next-schema strongroom-next
+build failpoints strongroom-faults
+programs=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
+export STRONGROOM_NEXT_PROGRAM="$programs/strongroom-next" STRONGROOM_FAULTS_PROGRAM="$programs/strongroom-faults"
 cargo test --workspace --locked "$@"
 if [[ -n $all ]]; then
     # The tests built it.
-    STRONGROOM_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/strongroom")
-    export STRONGROOM_PROGRAM
+    export STRONGROOM_PROGRAM="$programs/strongroom"
     scripts/test-api.sh
     scripts/test-identity.sh
     scripts/test-deploy.sh

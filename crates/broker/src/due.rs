@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use strongroom_domain::{Kind, ObjectId, Record, Result, SecretPath};
+use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, SecretPath};
 use tokio::sync::Semaphore;
 
+use crate::faults::hastened;
 use crate::leases::BATCH;
 use crate::{Broker, Inner};
 
@@ -53,8 +54,11 @@ impl Broker {
     /// Whether there may be more.
     async fn work_on_due(&self, kind: Kind, room: &Arc<Semaphore>, left: &Left) -> Result<bool> {
         let now = self.0.clock.now();
-        let mut found = self.ask(self.0.store.due(now, kind, now, WINDOW)).await?.value;
-        let more = found.len() == usize::from(WINDOW);
+        // Those that are left alone take no room from the others.
+        let alone = left.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let window = WINDOW.saturating_add(u16::try_from(alone).unwrap_or(u16::MAX));
+        let mut found = self.ask(self.0.store.due(now, kind, now, window)).await?.value;
+        let more = found.len() == usize::from(window);
         {
             let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
             left.retain(|_, until| *until > Instant::now());
@@ -74,7 +78,7 @@ impl Broker {
                 let ids: Vec<ObjectId> = batch.iter().map(|record| record.id).collect();
                 if let Err(error) = broker.work_on(kind, batch).await {
                     tracing::warn!(?error, kind = kind.name(), "work that is due was put off");
-                    let until = Instant::now() + LEFT_ALONE;
+                    let until = Instant::now() + hastened(LEFT_ALONE);
                     let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
                     left.extend(ids.into_iter().map(|id| (id, until)));
                 }
@@ -85,12 +89,13 @@ impl Broker {
     }
 
     async fn work_on(&self, kind: Kind, batch: Vec<Record>) -> Result<()> {
-        // What is in a namespace that is being deleted is removed, not worked on.
-        if self.home().await?.is_none() {
-            return Ok(());
-        }
+        // Also in a namespace that is being deleted: it waits for their end.
         if kind == Kind::Lease {
             return self.end_leases(batch).await;
+        }
+        // What else is in one is removed, not worked on.
+        if self.home().await?.is_none() {
+            return Err(Error::new(Code::NotFound, "Its namespace is being deleted."));
         }
         for record in batch {
             // It is read again, and checked, by whoever changes it.

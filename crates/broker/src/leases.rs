@@ -11,20 +11,22 @@ use strongroom_crypto::verifier;
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
-use strongroom_domain::lease::{Ended, Lease, LeaseCount, LeaseId, LeaseRole};
+use strongroom_domain::lease::{CLAIM, Ended, Lease, LeaseCount, LeaseId, LeaseRole, LeaseState, MADE_WITHIN};
 use strongroom_domain::period::Period;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Code, Error, Kind, Name, Recipe, Record, Result, Time, Write};
 use strongroom_ports::{NewUser, Order, TargetError, Verifier};
+use tokio::time::Instant;
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::faults;
 use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rotation::url;
 use crate::rows::Checked;
-use crate::targets::WITHIN;
+use crate::targets::within;
 
 pub(crate) use end::{BATCH, JOB};
 pub use watch::Leases;
@@ -67,14 +69,27 @@ fn effect(action: Action, lease: &Lease, id: &LeaseId) -> Effect {
     Effect::new(action, format!("{}/{id}", lease.role))
 }
 
+/// The times that tests wait for.
+fn hasten(lease: &mut Lease, now: Time) {
+    match &mut lease.state {
+        LeaseState::Planned { until } => faults::hasten(until, now, MADE_WITHIN),
+        LeaseState::Live => {}
+        LeaseState::Ending(ending) => faults::hasten(&mut ending.at, now, CLAIM),
+    }
+}
+
 impl Broker {
     pub async fn create_lease(&self, request: &Request, role: &Name, ttl: Option<Period>) -> Result<NewLease> {
         let id = LeaseId::new(self.0.entropy.bytes());
+        // From before it was planned: whoever stands still in between makes no user when nobody waits for it any more.
+        let until = Instant::now() + within();
         let lease = self.plan_lease(request, role, &id, ttl).await?;
-        let made = tokio::time::timeout(WITHIN, self.make_user(&lease)).await;
+        faults::after("lease.plan").await;
+        let made = tokio::time::timeout_at(until, self.make_user(&lease)).await;
         match made.unwrap_or_else(|_| Ok(Err(TargetError::TimedOut.to_string()))) {
             Ok(Ok((target, password))) => {
                 let live = self.made_lease(request, role, &id).await?;
+                faults::after("lease.made").await;
                 Self::new_lease(id, &live, &target, password)
             }
             Ok(Err(reason)) => {
@@ -106,10 +121,12 @@ impl Broker {
             let found = self.load::<LeaseRole>(Kind::LeaseRole, role.as_str()).await?.value;
             let found = found.ok_or_else(|| Error::new(Code::NotFound, "There is no such lease role."))?;
             let holder = attempt.session.principal;
-            let lease = Lease::plan(id, (role, &found.body), holder, ttl, attempt.now)?;
+            let mut lease = Lease::plan(id, (role, &found.body), holder, ttl, attempt.now)?;
+            hasten(&mut lease, attempt.now);
             let old = self.count_of(role).await?;
             let count = old.as_ref().map_or_else(LeaseCount::default, |old| old.body);
             let count = count.one_more(&found.body.config)?;
+            faults::before("lease.plan").await;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![
@@ -157,7 +174,9 @@ impl Broker {
             until: lease.expires_at,
         };
         let order = way.order(self.0.clock.now().0);
-        match self.0.connectors.issuer.issue(order, user).await {
+        faults::before("lease.issue").await;
+        let issued = self.0.connectors.issuer.issue(order, user).await;
+        match faults::heard("lease.issue", issued).await {
             Ok(()) => Ok(Ok((target, SecretString::from(password.as_str())))),
             Err(error) => Ok(Err(error.to_string())),
         }
@@ -171,6 +190,7 @@ impl Broker {
             attempt.authorise(access)?;
             let old = self.load_lease(id).await?.ok_or_else(no_lease)?;
             let lease = old.body.made(attempt.now)?;
+            faults::before("lease.made").await;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
                 writes: vec![self.write_lease(Some(&old.record), id, &lease)?],

@@ -268,15 +268,20 @@ impl Broker {
             .collect())
     }
 
-    /// Removes what was in namespaces that are deleted, and then their keys and names. It can stop anywhere and goes on.
+    /// Removes what was in namespaces that are deleted, and then their keys and names. It can stop anywhere and goes on; one
+    /// that waits, as for a target that is away, keeps none of the others.
     pub(crate) async fn empty_namespaces(&self) -> Result<()> {
+        let mut outcome = Ok(());
         for namespace in self.stored_namespaces().await? {
             if namespace.body.deleted_at.is_some() {
-                self.within(namespace.body.id).empty_namespace().await?;
-                self.forget_namespace(&namespace).await?;
+                let emptied = match self.within(namespace.body.id).empty_namespace().await {
+                    Ok(()) => self.forget_namespace(&namespace).await,
+                    Err(error) => Err(error),
+                };
+                outcome = outcome.and(emptied);
             }
         }
-        Ok(())
+        outcome
     }
 
     async fn empty_namespace(&self) -> Result<()> {

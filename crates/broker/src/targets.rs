@@ -12,6 +12,7 @@ use strongroom_domain::{Error, Kind, Name, Payload, Result, Time};
 use strongroom_ports::{Login, Order, Server};
 
 use crate::Broker;
+use crate::faults;
 use crate::policies::Noun;
 use crate::record::Attempt;
 use crate::request::Request;
@@ -19,7 +20,11 @@ use crate::rotation::credential_of;
 
 /// How long a server has for what it is asked: less than any claim on a row lasts, so that nothing of it happens under
 /// another's.
-pub(crate) const WITHIN: Duration = Duration::from_secs(20);
+const WITHIN: Duration = Duration::from_secs(20);
+
+pub(crate) fn within() -> Duration {
+    faults::hastened(WITHIN)
+}
 
 /// A server, and who administers it.
 pub(crate) struct Way {
@@ -32,7 +37,7 @@ impl Way {
         Order {
             server: &self.server,
             admin: &self.admin,
-            within: WITHIN,
+            within: within(),
             fence,
         }
     }

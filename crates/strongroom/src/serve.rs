@@ -110,6 +110,8 @@ pub(crate) fn console(config: &Config, broker: Broker, directory: &Path) -> Resu
 }
 
 pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
+    #[cfg(feature = "failpoints")]
+    tracing::warn!("this program has fail points, where tests stop it: it is no release");
     let app = served(config, &broker, config.metrics_listen.is_none())?;
     let stop = CancellationToken::new();
     let tls = match &config.tls {

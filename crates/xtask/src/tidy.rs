@@ -2,6 +2,7 @@
 //! has failed.
 
 mod conformance;
+mod failpoints;
 mod imports;
 mod migrations;
 mod providers;
@@ -23,6 +24,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("every dependency has its reason", words::reasons),
     ("only the STRONGROOM_ variable names a database", words::database_url),
     ("one crypto provider", providers::check),
+    ("no release has fail points", failpoints::check),
 ];
 
 pub(crate) fn run() -> bool {

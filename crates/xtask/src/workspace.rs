@@ -1,6 +1,7 @@
 //! What every task needs to know about the workspace: where it is, what it holds, and how to run a command in it.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -19,6 +20,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]

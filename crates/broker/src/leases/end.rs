@@ -10,14 +10,15 @@ use strongroom_domain::notice::Happened;
 use strongroom_domain::target::Event;
 use strongroom_domain::{Code, Error, Kind, Name, Record, Result, Time};
 
-use super::effect;
+use super::{effect, hasten};
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::faults;
 use crate::request::Request;
 use crate::rotation::{AWAITED, LOOK_AGAIN};
 use crate::rows::{Checked, remove};
 use crate::stats::count;
-use crate::targets::WITHIN;
+use crate::targets::within;
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "leases";
@@ -46,7 +47,7 @@ impl Broker {
         let taken = self.claim_leases(role, ids).await?;
         let tried: Vec<Tried> = stream::iter(taken)
             .map(|(id, lease)| async move {
-                let removed = tokio::time::timeout(WITHIN, self.remove_user(&lease)).await;
+                let removed = tokio::time::timeout(within(), self.remove_user(&lease)).await;
                 let outcome = match removed {
                     Ok(Ok(outcome)) => outcome,
                     Ok(Err(error)) => Err(error.detail),
@@ -61,6 +62,7 @@ impl Broker {
             return Ok(());
         }
         self.settle_leases(role, &tried).await?;
+        faults::after("lease.settle").await;
         for (_, lease, outcome) in tried {
             match outcome {
                 Ok(()) => count(&self.0.stats.leases_ended),
@@ -100,7 +102,8 @@ impl Broker {
             .change(&request, asked, |attempt| async move {
                 let (mut writes, mut effects, mut taken) = (Vec::new(), Vec::new(), Vec::new());
                 for (id, old) in self.found_of(ids).await? {
-                    if let Some(lease) = old.body.take(attempt.now) {
+                    if let Some(mut lease) = old.body.take(attempt.now) {
+                        hasten(&mut lease, attempt.now);
                         writes.push(self.write_lease(Some(&old.record), &id, &lease)?);
                         effects.push(effect(Action::LeaseRevoke, &lease, &id));
                         taken.push((id, lease));
@@ -134,8 +137,15 @@ impl Broker {
             Err(reason) => return Ok(Err(reason)),
         };
         let order = way.order(self.0.clock.now().0);
-        let revoked = self.0.connectors.issuer.revoke(order, &lease.username, &lease.template);
-        Ok(revoked.await.map_err(|error| error.to_string()))
+        faults::before("lease.revoke").await;
+        let revoked = self
+            .0
+            .connectors
+            .issuer
+            .revoke(order, &lease.username, &lease.template)
+            .await;
+        let revoked = faults::heard("lease.revoke", revoked).await;
+        Ok(revoked.map_err(|error| error.to_string()))
     }
 
     /// Rows of users that are gone go too; the others are tried again.
@@ -175,6 +185,7 @@ impl Broker {
                 if effects.is_empty() {
                     return Err(Error::from(Code::Unsettled));
                 }
+                faults::before("lease.settle").await;
                 Ok(Decided::Write(Decision {
                     fresh: Vec::new(),
                     writes,
@@ -239,10 +250,14 @@ impl Broker {
                 let Checked { record, body } = self.check::<Lease>(record)?;
                 let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
                 let end = |lease: Lease, now| lease.end(Ended::Revoked, now);
-                self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
+                let told = self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
                     Ok(end(lease, attempt.now))
-                })
-                .await?;
+                });
+                match told.await {
+                    // It ended meanwhile.
+                    Err(error) if error.code == Code::NotFound => continue,
+                    told => told?,
+                };
                 self.end_batch(&body.role, std::slice::from_ref(&id)).await?;
                 left += usize::from(self.load_lease(&id).await?.is_some());
             }

@@ -7,12 +7,14 @@ use strongroom_domain::rotation::{Act, Answer, Rotation, Step};
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Code, Error, Name, Payload, SecretPath};
 use strongroom_ports::{Server, TargetError, Verifier};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::value::{Credential, credential_of};
 use crate::Broker;
+use crate::faults;
 use crate::read::no_secret;
-use crate::targets::{WITHIN, server_of};
+use crate::targets::{server_of, within};
 use crate::webhooks::{Message, WebhookFault};
 
 /// What keeps a step from being done.
@@ -70,8 +72,14 @@ struct Told<'a> {
 
 impl Broker {
     /// Errors are our own: nothing is known of the step, which is tried again once the claim on it is over.
-    pub(super) async fn reach(&self, path: &SecretPath, rotation: &Rotation, act: Act) -> Result<Answer, Error> {
-        let reached = tokio::time::timeout(WITHIN, self.reach_target(path, rotation, act)).await;
+    pub(super) async fn reach(
+        &self,
+        path: &SecretPath,
+        rotation: &Rotation,
+        act: Act,
+        until: Instant,
+    ) -> Result<Answer, Error> {
+        let reached = tokio::time::timeout_at(until, self.reach_target(path, rotation, act)).await;
         match reached.unwrap_or(Err(TargetError::TimedOut.into())) {
             Ok(()) => Ok(Answer::Done),
             Err(Fault::Target(TargetError::LoginRefused)) => Ok(Answer::LoginRefused),
@@ -108,7 +116,14 @@ impl Broker {
                 }
                 set => set,
             },
-            Act::Test { .. } | Act::Rest => Ok(self.can_log_in(&server, &credential).await?),
+            Act::Test { .. } | Act::Rest => {
+                let step = match rotation.run.as_ref().map(|run| run.step) {
+                    Some(Step::Verify) => "rotation.verify",
+                    _ => "rotation.test",
+                };
+                faults::before(step).await;
+                Ok(faults::heard(step, self.can_log_in(&server, &credential).await).await?)
+            }
         }
     }
 
@@ -119,7 +134,7 @@ impl Broker {
 
     async fn can_log_in(&self, server: &Server, credential: &Credential) -> Result<(), TargetError> {
         let login = credential.login();
-        self.0.connectors.rotator.test(server, &login, WITHIN).await
+        self.0.connectors.rotator.test(server, &login, within()).await
     }
 
     async fn set_at(&self, rotation: &Rotation, target: &Target, credential: &Credential) -> Result<(), Fault> {
@@ -132,7 +147,9 @@ impl Broker {
         let order = way.order(rotation.fence);
         let verifier = Verifier(SecretString::from(told.as_str()));
         let username = &credential.username;
-        self.0.connectors.rotator.set(order, username, like, &verifier).await?;
+        faults::before("rotation.set").await;
+        let set = self.0.connectors.rotator.set(order, username, like, &verifier).await;
+        faults::heard("rotation.set", set).await?;
         Ok(())
     }
 

@@ -2,21 +2,24 @@
 
 use strongroom_domain::audit::Action;
 use strongroom_domain::notice::Happened;
-use strongroom_domain::rotation::{Act, Answer, Effect as Outcome, Event, News, Rotation, Seen, Step};
+use strongroom_domain::rotation::{Act, Answer, CLAIM, Effect as Outcome, Event, News, Rotation, Seen, Step};
 use strongroom_domain::secret::{Head, PENDING, Selector};
 use strongroom_domain::target::Event as TargetEvent;
 use strongroom_domain::{Code, Error, Payload, Record, Result, SecretPath, Time, Write};
+use tokio::time::Instant;
 
 use super::value::make;
 use super::{RotationView, view};
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::faults;
 use crate::put::PutSecret;
 use crate::read::no_secret;
 use crate::record::{Attempt, Effect};
 use crate::request::Request;
 use crate::rows::{Checked, touch};
 use crate::stats::count;
+use crate::targets::within;
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "rotation";
@@ -35,7 +38,13 @@ impl Broker {
     /// Works on a rotation that is due, until it is over, put off, or another's.
     pub(crate) async fn rotate(&self, path: &SecretPath) -> Result<()> {
         let mut event = Event::Take;
-        while let Some(view) = self.step_by_job(path, &event).await? {
+        loop {
+            // From before the claim: whoever stands still in between orders nothing when another may have it.
+            let until = Instant::now() + within();
+            let Some(view) = self.step_by_job(path, &event).await? else {
+                break;
+            };
+            faults::after(named(&view.rotation)).await;
             let act = view.rotation.act();
             if act == Act::Rest {
                 if view.rotation.run.is_none() {
@@ -43,7 +52,7 @@ impl Broker {
                 }
                 break;
             }
-            let answer = self.reach(path, &view.rotation, act).await?;
+            let answer = self.reach(path, &view.rotation, act, until).await?;
             if let Answer::Failed { reason, permanent } = &answer {
                 tracing::warn!(rotation = %view.rotation.id, reason, permanent, "a step of a rotation failed");
                 count(&self.0.stats.rotations_failed);
@@ -91,6 +100,9 @@ impl Broker {
         let head = self.head(path).await?;
         let seen = Seen::of(head.as_ref().map(|head| &head.body));
         let mut stepped = old.body.step(event, seen, attempt.now)?;
+        if let Some(claim) = &mut stepped.rotation.claim {
+            faults::hasten(&mut claim.until, attempt.now, CLAIM);
+        }
         let mut value = None;
         if matches!(stepped.effect, Outcome::Create | Outcome::Replace) {
             match self
@@ -116,6 +128,7 @@ impl Broker {
         written
             .writes
             .push(self.write_rotation(Some(&old.record), path, &stepped.rotation)?);
+        faults::before(named(&stepped.rotation)).await;
         Ok(Some(Decision {
             fresh: written.fresh,
             writes: written.writes,
@@ -261,6 +274,15 @@ fn happened(news: News, path: &SecretPath, rotation: &Rotation, at: Time) -> Hap
         about: path.to_string(),
         version,
         reason: failure.map(|failure| failure.reason.clone()),
+    }
+}
+
+/// The step of which a rotation is written, as fail points name it: what others are done at a target.
+fn named(rotation: &Rotation) -> &'static str {
+    match rotation.act() {
+        Act::Set { tried: false, .. } => "rotation.create",
+        Act::Test { .. } if rotation.run.as_ref().is_some_and(|run| run.step == Step::Verify) => "rotation.finish",
+        _ => "rotation.other",
     }
 }
 

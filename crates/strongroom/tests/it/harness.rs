@@ -13,31 +13,31 @@ use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
 
-/// The program of tomorrow, with the feature `next-schema`: the one that `STRONGROOM_NEXT_PROGRAM` names, or one built beside this one: under a name of its own, so that nothing
-/// which runs is replaced.
-pub(crate) static TOMORROW: LazyLock<PathBuf> = LazyLock::new(|| {
-    if let Some(path) = std::env::var_os("STRONGROOM_NEXT_PROGRAM") {
+/// The program of tomorrow, with the feature `next-schema`.
+pub(crate) static TOMORROW: LazyLock<PathBuf> =
+    LazyLock::new(|| built("STRONGROOM_NEXT_PROGRAM", "next-schema", "strongroom-next"));
+/// The program with the feature `failpoints`.
+pub(crate) static FAULTS: LazyLock<PathBuf> =
+    LazyLock::new(|| built("STRONGROOM_FAULTS_PROGRAM", "failpoints", "strongroom-faults"));
+
+/// The program that the variable names, or one built beside this one: under a name of its own, so that nothing which runs is
+/// replaced.
+fn built(variable: &str, feature: &str, name: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
         return path.into();
     }
     let (began, target) = (Instant::now(), Path::new(PROGRAM).ancestors().nth(2).unwrap());
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = ["build", "--quiet", "--locked", "--package", "strongroom", "--features"];
     let built = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            "strongroom",
-            "--features",
-            "next-schema",
-        ])
-        .args(["--bin", "strongroom-next", "--target-dir"])
+        .args(build)
+        .args([feature, "--bin", name, "--target-dir"])
         .arg(target)
         .status();
-    assert!(built.unwrap().success(), "the program of tomorrow is built");
-    println!("the program of tomorrow was built in {:.1?}", began.elapsed());
-    target.join("debug/strongroom-next")
-});
+    assert!(built.unwrap().success(), "{name} is built");
+    println!("{name} was built in {:.1?}", began.elapsed());
+    target.join("debug").join(name)
+}
 
 /// Which store a test runs on. Everything that concerns promises runs on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,8 @@ mod issuer;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod lifecycle;

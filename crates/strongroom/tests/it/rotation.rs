@@ -1,8 +1,11 @@
 //! Rotation: new values on schedule and on demand, at real targets, and whoever is told of it.
 
+mod consumers;
+mod faults;
 mod generate;
-mod users;
-mod webhooks;
+pub(crate) mod users;
+mod wait;
+pub(crate) mod webhooks;
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +14,13 @@ use serde_json::{Value, json};
 use crate::harness::{Api, On, Server, Store};
 use crate::methods::HOME;
 
-struct Stage {
-    store: Store,
-    server: Server,
-    root: Api,
+pub(crate) struct Stage {
+    pub(crate) store: Store,
+    pub(crate) server: Server,
+    pub(crate) root: Api,
 }
 
-async fn stage(on: On) -> Stage {
+pub(crate) async fn stage(on: On) -> Stage {
     let store = Store::fresh(on);
     let server = store.dev(&[HOME]);
     let root = Api::new(&server, store.root_token());

@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use strongroom_testkit::{Cluster, run_sql};
 
 use super::{Stage, stage};
 use crate::harness::On;
 
-struct Place {
-    cluster: Cluster,
-    stage: Stage,
+pub(crate) struct Place {
+    pub(crate) cluster: Cluster,
+    pub(crate) stage: Stage,
     /// Passwords that were made here.
-    seen: BTreeSet<String>,
+    pub(crate) seen: BTreeSet<String>,
 }
 
-async fn place(on: On) -> Place {
+pub(crate) async fn place(on: On) -> Place {
     let cluster = Cluster::start_with_passwords(&[("log_statement", "all"), ("fsync", "off")]);
     let stage = stage(on).await;
     let root = &stage.root;
@@ -42,15 +42,19 @@ async fn place(on: On) -> Place {
     }
 }
 
+pub(crate) async fn logs_in(port: u16, credential: &Value) -> Result<PgConnection, sqlx::Error> {
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(port)
+        .database("postgres")
+        .username(credential["username"].as_str().unwrap())
+        .password(credential["password"].as_str().unwrap());
+    options.connect().await
+}
+
 impl Place {
     async fn logs_in(&self, credential: &Value) -> bool {
-        let options = PgConnectOptions::new_without_pgpass()
-            .host("127.0.0.1")
-            .port(self.cluster.port())
-            .database("postgres")
-            .username(credential["username"].as_str().unwrap())
-            .password(credential["password"].as_str().unwrap());
-        options.connect().await.is_ok()
+        logs_in(self.cluster.port(), credential).await.is_ok()
     }
 
     /// The current credential, which is remembered.
@@ -60,7 +64,7 @@ impl Place {
         credential
     }
 
-    fn wrote_down_no_password(&self) {
+    pub(crate) fn wrote_down_no_password(&self) {
         let log = self.cluster.log();
         assert!(log.contains("ALTER ROLE"), "statements are written down");
         for password in &self.seen {

@@ -14,10 +14,10 @@ use strongroom_domain::Time;
 use super::{Stage, stage};
 use crate::harness::On;
 
-const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// Id and body, in the order in which they came.
     messages: Mutex<Vec<(String, Value)>>,
     /// What is answered; 0: all is well.
@@ -40,7 +40,7 @@ async fn take(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
 }
 
 impl Seen {
-    async fn start() -> (String, Arc<Self>) {
+    pub(crate) async fn start() -> (String, Arc<Self>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let seen = Arc::new(Self::default());
@@ -49,11 +49,11 @@ impl Seen {
         (url, seen)
     }
 
-    fn messages(&self) -> Vec<(String, Value)> {
+    pub(crate) fn messages(&self) -> Vec<(String, Value)> {
         self.messages.lock().unwrap().clone()
     }
 
-    async fn until(&self, is: impl Fn(&[(String, Value)]) -> bool) -> Vec<(String, Value)> {
+    pub(crate) async fn until(&self, is: impl Fn(&[(String, Value)]) -> bool) -> Vec<(String, Value)> {
         for _ in 0..1200 {
             let messages = self.messages();
             if is(&messages) {

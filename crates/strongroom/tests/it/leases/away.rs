@@ -1,0 +1,122 @@
+//! Leases that cannot be taken back for a while.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use strongroom_testkit::Proxy;
+
+use super::{PATIENCE, connect, exists, id, leasing, users, with};
+use crate::harness::{Api, On};
+use crate::rotation::users::Place;
+use crate::rotation::webhooks::{KEY, Seen};
+
+/// With a proxy before the target.
+async fn behind_proxy(on: On, role: Value) -> (Place, Proxy) {
+    let place = leasing(on, role).await;
+    let proxy = Proxy::start(([127, 0, 0, 1], place.cluster.port()).into());
+    place.stage.root.written("targets/db", target(&proxy)).await;
+    (place, proxy)
+}
+
+fn target(proxy: &Proxy) -> Value {
+    json!({
+        "engine": "postgres", "address": proxy.addr().to_string(), "database": "postgres", "tls": "off",
+        "credential": "infra/admin",
+    })
+}
+
+async fn it_is_tried_again_and_told(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({})).await;
+    let root = &place.stage.root;
+    let (url, seen) = Seen::start().await;
+    assert_eq!(root.put("secrets/infra/hook", json!({ "value": KEY })).await.0, 201);
+    let hook = json!({ "engine": "webhook", "address": url, "credential": "infra/hook", "events": ["lease.stuck"] });
+    root.written("targets/hook", hook).await;
+    let (lease, kept) = (root.leased(None).await, root.leased(None).await);
+    proxy.cut();
+    let path = format!("leases/{}", id(&lease));
+    for _ in 0..5 {
+        let (status, waits) = root.delete(&path).await;
+        assert_eq!((status, &waits["state"]), (202, &json!("ending")), "{waits}");
+        assert!(waits["failure"].is_string(), "{waits}");
+    }
+    let messages = seen.until(|messages| !messages.is_empty()).await;
+    let (_, told) = &messages[0];
+    assert_eq!(
+        (&told["type"], &told["data"]["about"]),
+        (&json!("lease.stuck"), &json!("report"))
+    );
+    let (status, refused) = root.post("leases/report", json!({})).await;
+    assert_eq!(
+        (status, refused["code"].as_str()),
+        (503, Some("target_failed")),
+        "{refused}"
+    );
+    assert!(exists(&place.cluster, &lease), "it is there yet");
+    proxy.heal();
+    let (status, waits) = root.delete(&path).await;
+    assert_eq!(status, 204, "whoever says so does not wait for the next try: {waits}");
+    root.is_gone(&lease, &place.cluster).await;
+    let (status, _) = root.post(&format!("leases/{}/renew", id(&kept)), json!({})).await;
+    assert_eq!(status, 200, "the other one is as it was");
+    only_is_left(&place, &kept).await;
+    assert_eq!(seen.messages().len(), 1, "it is told once");
+}
+
+/// No user of another lease is there after a while.
+async fn only_is_left(place: &Place, kept: &Value) {
+    let began = Instant::now();
+    while users(&place.cluster) != kept["username"].as_str().unwrap() {
+        assert!(began.elapsed() < PATIENCE, "{}", users(&place.cluster));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn it_ends_by_itself_once_the_target_is_back(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({ "ttl": "2s" })).await;
+    let root = &place.stage.root;
+    let lease = root.leased(None).await;
+    proxy.cut();
+    let began = Instant::now();
+    loop {
+        let (status, shown) = root.get(&format!("leases/{}", id(&lease))).await;
+        assert_eq!(status, 200, "{shown}");
+        if shown["failure"].is_string() {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{shown}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    proxy.heal();
+    root.is_gone(&lease, &place.cluster).await;
+}
+
+async fn a_namespace_takes_its_leases_with_it(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({})).await;
+    let root = &place.stage.root;
+    assert_eq!(root.call("PUT", "namespaces/team", None).await.unwrap().0, 200);
+    let (_, token) = root.call("POST", "namespaces/team/token", None).await.unwrap();
+    let team: Api = root.with_token(token["token"].as_str().unwrap());
+    let admin = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
+    assert_eq!(team.put("secrets/infra/admin", admin).await.0, 201);
+    team.written("targets/db", target(&proxy)).await;
+    team.written("lease-roles/report", with(&json!({}))).await;
+    let (ours, theirs) = (root.leased(None).await, team.leased(None).await);
+    let (status, _) = root.get(&format!("leases/{}", id(&theirs))).await;
+    assert_eq!(status, 404, "they see nothing of each other");
+    assert!(connect(&theirs).await.is_ok());
+    proxy.cut();
+    assert_eq!(root.delete("namespaces/team").await.0, 204);
+    assert_eq!(team.get("lease-roles/report").await.0, 401, "nothing of it is shown");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(exists(&place.cluster, &theirs), "it is waited for");
+    proxy.heal();
+    only_is_left(&place, &ours).await;
+    assert!(connect(&ours).await.is_ok() && connect(&theirs).await.is_err());
+}
+
+on_both_stores!(
+    it_is_tried_again_and_told,
+    it_ends_by_itself_once_the_target_is_back,
+    a_namespace_takes_its_leases_with_it,
+);

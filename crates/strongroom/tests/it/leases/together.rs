@@ -1,0 +1,60 @@
+//! Many leases that end in the same second.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::json;
+use strongroom_testkit::scale;
+
+use super::{leasing, users};
+use crate::harness::On;
+
+const LEASES: f64 = 50.0;
+/// Asked for at once.
+const AT_ONCE: usize = 8;
+/// Making one takes no longer, on a slow machine.
+const EACH: Duration = Duration::from_millis(150);
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of leases"
+)]
+async fn they_expire_together(on: On) {
+    let count = (LEASES * scale()).ceil() as u32;
+    let place = leasing(on, json!({ "max_leases": count })).await;
+    let root = &place.stage.root;
+    let (began, until) = (Instant::now(), EACH * count + Duration::from_secs(5));
+    stream::iter(0..count)
+        .for_each_concurrent(AT_ONCE, |_| async {
+            let left = until.saturating_sub(began.elapsed()).as_secs().max(1);
+            root.leased(Some(&format!("{left}s"))).await;
+        })
+        .await;
+    let made = began.elapsed();
+    assert_eq!(users(&place.cluster).lines().count(), count as usize);
+    tokio::time::sleep(until.saturating_sub(began.elapsed())).await;
+    let ended = Instant::now();
+    let mut left = count as usize;
+    while left > 0 {
+        assert!(
+            ended.elapsed() < EACH * count + Duration::from_mins(1),
+            "{left} of {count} are left"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        left = users(&place.cluster).lines().count();
+    }
+    println!(
+        "{count} leases on {on:?}: made in {made:.1?} ({AT_ONCE} at once); they ended within a second, and the last user was \
+         gone {:.1?} later",
+        ended.elapsed()
+    );
+    // Each row goes after its user, and out of the count.
+    let began = Instant::now();
+    while root.post("leases/report", json!({})).await.0 == 429 {
+        assert!(began.elapsed() < Duration::from_mins(1));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+on_both_stores!(they_expire_together);
