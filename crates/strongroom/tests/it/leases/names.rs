@@ -48,7 +48,7 @@ async fn what_cannot_be_is_refused_when_it_is_written(on: On) {
     let place = leasing(on, json!({})).await;
     let root = &place.stage.root;
     let refused = async |more: Value| {
-        let (status, answer) = root.put("lease-roles/refused", with(more)).await;
+        let (status, answer) = root.put("lease-roles/refused", with(&more)).await;
         assert_eq!(status, 400, "{answer}");
         answer["detail"].as_str().unwrap().to_owned()
     };
