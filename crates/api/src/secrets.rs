@@ -16,6 +16,14 @@ pub struct ReadQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = crate::schema::LABEL))]
     pub label: Option<String>,
+    /// Wait until a newer version than this is current. Not with `version` or `label`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub wait: Option<i64>,
+    /// How many seconds to wait; usually 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 60))]
+    pub timeout: Option<u16>,
 }
 
 /// One version and its value.

@@ -14,6 +14,7 @@ use strongroom_domain::{Fence, Kind, Moved, Revision, Time, Touch, Version};
 use crate::manifest::{Known, Manifest};
 use crate::rows::Checked;
 use crate::session::Session;
+use crate::watch::Watchers;
 
 /// A secret as it is cached: its checked head and, sealed, its current version.
 pub(crate) struct CachedSecret {
@@ -105,6 +106,7 @@ pub(crate) struct Node {
     secrets: Cache<Key, Arc<CachedSecret>, Bytes>,
     sessions: Cache<[u8; 32], Arc<Session>>,
     manifests: Known,
+    watchers: Watchers,
     /// The newest change of the ring that is not read yet; 0: none.
     ring_wanted: AtomicI64,
     /// When the last backup was taken, 0: never; and whether another was taken since that was read.
@@ -125,6 +127,7 @@ impl Node {
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
             manifests: Known::default(),
+            watchers: Watchers::default(),
             ring_wanted: AtomicI64::new(0),
             last_backup: AtomicI64::new(0),
             backup_is_news: AtomicBool::new(true),
@@ -157,6 +160,10 @@ impl Node {
         if read_at >= self.revision() {
             self.sessions.insert(token, session);
         }
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 
     pub(crate) fn manifests(&self) -> &Known {
@@ -233,6 +240,11 @@ impl Node {
             }
         }
         self.revision.store(fence.top.0, Ordering::Release);
+        drop(recent);
+        match &fence.moved {
+            Moved::TooMany => self.watchers.tell_all(),
+            Moved::Touches(touches) => touches.iter().for_each(|touch| self.watchers.tell(&touch.key)),
+        }
     }
 
     /// Revisions never fall: the database was put back. Nothing that was learned of it holds, and nothing is served.

@@ -71,6 +71,7 @@ mod tokens;
 mod totp;
 mod try_policy;
 mod uses;
+mod watch;
 mod webhooks;
 mod who_can;
 mod whoami;

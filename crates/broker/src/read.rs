@@ -39,7 +39,12 @@ impl Broker {
         .await
     }
 
-    async fn read_now(&self, attempt: &Attempt, path: &SecretPath, selector: &Selector) -> Result<Served<SecretView>> {
+    pub(crate) async fn read_now(
+        &self,
+        attempt: &Attempt,
+        path: &SecretPath,
+        selector: &Selector,
+    ) -> Result<Served<SecretView>> {
         let key = self.key(Kind::Secret, path.as_str());
         let (secret, objects) = match self.0.node.secret(&key) {
             Some(secret) => {

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -24,6 +24,7 @@ use crate::answer::{Failure, problem};
 use crate::call::{Origin, bearer};
 use crate::limits::{Limit, begins_login, is_failure};
 use crate::metrics::RouteMetrics;
+use crate::native::secrets::LONGEST_WAIT;
 use crate::server::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -127,8 +128,11 @@ fn within(request: Request<Incoming>, id: RequestId, peer: Peer, client: Option<
 }
 
 async fn answer(app: &App, mut router: Routes, request: Request<Body>) -> Response {
+    // A read that waits for a newer version has its own time for that.
+    let is_waiting = request.uri().query().is_some_and(|query| query.contains("wait="));
+    let waits = if is_waiting { LONGEST_WAIT } else { Duration::ZERO };
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
-    match timeout(app.request_deadline, answering).await {
+    match timeout(app.request_deadline + waits, answering).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(_)) => {
             app.metrics.edge.panics.inc();

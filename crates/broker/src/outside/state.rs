@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom_domain::audit::Action;
+use strongroom_domain::grant::Generation;
 use strongroom_domain::method::UsedState;
 use strongroom_domain::{Code, Error, Kind, ObjectId, Result, Time};
 use zeroize::Zeroizing;
@@ -19,10 +20,11 @@ use crate::methods::Standing;
 use crate::record::Effect;
 use crate::request::Request;
 
-/// What a login has to remember of its start: of which method it is, until when, and how it goes on.
+/// What a login has to remember of its start: of which method it is, as that was, until when, and how it goes on.
 #[derive(Serialize, Deserialize)]
 struct State<F> {
     method: ObjectId,
+    generation: Generation,
     expires_at: Time,
     #[serde(flatten)]
     flow: F,
@@ -64,6 +66,7 @@ impl Broker {
     pub(super) fn sealed_state(&self, standing: &Standing, lasts: Duration, flow: impl Serialize) -> Result<String> {
         let state = State {
             method: standing.body.id,
+            generation: standing.body.generation,
             expires_at: self.0.clock.now() + lasts,
             flow,
         };
@@ -83,7 +86,9 @@ impl Broker {
         let opened = opened
             .ok()
             .and_then(|json| serde_json::from_slice::<State<F>>(&json).ok());
-        let Some(opened) = opened.filter(|opened| opened.method == standing.body.id) else {
+        // What one issuer gave goes to no other.
+        let of = (standing.body.id, standing.body.generation);
+        let Some(opened) = opened.filter(|opened| (opened.method, opened.generation) == of) else {
             return Ok(Err(Fault::State("state_of_nobody")));
         };
         if opened.expires_at <= self.0.clock.now() {

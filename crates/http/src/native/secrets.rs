@@ -1,9 +1,16 @@
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::response::IntoResponse as _;
+use http::StatusCode;
 use strongroom_api::With;
 use strongroom_api::secrets::{About, Deleted, PatchSecret, ReadQuery, WriteSecret, Written};
 use strongroom_broker::{PutSecret, SecretValue};
 use strongroom_domain::secret::Selector;
 use strongroom_domain::{Error, Result};
 
+use crate::App;
 use crate::answer::{Answer, created, ok};
 use crate::body::Json;
 use crate::call::{Asked, Call, Path};
@@ -29,7 +36,42 @@ pub(crate) fn shown(value: SecretValue) -> Result<With<About>> {
     With::new(value.payload, about)
 }
 
-pub(crate) async fn read(Call { broker, request }: Call, Path(path): Path, Asked(query): Asked<ReadQuery>) -> Answer {
+/// How long a read waits for a newer version, usually and at most.
+const WAITS: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// How often is looked whether this node is to stop.
+const SLICE: Duration = Duration::from_secs(1);
+
+pub(crate) async fn read(
+    State(app): State<App>,
+    Call { broker, request }: Call,
+    Path(path): Path,
+    Asked(query): Asked<ReadQuery>,
+) -> Answer {
+    if let Some(than) = query.wait {
+        let within = query
+            .timeout
+            .map_or(WAITS, |seconds| Duration::from_secs(seconds.into()));
+        if query.version.is_some() || query.label.is_some() || within.is_zero() || within > LONGEST_WAIT {
+            return Err(
+                Error::invalid("'wait' goes with a 'timeout' of 1 to 60 seconds, and with nothing else.").into(),
+            );
+        }
+        let began = Instant::now();
+        while !app.draining.load(Ordering::Acquire) {
+            let left = within.saturating_sub(began.elapsed());
+            if broker.await_newer(&request, &path, than, left.min(SLICE)).await || left.is_zero() {
+                break;
+            }
+        }
+        return match broker.read_newer(&request, &path, than).await? {
+            Some(value) => ok(&shown(value)?),
+            None => Ok(StatusCode::NOT_MODIFIED.into_response()),
+        };
+    }
+    if query.timeout.is_some() {
+        return Err(Error::invalid("'timeout' is for 'wait' alone.").into());
+    }
     let value = broker
         .read(&request, &path, &selector(query.version, query.label)?)
         .await?;

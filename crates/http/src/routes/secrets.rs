@@ -27,13 +27,14 @@ pub(crate) fn values() -> Vec<Operation> {
 fn read() -> Operation {
     get(PATH, "readSecret", "Read a value", native::secrets::read)
         .describe(
-            "The version under the label `current`, unless another is asked for by number or by label, not both. \
-            Needs `read`.",
+            "The version under the label `current`, unless another is asked for by number or by label, not both. With `wait` \
+            the answer comes once a newer version than that is current. Needs `read`.",
         )
         .guarded()
         .finds()
         .query::<ReadQuery>()
         .shows::<Secret>(StatusCode::OK, "One version and its value.")
+        .answers(StatusCode::NOT_MODIFIED, "No newer version became current in that time.", None)
         .example("current", StatusCode::OK, &[DATABASE])
         .shown(json!({
             "path": "payments/prod/database", "version": 1, "id": FIRST, "labels": ["current"], "created_at": AT,

@@ -30,6 +30,7 @@ impl Get {
         let query = ReadQuery {
             version: self.version,
             label: self.label,
+            ..ReadQuery::default()
         };
         let secret = session.client.read(&SecretPath::parse(path)?, &query).await?;
         match key {

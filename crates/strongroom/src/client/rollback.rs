@@ -29,6 +29,7 @@ impl Rollback {
         let query = ReadQuery {
             version: Some(self.to),
             label: None,
+            ..ReadQuery::default()
         };
         let earlier = session.client.read(&path, &query).await?;
         let options = BatchWriteOptions {

@@ -15,7 +15,7 @@ use strongroom_testkit::{Cluster, run_sql};
 use crate::harness::{Api, On};
 use crate::rotation::users::{Place, place};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// With the template `reporting`, which owns a table, and the lease role `report` of it.
 async fn leasing(on: On, role: Value) -> Place {
@@ -25,12 +25,12 @@ async fn leasing(on: On, role: Value) -> Place {
         "CREATE ROLE reporting; CREATE SCHEMA reports AUTHORIZATION reporting; GRANT CREATE ON DATABASE postgres TO reporting;
          ALTER ROLE reporting SET search_path = reports; SET ROLE reporting; CREATE TABLE reports.kept (n int)",
     );
-    place.stage.root.written("lease-roles/report", with(role)).await;
+    place.stage.root.written("lease-roles/report", with(&role)).await;
     place
 }
 
 /// A lease role of the template, with more said.
-fn with(more: Value) -> Value {
+fn with(more: &Value) -> Value {
     let mut role = json!({ "target": "db", "template": "reporting" });
     role.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     role

@@ -4,6 +4,7 @@ mod consumers;
 mod faults;
 mod generate;
 pub(crate) mod users;
+mod wait;
 pub(crate) mod webhooks;
 
 use std::time::{Duration, Instant};

@@ -100,7 +100,7 @@ async fn a_namespace_takes_its_leases_with_it(on: On) {
     let admin = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
     assert_eq!(team.put("secrets/infra/admin", admin).await.0, 201);
     team.written("targets/db", target(&proxy)).await;
-    team.written("lease-roles/report", with(json!({}))).await;
+    team.written("lease-roles/report", with(&json!({}))).await;
     let (ours, theirs) = (root.leased(None).await, team.leased(None).await);
     let (status, _) = root.get(&format!("leases/{}", id(&theirs))).await;
     assert_eq!(status, 404, "they see nothing of each other");

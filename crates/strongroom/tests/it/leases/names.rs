@@ -27,7 +27,7 @@ async fn hostile_ones_are_worked_with(on: On) {
                  ALTER ROLE \"{quoted}\" SET search_path = \"{quoted}\""
             ),
         );
-        root.written("lease-roles/report", with(json!({ "template": name })))
+        root.written("lease-roles/report", with(&json!({ "template": name })))
             .await;
         let lease = root.leased(None).await;
         let mut session = connect(&lease).await.unwrap();
@@ -48,7 +48,7 @@ async fn what_cannot_be_is_refused_when_it_is_written(on: On) {
     let place = leasing(on, json!({})).await;
     let root = &place.stage.root;
     let refused = async |more: Value| {
-        let (status, answer) = root.put("lease-roles/refused", with(more)).await;
+        let (status, answer) = root.put("lease-roles/refused", with(&more)).await;
         assert_eq!(status, 400, "{answer}");
         answer["detail"].as_str().unwrap().to_owned()
     };
@@ -67,7 +67,7 @@ async fn what_cannot_be_is_refused_when_it_is_written(on: On) {
     refused(json!({ "max_leases": 0 })).await;
     assert_eq!(root.get("lease-roles/refused").await.0, 404);
     for name in ["lease:0123456789abcdefghij", "a%20b", "a'b", "%00"] {
-        let (status, answer) = root.put(&format!("lease-roles/{name}"), with(json!({}))).await;
+        let (status, answer) = root.put(&format!("lease-roles/{name}"), with(&json!({}))).await;
         assert_eq!(status, 400, "{name}: {answer}");
     }
 }

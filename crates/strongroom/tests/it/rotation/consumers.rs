@@ -101,7 +101,10 @@ async fn nobody_is_kept_out(on: On) {
     );
     assert!(failures.is_empty(), "{failures:?}");
     assert_eq!(users, ["app", "app_alt"].map(str::to_owned).into());
-    assert!(place.seen.len() > rotations as usize / 2, "credentials change");
+    assert!(
+        place.seen.len() > usize::try_from(rotations).unwrap() / 2,
+        "credentials change"
+    );
     // The test wrote this one itself.
     place.seen.remove(FIRST);
     place.wrote_down_no_password();

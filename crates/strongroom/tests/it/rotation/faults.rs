@@ -112,7 +112,7 @@ fn cells(on: On, engine: Engine, steps: &'static [&'static str]) -> (Vec<Cell>, 
                 side,
                 fault,
             };
-            let side = [Side::Before, Side::After][(row + column) / 2 % 2];
+            let side = [Side::Before, Side::After][usize::midpoint(row, column) % 2];
             let embedded = cell(On::Sqlite, side);
             let covering = if (row + column) % 2 == 0 || embedded.is_none().is_some() {
                 cell(On::Postgres, side)
@@ -150,9 +150,10 @@ async fn go_through(on: On, engine: Engine, steps: &'static [&'static str], lane
                         break;
                     };
                     let began = Instant::now();
-                    let told = match LEASE.contains(&cell.step) {
-                        true => lease::run(&mut place, cell).await,
-                        false => cell::run(&mut place, cell).await,
+                    let told = if LEASE.contains(&cell.step) {
+                        lease::run(&mut place, cell).await
+                    } else {
+                        cell::run(&mut place, cell).await
                     };
                     println!("{cell}: {told}, {:.1?}", began.elapsed());
                 }

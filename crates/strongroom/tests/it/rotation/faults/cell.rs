@@ -19,7 +19,7 @@ const LONG_PAUSE: Duration = Duration::from_millis(61_000 / HASTE as u64);
 /// More than is waited for an answer of a target.
 const SLOW: Duration = Duration::from_millis(21_000 / HASTE as u64);
 const DOWN: Duration = Duration::from_millis(700);
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Logs in as long as it lasts, past the proxy.
 struct Logins {
