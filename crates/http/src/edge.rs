@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error};
@@ -127,10 +127,24 @@ fn within(request: Request<Incoming>, id: RequestId, peer: Peer, client: Option<
     request
 }
 
+/// More than a server has for a step.
+const TARGET_WAIT: Duration = Duration::from_secs(25);
+
+/// The time beside its deadline that a request has, because it waits for what others do.
+fn patience(request: &Request<Body>) -> Duration {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let waits = || query.split('&').any(|pair| pair.starts_with("wait="));
+    let below = |noun: &str| path.strip_prefix("/api/v1/").is_some_and(|path| path.starts_with(noun));
+    match *request.method() {
+        Method::GET if below("secrets/") && waits() => LONGEST_WAIT,
+        Method::POST if below("rotation/") || below("leases/") => TARGET_WAIT,
+        Method::DELETE if below("leases/") => TARGET_WAIT,
+        _ => Duration::ZERO,
+    }
+}
+
 async fn answer(app: &App, mut router: Routes, request: Request<Body>) -> Response {
-    // A read that waits for a newer version has its own time for that.
-    let is_waiting = request.uri().query().is_some_and(|query| query.contains("wait="));
-    let waits = if is_waiting { LONGEST_WAIT } else { Duration::ZERO };
+    let waits = patience(&request);
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
     match timeout(app.request_deadline + waits, answering).await {
         Ok(Ok(Ok(response))) => response,
