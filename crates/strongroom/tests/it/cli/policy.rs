@@ -79,7 +79,7 @@ async fn lint_and_test_ask_nobody(on: On) {
         "odd.json",
         json!([
             { "path": "secret/*", "capabilities": ["read", "list"] },
-            { "path": "secret/pay/*", "capabilities": ["list", "rotate"] },
+            { "path": "secret/pay/*", "capabilities": ["list", "sudo"] },
         ]),
     );
     let wrong = write("wrong.json", json!([{ "path": "pay/*", "capabilities": ["read"] }]));
@@ -92,7 +92,7 @@ async fn lint_and_test_ask_nobody(on: On) {
     assert_eq!(offline(&["policy", "lint", &good]).0, 0);
     let (code, said) = offline(&["policy", "lint", &good, &odd]);
     assert!(
-        code == 6 && said.contains("odd.json: rule 1: On 'secret/pay/*' nobody asks for rotate."),
+        code == 6 && said.contains("odd.json: rule 1: On 'secret/pay/*' nobody asks for sudo."),
         "{said}"
     );
     assert!(said.contains("read of 'secret/*' is not granted there"), "{said}");
