@@ -140,6 +140,8 @@ async fn a_person_brings_the_value(on: On) {
         .rotation_until("app/vendor", |rotation| rotation["run"]["step"] == "await")
         .await;
     assert_eq!(waits["version"], 1);
+    let (status, waits) = root.told("app/vendor", "rotate").await;
+    assert_eq!((status, &waits["run"]["step"]), (202, &json!("await")), "{waits}");
     let new = json!({ "value": "new", "labels": ["pending"] });
     assert_eq!(root.put("secrets/app/vendor", new).await.0, 201);
     assert_eq!(root.value("app/vendor").await, "old");
