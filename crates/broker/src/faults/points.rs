@@ -44,6 +44,7 @@ async fn reach(point: &str) -> bool {
         return false;
     }
     if std::fs::read(&stopped).is_ok_and(|says| says == b"lost") {
+        let _ = std::fs::remove_file(&stopped);
         return true;
     }
     while Path::exists(&stopped) {

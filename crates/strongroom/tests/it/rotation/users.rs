@@ -10,6 +10,9 @@ use strongroom_testkit::{Cluster, run_sql};
 use super::{Stage, stage};
 use crate::harness::On;
 
+/// The password of `app` before any rotation.
+pub(super) const FIRST: &str = "the-first-one";
+
 pub(crate) struct Place {
     pub(crate) cluster: Cluster,
     pub(crate) stage: Stage,
@@ -21,7 +24,7 @@ pub(crate) async fn place(on: On) -> Place {
     let cluster = Cluster::start_with_passwords(&[("log_statement", "all"), ("fsync", "off")]);
     let stage = stage(on).await;
     let root = &stage.root;
-    for (name, password) in [("admin", "the-administrators-own"), ("app", "the-first-one")] {
+    for (name, password) in [("admin", "the-administrators-own"), ("app", FIRST)] {
         let rights = if name == "admin" { "SUPERUSER" } else { "" };
         let sql = format!("CREATE ROLE {name} LOGIN {rights} PASSWORD '{password}'");
         run_sql(&cluster.url("postgres"), &sql);
@@ -33,7 +36,7 @@ pub(crate) async fn place(on: On) -> Place {
         "credential": "infra/admin",
     });
     root.written("targets/db", target).await;
-    let app = json!({ "data": { "username": "app", "password": "the-first-one", "more": 1 } });
+    let app = json!({ "data": { "username": "app", "password": FIRST, "more": 1 } });
     assert_eq!(root.put("secrets/app/db", app).await.0, 201);
     Place {
         cluster,

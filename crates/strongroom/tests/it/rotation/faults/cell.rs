@@ -12,8 +12,10 @@ use super::place::{HASTE, Outside, Place};
 use super::{Cell, Fault};
 use crate::harness::{Api, On};
 
-/// More than a claim lasts, and than a user of a lease is made in.
-pub(super) const PAUSE: Duration = Duration::from_millis(61_000 / HASTE as u64);
+/// More than a claim lasts.
+const PAUSE: Duration = Duration::from_millis(31_000 / HASTE as u64);
+/// More than making a user for a lease may take.
+const LONG_PAUSE: Duration = Duration::from_millis(61_000 / HASTE as u64);
 /// More than is waited for an answer of a target.
 const SLOW: Duration = Duration::from_millis(21_000 / HASTE as u64);
 const DOWN: Duration = Duration::from_millis(700);
@@ -107,7 +109,14 @@ impl Then {
     async fn comes(self, place: &Place, api: &Api, cell: Cell) {
         match self {
             Self::Version(version) => place.comes_to(version, api, cell).await,
-            Self::Nothing => tokio::time::sleep(PAUSE).await,
+            Self::Nothing => tokio::time::sleep(self.pause()).await,
+        }
+    }
+
+    fn pause(self) -> Duration {
+        match self {
+            Self::Version(_) => PAUSE,
+            Self::Nothing => LONG_PAUSE,
         }
     }
 }
@@ -158,7 +167,7 @@ pub(super) async fn harm(place: &mut Place, point: &str, cell: Cell, then: Then)
             match place.other(node) {
                 Some(other) => then.comes(place, &other, cell).await,
                 // Its other tasks go on, once it runs again.
-                None => tokio::time::sleep(PAUSE).await,
+                None => tokio::time::sleep(then.pause()).await,
             }
             place.resume(node);
             tokio::time::sleep(DOWN).await;
