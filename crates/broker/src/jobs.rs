@@ -27,6 +27,7 @@ const UPKEEP_EVERY: Duration = Duration::from_mins(10);
 pub(crate) fn start(broker: &Broker) {
     tokio::spawn(upkeep(Arc::downgrade(&broker.0)));
     tokio::spawn(watch(Arc::downgrade(&broker.0)));
+    tokio::spawn(find_strays(Arc::downgrade(&broker.0)));
     crate::due::start(broker);
     if let Some(every) = broker.0.settings.poll {
         tokio::spawn(poll(Arc::downgrade(&broker.0), every));
@@ -76,6 +77,17 @@ async fn watch(inner: Weak<Inner>) {
     }
 }
 
+/// Apart from all else: targets answer as slowly as they like.
+async fn find_strays(inner: Weak<Inner>) {
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(error) = Broker::new(inner).find_strays().await {
+            tracing::warn!(?error, "users that no lease explains were not looked for");
+        }
+        tokio::time::sleep(UPKEEP_EVERY).await;
+    }
+}
+
 async fn upkeep(inner: Weak<Inner>) {
     let mut checked: Option<Instant> = None;
     loop {
@@ -100,9 +112,6 @@ async fn upkeep(inner: Weak<Inner>) {
         }
         if let Err(error) = broker.retire_signing_keys().await {
             tracing::warn!(?error, "forgetting old signing keys was put off");
-        }
-        if let Err(error) = broker.find_strays().await {
-            tracing::warn!(?error, "users that no lease explains were not looked for");
         }
         if let Err(error) = broker.empty_namespaces().await {
             tracing::warn!(?error, "removing what was in deleted namespaces was put off");

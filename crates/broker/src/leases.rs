@@ -121,7 +121,9 @@ impl Broker {
             let found = self.load::<LeaseRole>(Kind::LeaseRole, role.as_str()).await?.value;
             let found = found.ok_or_else(|| Error::new(Code::NotFound, "There is no such lease role."))?;
             let holder = attempt.session.principal;
-            let mut lease = Lease::plan(id, (role, &found.body), holder, ttl, attempt.now)?;
+            let target = self.load_target(&found.body.config.target).await?;
+            let server = target.map_or_else(String::new, |target| target.config.server());
+            let mut lease = Lease::plan(id, (role, &found.body), server, holder, ttl, attempt.now)?;
             hasten(&mut lease, attempt.now);
             let old = self.count_of(role).await?;
             let count = old.as_ref().map_or_else(LeaseCount::default, |old| old.body);
@@ -232,12 +234,15 @@ impl Broker {
         Ok(self.load::<Lease>(Kind::Lease, id.row_name()).await?.value)
     }
 
-    /// A lease is its holder's, and of whoever may do this with its role's.
+    /// A lease is its holder's, who may still make such, and of whoever may do this with its role's.
     fn may(attempt: &Attempt, lease: &Lease, capability: Capability) -> Result<()> {
-        if lease.holder == attempt.session.principal {
+        let role = &lease.role;
+        let own = lease.holder == attempt.session.principal
+            && attempt.authorise(Access::LeaseRole(role, Capability::Create)).is_ok();
+        if own {
             return Ok(());
         }
-        attempt.authorise(Access::LeaseRole(&lease.role, capability))
+        attempt.authorise(Access::LeaseRole(role, capability))
     }
 
     pub async fn lease(&self, request: &Request, id: &LeaseId) -> Result<LeaseView> {

@@ -17,7 +17,7 @@ use crate::delete::Edit;
 use crate::read::no_secret;
 use crate::record::Effect;
 use crate::request::Request;
-use crate::rows::touch;
+use crate::rows::{remove, touch};
 
 const DAY: Duration = Duration::from_hours(24);
 /// Secrets that one round of the job purges.
@@ -70,7 +70,9 @@ impl Broker {
         let asked = Asked {
             action,
             path: path.to_string(),
-            locks: vec![self.key(Kind::Secret, path.as_str())],
+            locks: [Kind::Rotation, Kind::Secret]
+                .map(|kind| self.key(kind, path.as_str()))
+                .to_vec(),
             id: self.change_id(request),
             fingerprint: Canon::new(action.name()).text(path.as_str()).done().into(),
             needs: vec![vec![access]],
@@ -86,9 +88,12 @@ impl Broker {
                 let id = old.record.id;
                 let versions = old.body.versions.iter().map(|entry| self.forget(id, entry));
                 let head = RowKey::Record(old.record.namespace, old.record.kind, id);
+                // Or it would be made again when it is due.
+                let rotation = self.load_rotation(path).await?.map(|rotation| remove(&rotation.record));
+                let head = Write::Remove(head, old.record.rev);
                 Ok(Decided::Write(Decision {
                     fresh: Vec::new(),
-                    writes: versions.chain([Write::Remove(head, old.record.rev)]).collect(),
+                    writes: versions.chain([head]).chain(rotation).collect(),
                     touches: vec![touch(old.record.key(), action, None)],
                     effects: vec![Effect::new(action, path.as_str())],
                     answer: id,

@@ -12,7 +12,7 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
-use strongroom_domain::rotation::{Event, Rotation, RotationFields, RotationPolicy, RotatorKind, Seen, Told};
+use strongroom_domain::rotation::{Event, Rotation, RotationFields, RotationPolicy, RotatorKind, Told};
 use strongroom_domain::secret::Head;
 use strongroom_domain::target::Engine;
 use strongroom_domain::{Code, Error, Kind, Prefix, Result, SecretPath, Time, Write};
@@ -68,7 +68,7 @@ fn view(path: &SecretPath, rotation: Rotation, head: Option<&Head>, now: Time) -
         path: path.clone(),
         overdue: rotation.is_overdue(now),
         rotation,
-        current_version: Seen::of(head).current,
+        current_version: head.map_or(0, Head::current),
     }
 }
 

@@ -44,13 +44,21 @@ impl Allowed {
     pub(crate) fn check(&self, host: &str, address: IpAddr, home: bool) -> Result<(), Barred> {
         let address = plain(address);
         let network = || self.networks.iter().any(|network| network.contains(address));
+        // A network that is wider than this machine was not meant for it.
+        let of_home = || {
+            let mut networks = self
+                .networks
+                .iter()
+                .filter(|network| leads(network.address()) == Leads::Home);
+            networks.any(|network| network.contains(address))
+        };
         let named = || self.hosts.iter().any(|name| name == host.trim_end_matches('.'));
         let may = match leads(address) {
             Leads::Public => true,
             Leads::Private => network() || named(),
             // A name says nothing of whether a cloud hands out its credentials behind it.
             Leads::Link => network(),
-            Leads::Home => home && (network() || named()),
+            Leads::Home => home && (of_home() || named()),
             Leads::Nowhere => false,
         };
         if may { Ok(()) } else { Err(Barred::Forbidden(address)) }

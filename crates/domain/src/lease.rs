@@ -18,6 +18,8 @@ pub const MADE_WITHIN: Duration = Duration::from_mins(1);
 pub const CLAIM: Duration = Duration::from_secs(30);
 /// Failures in a row until a lease counts as stuck.
 pub const STUCK_AFTER: u32 = 5;
+/// How long it waits at most to take back again what was not made.
+const NOT_MADE_BACKOFF: Duration = Duration::from_mins(1);
 const MOST_LEASES: u32 = 1_000_000;
 const PREFIX: &str = "lease:";
 /// Of base 32: 100 random bits.
@@ -199,6 +201,8 @@ pub struct Lease {
     pub role: Name,
     pub role_id: ObjectId,
     pub target: Name,
+    /// What the target was when the user was made: it is there, whatever the target is by now.
+    pub server: String,
     pub template: String,
     pub username: String,
     pub holder: PrincipalId,
@@ -215,6 +219,7 @@ impl Lease {
     pub fn plan(
         id: &LeaseId,
         (name, role): (&Name, &LeaseRole),
+        server: String,
         holder: PrincipalId,
         ttl: Option<Period>,
         now: Time,
@@ -231,6 +236,7 @@ impl Lease {
             role: name.clone(),
             role_id: role.id,
             target: config.target.clone(),
+            server,
             template: config.template.clone(),
             username: format!("{}{}", role.user_prefix(), id.row_name()),
             holder,
@@ -285,7 +291,12 @@ impl Lease {
     /// Its user is to go, at once. One that ends already is tried now.
     pub fn end(&self, why: Ended, now: Time) -> Self {
         let ending = self.ending(why, now);
-        self.with(LeaseState::Ending(Ending { at: now, ..ending }), now)
+        let at = match self.state {
+            // Its user may still be made until then.
+            LeaseState::Planned { until } => until.max(now),
+            LeaseState::Live | LeaseState::Ending(_) => now,
+        };
+        self.with(LeaseState::Ending(Ending { at, ..ending }), now)
     }
 
     /// A node takes back its user, if that is due; nobody else does meanwhile.
@@ -304,8 +315,13 @@ impl Lease {
     pub fn fails(&self, reason: &str, now: Time) -> Self {
         let ending = self.ending(Ended::NotMade, now);
         let failures = ending.failures.saturating_add(1);
+        let longest = match ending.why {
+            // It is counted, and most likely there is nothing to take back.
+            Ended::NotMade => NOT_MADE_BACKOFF,
+            Ended::Expired | Ended::Revoked => Duration::MAX,
+        };
         let ending = Ending {
-            at: now + backoff::after(failures),
+            at: now + backoff::after(failures).min(longest),
             failures,
             reason: Some(reason.to_owned()),
             ..ending
@@ -363,7 +379,7 @@ impl LeaseCount {
         if self.leases >= role.max_leases {
             let most = role.max_leases;
             return Err(Error::new(
-                Code::LimitReached,
+                Code::LeaseLimit,
                 format!("There are {most} leases of this role, which is all that it may have."),
             ));
         }

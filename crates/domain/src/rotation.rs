@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::secret::{CURRENT, Head, PENDING, PREVIOUS};
+use crate::secret::{Head, PENDING, PREVIOUS, State};
 use crate::{Code, Error, ObjectId, Result, Time};
 
 #[cfg(test)]
@@ -119,16 +119,23 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn of(head: Option<&Head>) -> Self {
+    /// Of versions that are live: what nobody can read is neither gone back to nor waited for.
+    pub fn of(head: Option<&Head>, now: Time) -> Self {
         let Some(head) = head else {
             return Self {
                 next: 1,
                 ..Self::default()
             };
         };
-        let label = |label| head.labels.get(label).copied().unwrap_or(0);
+        let label = |label| {
+            let number = head.labels.get(label).copied().unwrap_or(0);
+            let live = head
+                .entry(number)
+                .is_some_and(|entry| entry.state_at(now) == State::Live);
+            if live { number } else { 0 }
+        };
         Self {
-            current: label(CURRENT),
+            current: head.current(),
             previous: label(PREVIOUS),
             pending: label(PENDING),
             next: head.next,

@@ -81,8 +81,7 @@ pub struct Head {
     /// Pending deletion: until then it can be restored, after that it is purged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_until: Option<Time>,
-    /// The first version that a rotation has made which is not over: versions from there on are kept, and labelled ones
-    /// stay as they are.
+    /// The first version that a rotation has made which is not over: labelled versions are kept, and stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotating_from: Option<i64>,
     pub created_at: Time,
@@ -241,7 +240,8 @@ impl Head {
         let protected: BTreeSet<i64> = self
             .labels
             .iter()
-            .filter(|(label, _)| *label != PREVIOUS)
+            // While it is rotated it may be gone back to.
+            .filter(|(label, _)| *label != PREVIOUS || self.rotating_from.is_some())
             .map(|(_, number)| *number)
             .chain([newest])
             .collect();
@@ -249,8 +249,7 @@ impl Head {
         let forgotten: Vec<VersionEntry> = self
             .versions
             .extract_if(.., |entry| {
-                let is_rotating = self.rotating_from.is_some_and(|from| entry.number >= from);
-                let goes = surplus > 0 && !is_rotating && !protected.contains(&entry.number);
+                let goes = surplus > 0 && !protected.contains(&entry.number);
                 surplus -= usize::from(goes);
                 goes
             })

@@ -75,8 +75,6 @@ pub enum Event {
     RotationOverdue,
     #[serde(rename = "lease.stuck")]
     LeaseStuck,
-    #[serde(rename = "secret.expiring")]
-    SecretExpiring,
 }
 
 /// What an operator says of a target.
@@ -103,7 +101,7 @@ pub struct TargetConfig {
     pub credential: SecretPath,
     /// What a webhook is told of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5))]
+    #[schemars(length(max = 4))]
     pub events: Vec<Event>,
 }
 
@@ -149,6 +147,11 @@ impl TargetConfig {
             return Err(Error::invalid("'ca_pem' has more than 65,536 bytes."));
         }
         Ok(())
+    }
+
+    /// What it is that is reached there: another engine or address is another server.
+    pub fn server(&self) -> String {
+        format!("{} {}", self.engine, self.address)
     }
 
     /// Of a server.

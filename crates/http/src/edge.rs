@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::{Code, Error};
@@ -27,6 +27,8 @@ use crate::metrics::RouteMetrics;
 use crate::native::secrets::LONGEST_WAIT;
 use crate::server::Peer;
 
+/// As long as a step at a target lasts at most.
+const AT_TARGET: Duration = Duration::from_secs(20);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The router, behind a layer that keeps credentials out of every `Debug` of a request's headers.
@@ -127,12 +129,23 @@ fn within(request: Request<Incoming>, id: RequestId, peer: Peer, client: Option<
     request
 }
 
+/// What a request may wait for beyond its own time: a newer version of a secret, or what is done at a target.
+fn waits(request: &Request<Body>) -> Duration {
+    let noun = request.uri().path().strip_prefix("/api/v1/").unwrap_or_default();
+    let query = request.uri().query().unwrap_or_default();
+    let is_for_newer = query.split('&').any(|pair| pair.starts_with("wait="));
+    let is_at_target = ["rotation/", "leases/"].iter().any(|at| noun.starts_with(at));
+    match *request.method() {
+        Method::GET if is_for_newer && noun.starts_with("secrets/") => LONGEST_WAIT,
+        Method::POST | Method::DELETE if is_at_target => AT_TARGET,
+        _ => Duration::ZERO,
+    }
+}
+
 async fn answer(app: &App, mut router: Routes, request: Request<Body>) -> Response {
-    // A read that waits for a newer version has its own time for that.
-    let is_waiting = request.uri().query().is_some_and(|query| query.contains("wait="));
-    let waits = if is_waiting { LONGEST_WAIT } else { Duration::ZERO };
+    let within = app.request_deadline + waits(&request);
     let answering = AssertUnwindSafe(router.call(request)).catch_unwind();
-    match timeout(app.request_deadline + waits, answering).await {
+    match timeout(within, answering).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(_)) => {
             app.metrics.edge.panics.inc();

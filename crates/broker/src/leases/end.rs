@@ -33,9 +33,14 @@ impl Broker {
     pub(crate) async fn end_leases(&self, records: Vec<Record>) -> Result<()> {
         let mut by_role: BTreeMap<Name, Vec<LeaseId>> = BTreeMap::new();
         for record in records {
-            let Checked { record, body } = self.check::<Lease>(record)?;
-            let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
-            by_role.entry(body.role).or_default().push(id);
+            match self.check::<Lease>(record) {
+                Ok(Checked { record, body }) => {
+                    let id = LeaseId::of_row(&record.name);
+                    by_role.entry(body.role).or_default().extend(id);
+                }
+                // One that fails holds up nobody else.
+                Err(error) => tracing::warn!(?error, "a lease was not taken back this time"),
+            }
         }
         for (role, ids) in by_role {
             self.end_batch(&role, &ids).await?;
@@ -132,6 +137,10 @@ impl Broker {
         let Some(target) = self.load_target(&lease.target).await? else {
             return Ok(Err("there is no such target".into()));
         };
+        if target.config.server() != lease.server {
+            // Its user is where the target was: "nobody there" of another server says nothing of it.
+            return Ok(Err(format!("the target was '{}' when the user was made", lease.server)));
+        }
         let way = match self.way_to(&target).await? {
             Ok(way) => way,
             Err(reason) => return Ok(Err(reason)),

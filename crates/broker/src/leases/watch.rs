@@ -14,6 +14,8 @@ const LOOKED_AT: u16 = 1000;
 /// As far ahead as a failure puts one off.
 const AHEAD: Duration = Duration::from_hours(1);
 const CHUNK: u16 = 1000;
+/// Strays of one role after which no more are looked for.
+const MOST_STRAYS: usize = 10_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Leases {
@@ -99,8 +101,11 @@ impl Broker {
                 Ok(users) => users,
                 Err(error) => return Ok(Err(error.to_string())),
             };
-            let Some(last) = users.last().cloned() else {
-                return Ok(Ok(strays));
+            let ours = |user: &String| user.starts_with(&prefix) && *user > after;
+            let last = match users.last() {
+                None => return Ok(Ok(strays)),
+                Some(last) if users.iter().all(ours) && strays.len() < MOST_STRAYS => last.clone(),
+                Some(_) => return Ok(Err("the target tells of more users than can be, or of others".into())),
             };
             let ids = users.iter().filter_map(|user| LeaseId::of_user(user, role));
             let keys: Vec<_> = ids.map(|id| self.key(Kind::Lease, id.row_name())).collect();

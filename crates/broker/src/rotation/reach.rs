@@ -1,20 +1,23 @@
 //! A step at a target.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use serde::Serialize;
 use strongroom_crypto::verifier;
 use strongroom_domain::rotation::{Act, Answer, Rotation, Step};
 use strongroom_domain::target::{Engine, Target};
 use strongroom_domain::{Code, Error, Name, Payload, SecretPath};
-use strongroom_ports::{Server, TargetError, Verifier};
+use strongroom_ports::{Order, Server, TargetError, Verifier};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::fits;
 use super::value::{Credential, credential_of};
 use crate::Broker;
 use crate::faults;
 use crate::read::no_secret;
-use crate::targets::{server_of, within};
+use crate::targets::server_of;
 use crate::webhooks::{Message, WebhookFault};
 
 /// What keeps a step from being done.
@@ -58,6 +61,10 @@ fn failed(reason: &impl ToString, permanent: bool) -> Answer {
     }
 }
 
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
+}
+
 /// A step, as a webhook is told it.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -79,7 +86,7 @@ impl Broker {
         act: Act,
         until: Instant,
     ) -> Result<Answer, Error> {
-        let reached = tokio::time::timeout_at(until, self.reach_target(path, rotation, act)).await;
+        let reached = tokio::time::timeout_at(until, self.reach_target(path, rotation, act, until)).await;
         match reached.unwrap_or(Err(TargetError::TimedOut.into())) {
             Ok(()) => Ok(Answer::Done),
             Err(Fault::Target(TargetError::LoginRefused)) => Ok(Answer::LoginRefused),
@@ -90,7 +97,13 @@ impl Broker {
         }
     }
 
-    async fn reach_target(&self, path: &SecretPath, rotation: &Rotation, act: Act) -> Result<(), Fault> {
+    async fn reach_target(
+        &self,
+        path: &SecretPath,
+        rotation: &Rotation,
+        act: Act,
+        until: Instant,
+    ) -> Result<(), Fault> {
         let (Act::Set { version, .. } | Act::Test { version }) = act else {
             return Ok(());
         };
@@ -98,6 +111,11 @@ impl Broker {
             Some(name) => self.target_of(name).await?,
             None => return Err("there is no target".to_owned().into()),
         };
+        let (rotator, engine) = (rotation.policy.rotator, target.config.engine);
+        if !fits(rotator, engine) {
+            let rotator = rotator.name();
+            return Err(format!("the target speaks {engine} by now, which the rotator '{rotator}' does not").into());
+        }
         let head = self.head(path).await?.ok_or_else(no_secret)?;
         let payload = self.open_version_of(path, &head, version, self.0.clock.now()).await?;
         if target.config.engine == Engine::Webhook {
@@ -108,9 +126,9 @@ impl Broker {
         match act {
             // Once more, even where an earlier order came through: the target then knows this fence, and takes none that comes
             // later from before it. One for the administrator's own password keeps us out once it came through.
-            Act::Set { tried, .. } => match self.set_at(rotation, &target, &credential).await {
+            Act::Set { tried, .. } => match self.set_at(rotation, &target, &credential, until).await {
                 Err(Fault::Target(TargetError::LoginRefused))
-                    if tried && self.can_log_in(&server, &credential).await.is_ok() =>
+                    if tried && self.can_log_in(&server, &credential, until).await.is_ok() =>
                 {
                     Ok(())
                 }
@@ -122,7 +140,7 @@ impl Broker {
                     _ => "rotation.test",
                 };
                 faults::before(step).await;
-                Ok(faults::heard(step, self.can_log_in(&server, &credential).await).await?)
+                Ok(faults::heard(step, self.can_log_in(&server, &credential, until).await).await?)
             }
         }
     }
@@ -132,19 +150,33 @@ impl Broker {
         found.ok_or_else(|| format!("there is no target '{name}'").into())
     }
 
-    async fn can_log_in(&self, server: &Server, credential: &Credential) -> Result<(), TargetError> {
+    async fn can_log_in(&self, server: &Server, credential: &Credential, until: Instant) -> Result<(), TargetError> {
         let login = credential.login();
-        self.0.connectors.rotator.test(server, &login, within()).await
+        self.0.connectors.rotator.test(server, &login, left(until)).await
     }
 
-    async fn set_at(&self, rotation: &Rotation, target: &Target, credential: &Credential) -> Result<(), Fault> {
+    async fn set_at(
+        &self,
+        rotation: &Rotation,
+        target: &Target,
+        credential: &Credential,
+        until: Instant,
+    ) -> Result<(), Fault> {
+        // What was written under a label of ours may name anybody.
+        if !rotation.users.contains(&credential.username) {
+            let whose = rotation.users.join("' and '");
+            return Err(format!("the version names another user than '{whose}', whose rotation this is").into());
+        }
         let way = self.way_to(target).await??;
         let told = verifier(target.config.engine, &credential.password, &|| self.0.entropy.bytes())
             .map_err(|_| "the password is not of printable ASCII alone".to_owned())?;
         // Of users that the operator named none is made.
         let users = rotation.users.iter().filter(|_| rotation.policy.users.is_empty());
         let like = users.map(String::as_str).find(|user| *user != credential.username);
-        let order = way.order(rotation.fence);
+        let order = Order {
+            within: left(until),
+            ..way.order(rotation.fence)
+        };
         let verifier = Verifier(SecretString::from(told.as_str()));
         let username = &credential.username;
         faults::before("rotation.set").await;

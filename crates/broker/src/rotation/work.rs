@@ -5,7 +5,7 @@ use strongroom_domain::notice::Happened;
 use strongroom_domain::rotation::{Act, Answer, CLAIM, Effect as Outcome, Event, News, Rotation, Seen, Step};
 use strongroom_domain::secret::{Head, PENDING, Selector};
 use strongroom_domain::target::Event as TargetEvent;
-use strongroom_domain::{Code, Error, Payload, Record, Result, SecretPath, Time, Write};
+use strongroom_domain::{Code, Error, Payload, Result, SecretPath, Time, Write};
 use tokio::time::Instant;
 
 use super::value::make;
@@ -98,7 +98,7 @@ impl Broker {
             return Ok(None);
         };
         let head = self.head(path).await?;
-        let seen = Seen::of(head.as_ref().map(|head| &head.body));
+        let seen = Seen::of(head.as_ref().map(|head| &head.body), attempt.now);
         let mut stepped = old.body.step(event, seen, attempt.now)?;
         if let Some(claim) = &mut stepped.rotation.claim {
             faults::hasten(&mut claim.until, attempt.now, CLAIM);
@@ -114,7 +114,20 @@ impl Broker {
             }
         }
         let mut written = match value {
-            Some(value) => self.write_version(attempt, path, head, value, stepped.effect == Outcome::Create)?,
+            Some(value) => {
+                let pending = stepped.effect == Outcome::Create;
+                match self.write_version(attempt, path, head.as_ref(), value, pending) {
+                    // Nor can it be stored until somebody changes something: that is told.
+                    Err(error) if !matches!(error.code, Code::Internal | Code::IntegrityFailed) => {
+                        stepped = old.body.step(&Event::Unable(error.detail), seen, attempt.now)?;
+                        Written {
+                            current: seen.current,
+                            ..Written::default()
+                        }
+                    }
+                    written => written?,
+                }
+            }
             None => self.write_labels(attempt.now, path, head, stepped.effect)?,
         };
         let done = done(&old.body, event, stepped.effect);
@@ -185,14 +198,11 @@ impl Broker {
         &self,
         attempt: &Attempt,
         path: &SecretPath,
-        head: Option<Checked<Head>>,
+        old: Option<&Checked<Head>>,
         payload: Payload,
         pending: bool,
     ) -> Result<Written> {
-        let (old, mut head): (Option<Record>, Head) = match head {
-            Some(head) => (Some(head.record), head.body),
-            None => (None, Head::new(attempt.now)),
-        };
+        let mut head = old.map_or_else(|| Head::new(attempt.now), |old| old.body.clone());
         let (action, labels) = if pending {
             head.begin_rotation(head.next);
             (Action::RotationCreate, Some(vec![PENDING.to_owned()]))
@@ -200,17 +210,17 @@ impl Broker {
             head.end_rotation(attempt.now);
             (Action::RotationFinish, None)
         };
+        let before = head.current();
         let put = PutSecret {
             path: path.clone(),
             payload,
-            cas: None,
+            cas: Some(before),
             id: None,
             labels,
             unless_same: false,
         };
         put.check(self.0.settings.payload_bytes)?;
-        let before = head.current();
-        let decision = self.add_version(attempt, action, &put, old.as_ref(), head)?;
+        let decision = self.add_version(attempt, action, &put, old.map(|old| &old.record), head)?;
         Ok(Written {
             current: if pending { before } else { decision.answer.version },
             fresh: decision.fresh,

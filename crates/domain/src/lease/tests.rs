@@ -24,7 +24,14 @@ fn id() -> LeaseId {
 fn planned(ttl: Option<&str>) -> Result<Lease> {
     let name = Name::parse("reports").unwrap();
     let ttl = ttl.map(|ttl| Period::parse(ttl).unwrap());
-    Lease::plan(&id(), (&name, &role(json!({}))), PrincipalId([9; 16]), ttl, START)
+    Lease::plan(
+        &id(),
+        (&name, &role(json!({}))),
+        "postgres db".into(),
+        PrincipalId([9; 16]),
+        ttl,
+        START,
+    )
 }
 
 fn live() -> Lease {

@@ -151,7 +151,13 @@ impl Stepped {
             (Step::Test | Step::Verify, Answer::LoginRefused) => {
                 self.failed("the target refuses a login with the new version", true, now);
             }
-            (_, Answer::LoginRefused) => self.failed("the target refuses the administrator's login", true, now),
+            // Its own password may be under way; but nobody is locked out by trying for ever.
+            (_, Answer::LoginRefused) => {
+                let tried = self.rotation.run.as_ref().and_then(|run| run.failure.as_ref());
+                let tried = tried.map_or(0, |failure| failure.count);
+                let lasts = tried >= self.rotation.policy.retries();
+                self.failed("the target refuses the administrator's login", lasts, now);
+            }
             (_, Answer::Failed { reason, permanent }) => self.failed(reason, *permanent, now),
             (Step::Create | Step::Await, Answer::Done) => return Err(running()),
         }

@@ -334,7 +334,7 @@ fn a_head_keeps_what_a_rotation_needs() {
     }
     assert!(head.entry(pending).is_some(), "kept, however many follow");
     head.finish_rotation(pending, START).unwrap();
-    let seen = Seen::of(Some(&head));
+    let seen = Seen::of(Some(&head), START);
     assert_eq!((seen.current, seen.previous, seen.pending), (2, 1, 0));
     head.move_label("current", 1, START).unwrap();
 }

@@ -91,6 +91,26 @@ async fn it_ends_by_itself_once_the_target_is_back(on: On) {
     root.is_gone(&lease, &place.cluster).await;
 }
 
+async fn a_target_that_moved_is_not_asked_about_it(on: On) {
+    let place = leasing(on, json!({})).await;
+    let root = &place.stage.root;
+    let lease = root.leased(None).await;
+    let at = |host: &str| {
+        json!({
+            "engine": "postgres", "address": format!("{host}:{}", place.cluster.port()), "database": "postgres",
+            "tls": "off", "credential": "infra/admin",
+        })
+    };
+    root.written("targets/db", at("localhost")).await;
+    let (status, waits) = root.delete(&format!("leases/{}", id(&lease))).await;
+    assert_eq!(status, 202, "{waits}");
+    let failure = waits["failure"].as_str().unwrap();
+    assert!(failure.contains("127.0.0.1"), "it says where the user is: {failure}");
+    assert!(exists(&place.cluster, &lease));
+    root.written("targets/db", at("127.0.0.1")).await;
+    root.is_gone(&lease, &place.cluster).await;
+}
+
 async fn a_namespace_takes_its_leases_with_it(on: On) {
     let (place, proxy) = behind_proxy(on, json!({})).await;
     let root = &place.stage.root;
@@ -118,5 +138,6 @@ async fn a_namespace_takes_its_leases_with_it(on: On) {
 on_both_stores!(
     it_is_tried_again_and_told,
     it_ends_by_itself_once_the_target_is_back,
+    a_target_that_moved_is_not_asked_about_it,
     a_namespace_takes_its_leases_with_it,
 );

@@ -108,6 +108,28 @@ async fn a_key_pair_overlaps(on: On) {
     );
 }
 
+async fn what_stands_in_its_way_is_told(on: On) {
+    let stage = stage(on).await;
+    let root = &stage.root;
+    let policy = json!({ "rotator": "generate", "interval": "1h" });
+    root.written("rotation/app/key", policy.clone()).await;
+    assert_eq!(
+        root.put("metadata/app/key", json!({ "cas_required": true })).await.0,
+        200
+    );
+    for version in 1..=2 {
+        let (status, done) = root.told("app/key", "rotate").await;
+        assert_eq!((status, &done["version"]), (200, &json!(version)), "{done}");
+    }
+    let destroyed = json!({ "action": "destroy", "versions": [1] });
+    assert_eq!(root.post("versions/app/key", destroyed).await.0, 200);
+    assert_eq!(root.told("app/key", "rollback").await.0, 404, "nobody could read it");
+    assert_eq!(root.value("app/key").await, root.value("app/key?version=2").await);
+    // A secret that is gone is not made again.
+    assert_eq!(root.delete("metadata/app/key?purge=true").await.0, 204);
+    assert_eq!(root.get("rotation/app/key").await.0, 404);
+}
+
 async fn a_person_brings_the_value(on: On) {
     let stage = stage(on).await;
     let root = &stage.root;
@@ -118,6 +140,8 @@ async fn a_person_brings_the_value(on: On) {
         .rotation_until("app/vendor", |rotation| rotation["run"]["step"] == "await")
         .await;
     assert_eq!(waits["version"], 1);
+    let (status, waits) = root.told("app/vendor", "rotate").await;
+    assert_eq!((status, &waits["run"]["step"]), (202, &json!("await")), "{waits}");
     let new = json!({ "value": "new", "labels": ["pending"] });
     assert_eq!(root.put("secrets/app/vendor", new).await.0, 201);
     assert_eq!(root.value("app/vendor").await, "old");
@@ -210,6 +234,7 @@ on_both_stores!(
     a_node_that_was_away_goes_on,
     a_paused_one_rests,
     a_key_pair_overlaps,
+    what_stands_in_its_way_is_told,
     a_person_brings_the_value,
     who_may_is_asked,
     all_that_is_due_is_shown_to_whoever_may_list,

@@ -69,7 +69,7 @@ async fn whoever_loses_the_right_meanwhile_is_told_so(on: On) {
     let root = &stage.root;
     put(root, "one").await;
     let token = root
-        .workload("reader", json!([{ "path": "secret/app/*", "capabilities": ["read"] }]))
+        .workload("waiter", json!([{ "path": "secret/app/*", "capabilities": ["read"] }]))
         .await;
     let reader = root.with_token(token);
     let waits = tokio::spawn(async move { reader.get("secrets/app/key?wait=1&timeout=30").await });
