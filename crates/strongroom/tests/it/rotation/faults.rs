@@ -176,7 +176,8 @@ async fn go_through(on: On, engine: Engine, steps: &'static [&'static str], lane
         println!("NOT RUN: {cell}");
     }
     println!(
-        "{engine:?} on {on:?}: {ran} cells in {:.1?}, {} that cannot be, {} not run",
+        "{} at {engine:?} on {on:?}: {ran} cells in {:.1?}, {} that cannot be, {} not run",
+        if steps == ROTATION { "Rotations" } else { "Leases" },
         began.elapsed(),
         none.len(),
         skipped.len()
