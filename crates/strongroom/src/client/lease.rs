@@ -89,7 +89,7 @@ impl Lease {
             }
             Self::Revoke { id: text } => {
                 client.revoke_lease(&id(&text)?).await?;
-                output.done(&format!("The lease {text} is ended."))
+                output.done(&format!("The lease {text} is ended, and its user goes."))
             }
         }
     }

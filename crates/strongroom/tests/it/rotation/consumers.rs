@@ -18,7 +18,7 @@ const CLIENTS: usize = 8;
 const LOGINS: usize = 20;
 /// For how many of them half of the clients keep a credential: 90 % of an interval.
 const KEPT: usize = LOGINS * 9 / 10;
-const ROTATIONS: f64 = 20.0;
+const ROTATIONS: f64 = 8.0;
 
 struct Client {
     logins: Arc<AtomicUsize>,
