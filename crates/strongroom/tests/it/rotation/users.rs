@@ -125,6 +125,29 @@ async fn whoever_writes_values_chooses_nobodys_password(on: On) {
     assert_eq!(users.trim(), "admin");
 }
 
+async fn nobody_elses_password_is_gone_back_to(on: On) {
+    let place = place(on).await;
+    let root = &place.stage.root;
+    let policy = json!({ "rotator": "postgres", "target": "db", "interval": "1h" });
+    root.written("rotation/app/db", policy).await;
+    let before = root.value("app/db").await;
+    let rules = json!([{ "path": "secret/app/*", "capabilities": ["update", "read", "rotate"] }]);
+    let writer = root.with_token(root.workload("writer", rules).await);
+    for credential in [json!({ "username": "admin", "password": "chosen" }), before.clone()] {
+        assert_eq!(writer.put("secrets/app/db", json!({ "data": credential })).await.0, 201);
+    }
+    let (status, stopped) = writer.told("app/db", "rollback").await;
+    let reason = stopped["run"]["failure"]["reason"].as_str().unwrap();
+    assert!(status == 202 && reason.contains("another user"), "{stopped}");
+    let admin = root.value("infra/admin").await;
+    assert!(place.logs_in(&admin).await && place.logs_in(&before).await);
+    assert!(
+        !place
+            .logs_in(&json!({ "username": "admin", "password": "chosen" }))
+            .await
+    );
+}
+
 async fn one_alone_is_replaced(on: On) {
     let mut place = place(on).await;
     let root = place.stage.root.clone();
@@ -203,13 +226,18 @@ async fn what_cannot_work_stops_and_is_loud(on: On) {
     assert_eq!(root.put("secrets/infra/admin", wrong).await.0, 201);
     root.written(
         "rotation/app/db",
-        json!({ "rotator": "postgres", "target": "db", "interval": "1h" }),
+        json!({ "rotator": "postgres", "target": "db", "interval": "1h", "retries": 1 }),
     )
     .await;
     let (status, stopped) = root.told("app/db", "rotate").await;
     let failure = &stopped["run"]["failure"];
-    assert_eq!((status, &failure["permanent"]), (202, &json!(true)), "{stopped}");
+    assert_eq!((status, &failure["permanent"]), (202, &json!(false)), "{stopped}");
     assert_eq!(failure["reason"], "the target refuses the administrator's login");
+    // Tried a few times, and then no more: nobody is locked out.
+    let stopped = root
+        .rotation_until("app/db", |rotation| rotation["run"]["failure"]["permanent"] == true)
+        .await;
+    assert_eq!(stopped["run"]["failure"]["count"], 2);
     let right = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
     assert_eq!(root.put("secrets/infra/admin", right).await.0, 201);
     let (status, done) = root.told("app/db", "resume").await;
@@ -220,6 +248,7 @@ async fn what_cannot_work_stops_and_is_loud(on: On) {
 on_both_stores!(
     two_take_turns,
     whoever_writes_values_chooses_nobodys_password,
+    nobody_elses_password_is_gone_back_to,
     one_alone_is_replaced,
     an_administrator_rotates_itself,
     a_target_that_is_away_is_waited_for,
