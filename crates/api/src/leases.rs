@@ -48,7 +48,7 @@ pub struct NewLease {
 /// How far a lease is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum LeaseState {
     /// Its user is being made.
     Planned,
     Live,
@@ -65,7 +65,7 @@ pub struct Lease {
     /// The principal that asked for it.
     #[schemars(with = "String")]
     pub holder: PrincipalId,
-    pub state: State,
+    pub state: LeaseState,
     pub expires_at: Time,
     /// Until when it can be renewed.
     pub renewable_until: Time,

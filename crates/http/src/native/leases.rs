@@ -1,8 +1,8 @@
 use http::StatusCode;
-use strongroom_api::leases::{For, Lease, LeaseRole, NewLease, State};
+use strongroom_api::leases::{For, Lease, LeaseRole, LeaseState, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{LeaseRoleView, LeaseView};
-use strongroom_domain::lease::{LeaseRoleConfig, LeaseState};
+use strongroom_domain::lease::{self, LeaseRoleConfig};
 
 use crate::answer::{Answer, created, json, no_content, ok};
 use crate::body::Json;
@@ -20,9 +20,9 @@ fn role(view: LeaseRoleView) -> LeaseRole {
 fn shown(view: LeaseView) -> Lease {
     let lease = view.lease;
     let (state, failure) = match lease.state {
-        LeaseState::Planned { .. } => (State::Planned, None),
-        LeaseState::Live => (State::Live, None),
-        LeaseState::Ending(ending) => (State::Ending, ending.reason),
+        lease::LeaseState::Planned { .. } => (LeaseState::Planned, None),
+        lease::LeaseState::Live => (LeaseState::Live, None),
+        lease::LeaseState::Ending(ending) => (LeaseState::Ending, ending.reason),
     };
     Lease {
         lease_id: view.id.to_string(),
