@@ -20,7 +20,7 @@ use strongroom_domain::{Code, Error, Kind, Prefix, Result, SecretPath, Time, Wri
 use crate::Broker;
 use crate::change::{Asked, Decided, Decision};
 use crate::list::shown_to;
-use crate::record::{Attempt, Effect, Served};
+use crate::record::{Effect, Served};
 use crate::request::Request;
 use crate::rows::{Checked, remove, touch};
 
@@ -72,6 +72,13 @@ fn view(path: &SecretPath, rotation: Rotation, head: Option<&Head>, now: Time) -
     }
 }
 
+fn planned(rotation: &Rotation, from: Time, to: Option<Time>) -> Vec<Time> {
+    let to = to.filter(|_| !rotation.paused);
+    to.map_or_else(Vec::new, |to| {
+        rotation.policy.schedule.runs(rotation.next_at, from, to, MOST_RUNS)
+    })
+}
+
 /// Which servers a rotator speaks to.
 fn fits(rotator: RotatorKind, engine: Engine) -> bool {
     match rotator {
@@ -118,6 +125,11 @@ impl Broker {
                     .list(attempt.now, self.namespace(), Kind::Rotation, "", &after, CHUNK);
                 let found = self.ask(found).await?.value;
                 let last_chunk = found.len() < usize::from(CHUNK);
+                let keys: Vec<_> = found
+                    .iter()
+                    .map(|record| self.key(Kind::Secret, record.name.as_str()))
+                    .collect();
+                let heads = self.load_keys::<Head>(&keys).await?.value;
                 for record in found {
                     if items.len() == usize::from(limit) {
                         let next = Some(self.seal_cursor(&after)?);
@@ -126,7 +138,13 @@ impl Broker {
                     let Checked { record, body } = self.check::<Rotation>(record)?;
                     if shown_to(&attempt, &record.name) {
                         let path = SecretPath::parse(&record.name)?;
-                        items.push(self.planned(&attempt, &path, body, from, to).await?);
+                        let head = heads.iter().find(|head| head.record.name == record.name);
+                        let head = head.map(|head| &head.body);
+                        let runs = planned(&body, from.unwrap_or(attempt.now), to);
+                        items.push(PlannedRotation {
+                            view: view(&path, body, head, attempt.now),
+                            runs,
+                        });
                     }
                     after = record.name;
                 }
@@ -140,28 +158,6 @@ impl Broker {
             }
         })
         .await
-    }
-
-    async fn planned(
-        &self,
-        attempt: &Attempt,
-        path: &SecretPath,
-        rotation: Rotation,
-        from: Option<Time>,
-        to: Option<Time>,
-    ) -> Result<PlannedRotation> {
-        let runs = match to {
-            Some(to) if !rotation.paused => {
-                let from = from.unwrap_or(attempt.now);
-                rotation.policy.schedule.runs(rotation.next_at, from, to, MOST_RUNS)
-            }
-            _ => Vec::new(),
-        };
-        let head = self.head(path).await?;
-        Ok(PlannedRotation {
-            view: view(path, rotation, head.as_ref().map(|head| &head.body), attempt.now),
-            runs,
-        })
     }
 
     /// Writes the whole policy of a rotation. What is under way and not concerned by it goes on.
