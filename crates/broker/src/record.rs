@@ -98,6 +98,17 @@ impl Effect {
     }
 }
 
+/// Longer than any path or name.
+const LONGEST: usize = 1_024;
+
+/// What stands in an entry is sometimes as somebody said it, and one entry that a store cannot keep fails its whole batch.
+fn storable(said: String) -> String {
+    if said.len() <= LONGEST && !said.contains('\0') {
+        return said;
+    }
+    said[..said.floor_char_boundary(LONGEST)].replace('\0', "\u{fffd}")
+}
+
 /// Failures of our own are not accesses: nothing was shown, and no entry could be made of some of them.
 pub(crate) fn is_recorded(code: Code) -> bool {
     !matches!(
@@ -242,7 +253,7 @@ impl Broker {
                 Some(session.principal),
                 session.who(&request.source)?,
                 Some(session.accessor.clone()),
-                effect.path,
+                storable(effect.path),
             ),
             // Nobody proved anything: neither a claimed name nor a chosen path is stored, and floods fold.
             None => {

@@ -66,7 +66,9 @@ pub(super) async fn find_leaves_out_what_is_absent(store: &dyn Store) {
     let mut expected = NAMES;
     expected.sort_unstable();
     assert_eq!(found, expected);
-    assert!(store.find(START, &keys(&["absent"])).await.unwrap().value.is_empty());
+    for absent in ["absent", "", "\0", "a\0b", "'", "\u{ffff}"] {
+        assert!(store.find(START, &keys(&[absent])).await.unwrap().value.is_empty());
+    }
     assert!(store.find(START, &[]).await.unwrap().value.is_empty());
 }
 

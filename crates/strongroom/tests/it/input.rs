@@ -3,6 +3,7 @@
 mod corpus;
 mod generated;
 pub(crate) mod raw;
+mod texts;
 
 use std::cell::{Cell, RefCell};
 

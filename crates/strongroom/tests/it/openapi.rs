@@ -1,7 +1,7 @@
 //! The API's description is true: every example in it is sent and answered as it says, in the shape that it says, and
 //! its routes are those that there are.
 
-mod description;
+pub(crate) mod description;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,18 +6,18 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::Api;
 
-pub(super) struct Description(Value);
+pub(crate) struct Description(Value);
 
 /// One request and its answer, gathered by its name.
-pub(super) struct Example {
-    pub(super) method: String,
+pub(crate) struct Example {
+    pub(crate) method: String,
     /// With the query.
-    pub(super) path: String,
-    pub(super) body: Option<Value>,
-    pub(super) status: u16,
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
+    pub(crate) status: u16,
     /// None: an empty body.
-    pub(super) answer: Option<Value>,
-    pub(super) operation: Value,
+    pub(crate) answer: Option<Value>,
+    pub(crate) operation: Value,
 }
 
 fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -72,7 +72,7 @@ impl Example {
 }
 
 impl Description {
-    pub(super) async fn of(api: &Api) -> Self {
+    pub(crate) async fn of(api: &Api) -> Self {
         let anybody = Api {
             token: None,
             ..api.clone()
@@ -101,7 +101,7 @@ impl Description {
     }
 
     /// `operation/example`
-    pub(super) fn examples(&self) -> BTreeMap<String, Example> {
+    pub(crate) fn examples(&self) -> BTreeMap<String, Example> {
         let mut all = BTreeMap::new();
         for (path, method, operation) in self.operations() {
             let mut names: BTreeSet<String> = examples(&operation["requestBody"]["content"])
@@ -134,6 +134,14 @@ impl Description {
                 let id = name.split('/').next().unwrap();
                 (templates[id].to_owned(), example.path)
             })
+            .collect()
+    }
+
+    /// The names of what the example's body may have.
+    pub(crate) fn fields(&self, example: &Example) -> Vec<String> {
+        object(&example.operation["requestBody"]["content"])
+            .flat_map(|(_, media)| object(&self.resolved(&media["schema"])["properties"]))
+            .map(|(name, _)| name.clone())
             .collect()
     }
 
