@@ -16,7 +16,7 @@ const AT_ONCE: usize = 64;
     clippy::cast_sign_loss,
     reason = "a number of rounds"
 )]
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     (5.0 * scale()).ceil() as usize
 }
 

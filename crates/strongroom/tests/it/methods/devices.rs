@@ -11,6 +11,7 @@ use super::people::{company, token_of_ada};
 use super::{Stage, stage};
 use crate::asks::{Answer, Ask};
 use crate::harness::{Api, On, command};
+use crate::identity::races::rounds;
 use crate::issuer::{Issuer, now};
 
 fn nobody(root: &Api) -> Api {
@@ -205,7 +206,7 @@ async fn a_method_takes_codes_only_where_it_says_so(on: On) {
 async fn of_many_uses_of_one_code_one_wins(on: On) {
     let stage = stage(on).await;
     company(&stage).await;
-    for round in 0..3 {
+    for round in 0..rounds() {
         let start = started(&stage.root).await;
         confirm(&stage.issuer, &token_of_ada(&stage.issuer, &json!({})));
         let all = (0..64).map(|_| asked(&stage.root, &start));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Stage, stage};
 use crate::harness::{Api, On};
+use crate::identity::races::rounds;
 use crate::issuer::{Issuer, now, percent};
 
 const BACK: &str = "http://127.0.0.1:8250/callback";
@@ -201,7 +202,7 @@ async fn of_many_uses_of_one_state_one_wins(on: On) {
     let stage = stage(on).await;
     company(&stage).await;
     let (root, issuer) = (&stage.root, &stage.issuer);
-    for round in 0..3 {
+    for round in 0..rounds() {
         let started = start(root).await;
         issuer.code(
             "good",
