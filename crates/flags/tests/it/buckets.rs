@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::evaluation::evaluate;
 
 /// The variant for this rule and targeting key; nothing where the rule gives null.
-fn variant(buckets: Value, key: Option<&str>) -> Option<String> {
+fn variant(buckets: &Value, key: Option<&str>) -> Option<String> {
     let definition = json!({
         "state": "ENABLED",
         "variants": { "clubs": 1, "diamonds": 2, "hearts": 3, "spades": 4, "lower": 5, "upper": 6, "true": 7, "1": 8 },
@@ -16,7 +16,7 @@ fn variant(buckets: Value, key: Option<&str>) -> Option<String> {
     evaluated.variant.map(|variant| variant.to_string())
 }
 
-fn cards(seed: Value) -> Value {
+fn cards(seed: &Value) -> Value {
     json!([seed, ["clubs", 25], ["diamonds", 25], ["hearts", 25], ["spades", 25]])
 }
 
@@ -31,7 +31,7 @@ fn the_published_vectors_hold() {
     ];
     for (name, suit) in by_flag {
         let seed = json!({ "cat": ["fractional-flag", { "var": "name" }] });
-        assert_eq!(variant(cards(seed), Some(name)).as_deref(), Some(suit), "{name}");
+        assert_eq!(variant(&cards(&seed), Some(name)).as_deref(), Some(suit), "{name}");
     }
     let shared = [
         ("seven", "hearts"),
@@ -41,7 +41,7 @@ fn the_published_vectors_hold() {
     ];
     for (name, suit) in shared {
         let seed = json!({ "cat": ["shared-seed", { "var": "name" }] });
-        assert_eq!(variant(cards(seed), Some(name)).as_deref(), Some(suit), "{name}");
+        assert_eq!(variant(&cards(&seed), Some(name)).as_deref(), Some(suit), "{name}");
     }
 }
 
@@ -56,7 +56,7 @@ fn the_edges_of_the_hash_fall_on_the_published_side() {
     ];
     for (seed, half) in edges {
         let halves = json!([{ "var": "name" }, ["lower", 50], ["upper", 50]]);
-        assert_eq!(variant(halves, Some(seed)).as_deref(), Some(half), "{seed}");
+        assert_eq!(variant(&halves, Some(seed)).as_deref(), Some(half), "{seed}");
     }
 }
 
@@ -64,19 +64,19 @@ fn the_edges_of_the_hash_fall_on_the_published_side() {
 fn without_a_seed_the_flags_key_and_the_targeting_key_are_hashed() {
     let buckets = || json!([["clubs", 25], ["diamonds", 25], ["hearts", 25], ["spades", 25]]);
     for key in ["a", "b", "user-1", "Ünïcøde", "🂡"] {
-        let by_hand = cards(json!({ "cat": [{ "var": "$flagd.flagKey" }, { "var": "targetingKey" }] }));
-        let expected = variant(by_hand, Some(key));
+        let by_hand = cards(&json!({ "cat": [{ "var": "$flagd.flagKey" }, { "var": "targetingKey" }] }));
+        let expected = variant(&by_hand, Some(key));
         assert!(expected.is_some());
-        assert_eq!(variant(buckets(), Some(key)), expected);
+        assert_eq!(variant(&buckets(), Some(key)), expected);
         assert_eq!(
-            variant(cards(Value::Null), Some(key)),
+            variant(&cards(&Value::Null), Some(key)),
             expected,
             "null stands for no seed"
         );
     }
-    assert_eq!(variant(buckets(), None), None);
-    assert_eq!(variant(buckets(), Some("")), None);
-    assert_eq!(variant(cards(json!({ "var": "unset" })), None), None);
+    assert_eq!(variant(&buckets(), None), None);
+    assert_eq!(variant(&buckets(), Some("")), None);
+    assert_eq!(variant(&cards(&json!({ "var": "unset" })), None), None);
 }
 
 #[test]
@@ -106,6 +106,6 @@ fn what_is_no_bucket_is_nothing() {
             Some("hearts"),
         ),
     ] {
-        assert_eq!(variant(buckets.clone(), Some("key")).as_deref(), expected, "{buckets}");
+        assert_eq!(variant(&buckets, Some("key")).as_deref(), expected, "{buckets}");
     }
 }
