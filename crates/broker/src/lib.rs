@@ -18,6 +18,7 @@ mod due;
 mod erase;
 mod explain;
 mod faults;
+mod flags;
 mod grants;
 mod groups;
 mod history;
@@ -48,6 +49,7 @@ mod patch;
 #[cfg(test)]
 mod place;
 mod policies;
+mod pulse;
 mod purge;
 mod put;
 mod read;
@@ -85,6 +87,7 @@ pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use create_token::{CreatedToken, NewToken};
 pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
+pub use flags::{CopyFlags, Evaluations, FlagSetView, FlagView, SetRules};
 pub use groups::GroupView;
 pub use history::History;
 pub use holders::HolderKind;
@@ -137,6 +140,7 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::pulse::Pulse;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -153,6 +157,7 @@ struct Inner {
     root: NamespaceId,
     node: Arc<Node>,
     lanes: Lanes,
+    pulse: Pulse,
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,

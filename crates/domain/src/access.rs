@@ -1,6 +1,7 @@
 //! What each verb needs: in each layout, a path and a capability. The one table; no dialect has another.
 
 use crate::audit::Action;
+use crate::flag::{FlagPath, FlagSetName};
 use crate::policy::{Capability, Layout, Need};
 use crate::{Name, Prefix, SecretPath};
 
@@ -29,6 +30,9 @@ pub enum Access<'a> {
     /// A lease role, and the leases of it.
     LeaseRole(&'a Name, Capability),
     LeaseRoles,
+    Flag(&'a FlagPath, Capability),
+    /// What concerns every flag of a project's environment.
+    FlagSet(&'a FlagSetName, Capability),
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -73,6 +77,8 @@ impl Access<'_> {
             Self::Targets => "target/".into(),
             Self::LeaseRole(name, _) => format!("lease/{name}"),
             Self::LeaseRoles => "lease/".into(),
+            Self::Flag(path, _) => format!("flag/{path}"),
+            Self::FlagSet(set, _) => format!("flag/{set}/"),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
@@ -101,6 +107,8 @@ impl Access<'_> {
             | Self::Method(_, capability)
             | Self::Target(_, capability)
             | Self::LeaseRole(_, capability)
+            | Self::Flag(_, capability)
+            | Self::FlagSet(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -133,6 +141,8 @@ impl Access<'_> {
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
             ("target", _) => "target/",
+            ("flag", _) => "flag/",
+            ("flag_set", _) => return Some(format!("flag/{entered}/")),
             // Of a lease by its id: whose it is stands before that.
             ("lease" | "lease_role", _) => {
                 let role = entered.split('/').next().unwrap_or_default();

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod canon;
 pub mod change;
 pub mod error;
+pub mod flag;
 pub mod grant;
 pub mod ids;
 pub mod lease;
