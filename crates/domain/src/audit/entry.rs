@@ -116,6 +116,9 @@ numbered! {
         LeaseRoleRead = 202, "lease_role.read";
         LeaseRead = 203, "lease.read";
         PolicyDryRun = 204, "policy.dry_run";
+        WatchStart = 220, "watch.start";
+        WatchEnd = 221, "watch.end";
+        WatchRead = 222, "watch.read";
         RotationWrite = 300, "rotation.write";
         RotationDelete = 301, "rotation.delete";
         RotationTell = 302, "rotation.tell";
