@@ -37,6 +37,7 @@ pub mod secrets;
 pub mod targets;
 pub mod tokens;
 pub mod versions;
+pub mod watch;
 
 pub use page::{Page, PageQuery};
 pub use parse::parse;

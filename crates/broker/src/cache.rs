@@ -10,7 +10,9 @@ use quick_cache::sync::Cache;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Head;
 use strongroom_domain::{Fence, Kind, Moved, Revision, Time, Touch, Version};
+use tokio::sync::watch;
 
+use crate::feed::Attendance;
 use crate::flags::{Compiled, CompiledSets};
 use crate::manifest::{Known, Manifest};
 use crate::rows::Checked;
@@ -109,6 +111,9 @@ pub(crate) struct Node {
     manifests: Known,
     flag_sets: CompiledSets,
     watchers: Watchers,
+    attendance: Arc<Attendance>,
+    /// Says when something was learned.
+    learned: watch::Sender<()>,
     /// The newest change of the ring that is not read yet; 0: none.
     ring_wanted: AtomicI64,
     /// When the last backup was taken, 0: never; and whether another was taken since that was read.
@@ -131,6 +136,8 @@ impl Node {
             manifests: Known::default(),
             flag_sets: CompiledSets::default(),
             watchers: Watchers::default(),
+            attendance: Arc::default(),
+            learned: watch::Sender::default(),
             ring_wanted: AtomicI64::new(0),
             last_backup: AtomicI64::new(0),
             backup_is_news: AtomicBool::new(true),
@@ -167,6 +174,22 @@ impl Node {
 
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.watchers
+    }
+
+    /// Who waits for changes.
+    pub(crate) fn attendance(&self) -> &Arc<Attendance> {
+        &self.attendance
+    }
+
+    pub(crate) fn learned(&self) -> watch::Receiver<()> {
+        self.learned.subscribe()
+    }
+
+    /// The first changes that follow `since`, as far as the node remembers them all.
+    pub(crate) fn after(&self, since: Revision, limit: usize) -> Option<Vec<Touch>> {
+        let recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = recent.touches.partition_point(|touch| touch.revision <= since);
+        (since >= recent.floor).then(|| recent.touches.range(start..).take(limit).cloned().collect())
     }
 
     pub(crate) fn manifests(&self) -> &Known {
@@ -260,6 +283,7 @@ impl Node {
             Moved::TooMany => self.watchers.tell_all(),
             Moved::Touches(touches) => touches.iter().for_each(|touch| self.watchers.tell(&touch.key)),
         }
+        self.learned.send_replace(());
     }
 
     /// Revisions never fall: the database was put back. Nothing that was learned of it holds, and nothing is served.
@@ -284,6 +308,8 @@ impl Node {
         recent.touches.clear();
         recent.floor = top;
         self.revision.store(top.0, Ordering::Release);
+        drop(recent);
+        self.learned.send_replace(());
     }
 
     fn want_ring(&self, at: i64) {

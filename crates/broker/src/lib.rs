@@ -18,6 +18,7 @@ mod due;
 mod erase;
 mod explain;
 mod faults;
+mod feed;
 mod flags;
 mod grants;
 mod groups;
@@ -74,6 +75,7 @@ mod totp;
 mod try_policy;
 mod uses;
 mod watch;
+mod watching;
 mod webhooks;
 mod who_can;
 mod whoami;
@@ -87,6 +89,7 @@ pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use create_token::{CreatedToken, NewToken};
 pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
+pub use feed::{ChangeRow, Changes, Follower, Passed};
 pub use flags::{CopyFlags, Evaluations, FlagSetView, FlagView, SetRules};
 pub use groups::GroupView;
 pub use history::History;
@@ -121,6 +124,7 @@ pub use targets::TargetView;
 pub use tokens::{TokenRef, TokenView};
 pub use totp::NewTotp;
 pub use try_policy::{AccessChange, DryRun};
+pub use watching::{ChangePage, Shown, WatchEvent, WatchQuery, Watching};
 pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
@@ -135,6 +139,7 @@ use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
+use crate::feed::Feed;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
@@ -156,6 +161,7 @@ struct Inner {
     /// The namespace `root`, which the installation itself belongs to.
     root: NamespaceId,
     node: Arc<Node>,
+    feed: Feed,
     lanes: Lanes,
     pulse: Pulse,
     locks: Locks,

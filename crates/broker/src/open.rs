@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::allowances::Allowances;
 use crate::cache::Node;
 use crate::clock::NodeClock;
+use crate::feed::Feed;
 use crate::initialise::{RING, ROOT};
 use crate::keys::check_keys;
 use crate::lanes::{Lanes, Workshop};
@@ -50,6 +51,10 @@ pub struct Settings {
     pub session_cache: usize,
     /// How often to ask for changes, to keep caches warm. They are right without it.
     pub poll: Option<Duration>,
+    /// How often to ask for them while anybody waits for one.
+    pub watch_poll: Duration,
+    /// How many may watch at once.
+    pub watch_streams: usize,
     /// How often a principal may ask.
     pub per_identity: Option<Rate>,
     /// The longest time that a login waits for those that failed before it.
@@ -96,8 +101,7 @@ impl Broker {
             settings.session_cache,
             slots.revision,
         ));
-        let stats = Arc::new(Stats::default());
-        let keys = Arc::new(ArcSwap::from_pointee(keys));
+        let (stats, keys) = (Arc::new(Stats::default()), Arc::new(ArcSwap::from_pointee(keys)));
         let workshop = Workshop {
             store: store.clone(),
             clock: clock.clone(),
@@ -121,6 +125,7 @@ impl Broker {
             },
             root: namespace,
             node,
+            feed: Feed::new(settings.watch_streams),
             locks: Locks::default(),
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),

@@ -17,9 +17,6 @@ use crate::read::SecretView;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
 
-/// How often is looked without being told: another node's changes are learned of by asking for them, which may be off.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
 type Waiting = HashMap<Key, Arc<Notify>>;
 
 /// Those who wait for a change of an object.
@@ -71,6 +68,7 @@ impl Broker {
     /// Whether it is time to answer: a version newer than that is current, or the answer is not to be waited for.
     pub async fn await_newer(&self, request: &Request, path: &SecretPath, than: i64, within: Duration) -> bool {
         let began = Instant::now();
+        let _attending = self.0.node.attendance().join();
         let watch = self.0.node.watchers().watch(self.key(Kind::Secret, path.as_str()));
         loop {
             let changed = watch.changed.notified();
@@ -85,7 +83,7 @@ impl Broker {
             if left.is_zero() {
                 return false;
             }
-            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), changed).await;
+            let _ = tokio::time::timeout(left, changed).await;
         }
     }
 

@@ -33,6 +33,7 @@ pub mod slot;
 pub mod target;
 pub mod time;
 pub mod upgrade;
+pub mod watched;
 
 pub use change::{Change, Fence, Moved, Outcome, Touch, Write};
 pub use error::{Code, Error, Result};

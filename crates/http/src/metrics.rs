@@ -21,7 +21,7 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 35] = [
+const ROUTES: [&str; 36] = [
     "secrets",
     "flags",
     "flag-versions",
@@ -52,6 +52,7 @@ const ROUTES: [&str; 35] = [
     "explain",
     "who-can",
     "policy-versions",
+    "watch",
     "health",
     "ready",
     "metrics",
@@ -351,6 +352,11 @@ impl BrokerMetrics {
                 "strongroom_backup_last_success_timestamp_seconds",
                 "When the last backup that was kept was taken, by 'operator backup'; 0: never.",
                 seconds(self.0.last_backup()),
+            ),
+            (
+                "strongroom_watchers",
+                "Streams of changes, and requests that wait for one, on this node.",
+                i64::try_from(self.0.watchers()).unwrap_or(i64::MAX),
             ),
             (
                 "strongroom_data_keys",

@@ -25,3 +25,4 @@ pub(crate) mod secrets;
 pub(crate) mod targets;
 pub(crate) mod tokens;
 pub(crate) mod versions;
+pub(crate) mod watch;

@@ -56,6 +56,7 @@ fn native() -> Vec<Operation> {
         routes::list::folders(),
         routes::list::batch(),
         routes::list::reports(),
+        routes::watch::watching(),
         routes::grants::policies(),
         routes::grants::roles(),
         routes::methods::methods(),

@@ -120,6 +120,9 @@ numbered! {
         FlagHistory = 206, "flag.history";
         FlagSetRead = 207, "flag_set.read";
         FlagEvaluate = 208, "flag.evaluate";
+        WatchStart = 220, "watch.start";
+        WatchEnd = 221, "watch.end";
+        WatchRead = 222, "watch.read";
         RotationWrite = 300, "rotation.write";
         RotationDelete = 301, "rotation.delete";
         RotationTell = 302, "rotation.tell";
