@@ -37,6 +37,8 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
 
@@ -170,6 +172,7 @@ impl Broker {
                 namespace: self.namespace().to_string(),
                 about: &happened.about,
                 version: happened.version,
+                due: happened.due,
                 reason: happened.reason.as_deref(),
             },
         };

@@ -75,6 +75,8 @@ pub enum Event {
     RotationOverdue,
     #[serde(rename = "lease.stuck")]
     LeaseStuck,
+    #[serde(rename = "secret.expiring")]
+    SecretExpiring,
 }
 
 /// What an operator says of a target.
@@ -101,7 +103,7 @@ pub struct TargetConfig {
     pub credential: SecretPath,
     /// What a webhook is told of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 5))]
     pub events: Vec<Event>,
 }
 

@@ -65,7 +65,7 @@ impl Seen {
     }
 }
 
-async fn hooked(on: On, events: Value) -> (Stage, Arc<Seen>) {
+pub(super) async fn hooked(on: On, events: Value) -> (Stage, Arc<Seen>) {
     let stage = stage(on).await;
     let (url, seen) = Seen::start().await;
     assert_eq!(
