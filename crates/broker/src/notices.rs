@@ -32,6 +32,7 @@ struct Sent<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     namespace: String,
+    namespace_name: &'a str,
     /// A secret's path, or a lease role's name.
     about: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,12 +165,17 @@ impl Broker {
             Ok(key) => key,
             Err(reason) => return Ok(Err(reason)),
         };
+        let Some((home, ..)) = self.home().await? else {
+            // It is being deleted, and its notices with it.
+            return Ok(Ok(()));
+        };
         let happened = &notice.happened;
         let sent = Sent {
             event: happened.event,
             timestamp: happened.at,
             data: Data {
                 namespace: self.namespace().to_string(),
+                namespace_name: &home.name,
                 about: &happened.about,
                 version: happened.version,
                 due: happened.due,
