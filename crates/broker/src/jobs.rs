@@ -73,9 +73,6 @@ async fn upkeep(inner: Weak<Inner>) {
         if let Err(error) = broker.measure().await {
             tracing::warn!(?error, "how large the store is could not be seen");
         }
-        if let Err(error) = broker.purge_due().await {
-            tracing::warn!(?error, "purging was put off");
-        }
         if let Err(error) = broker.reseal_everywhere().await {
             tracing::warn!(?error, "sealing under the newest key was put off");
         }

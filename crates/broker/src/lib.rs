@@ -16,6 +16,7 @@ mod create_token;
 mod delete;
 mod due;
 mod erase;
+mod expiring;
 mod explain;
 mod faults;
 mod feed;

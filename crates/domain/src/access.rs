@@ -137,6 +137,9 @@ impl Access<'_> {
         let root = match (noun, verb) {
             ("secret", "list") if entered.is_empty() => "secret/",
             ("secret", "list") => return Some(format!("secret/{entered}/")),
+            // Of a target that the policy or role names, or of the secret that a target does: the entry names none of these.
+            ("rotation" | "lease_role", "write") if missing == Capability::Rotate => return None,
+            ("target", "write") if missing == Capability::Read => return None,
             // Of several at once, not one by name.
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
@@ -191,5 +194,25 @@ impl Access<'_> {
         let below = ["sys/namespaces/", "sys/keys/slots/"];
         let alone = ["sys/keys/signing", "sys/recovery", "sys/backup"];
         below.iter().any(|root| path.starts_with(root)) || alone.contains(&path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_told_as_of_what_it_was_about_or_not_at_all() {
+        let told = |action, missing| Access::path_of(action, "a/b", missing);
+        let secret = Some("secret/a/b".to_owned());
+        assert_eq!(told(Action::RotationWrite, Capability::Manage), secret);
+        assert_eq!(told(Action::RotationTell, Capability::Rotate), secret);
+        // Each of these is about a target or a secret that the entry does not name.
+        assert_eq!(told(Action::RotationWrite, Capability::Rotate), None);
+        assert_eq!(told(Action::LeaseRoleWrite, Capability::Rotate), None);
+        assert_eq!(told(Action::TargetWrite, Capability::Read), None);
+        let target = Some("target/a/b".to_owned());
+        assert_eq!(told(Action::TargetWrite, Capability::Update), target);
+        assert_eq!(told(Action::TargetRead, Capability::Read), target);
     }
 }

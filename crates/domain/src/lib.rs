@@ -18,6 +18,7 @@ pub mod method;
 pub mod names;
 pub mod network;
 pub mod notice;
+mod outbound;
 pub mod path;
 pub mod payload;
 pub mod period;

@@ -69,6 +69,7 @@ numbered! {
         SecretRetire = 29, "secret.retire";
         SecretRestore = 30, "secret.restore";
         SecretPurge = 31, "secret.purge";
+        SecretExpiring = 32, "secret.expiring";
         PolicyWrite = 40, "policy.write";
         PolicyDelete = 41, "policy.delete";
         RoleWrite = 42, "role.write";
