@@ -65,3 +65,5 @@ mod sql;
 mod tls;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod watch;
