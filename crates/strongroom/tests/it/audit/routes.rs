@@ -99,6 +99,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "access.who_can",
             "secret/all/x",
         ),
+        same("GET watch", "watch?prefix=all/x&wait=1", None, "watch.read", "all/x"),
         same(
             "PUT secrets/{*path}",
             "secrets/all/x",

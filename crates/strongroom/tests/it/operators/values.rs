@@ -48,6 +48,7 @@ const SHOWN: &[&str] = &[
     "GET targets/{name}",
     "GET tokens",
     "GET versions/{*path}",
+    "GET watch",
     "GET who-can",
     "POST auth/token/introspect",
     "POST auth/token/lookup",
