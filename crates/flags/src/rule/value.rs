@@ -83,6 +83,11 @@ impl<'a> Val<'a> {
         }
     }
 
+    /// What an operator that takes a list takes for an empty one.
+    pub(crate) fn is_nothing(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Object(_)) && !self.truthy()
+    }
+
     /// A member of an object by its name, or of a list by its place.
     pub(crate) fn member(&self, name: &str) -> Option<Val<'a>> {
         match self {
