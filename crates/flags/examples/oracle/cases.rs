@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 use strongroom_flags::{Bucketing, Context, Definition, Evaluators, FailureCode, Set};
 
 use crate::dice::Dice;
-use crate::rules::{NUMBERS, Rules, TEXTS, VARIANTS, VERSIONS};
+use crate::leaves::{NUMBERS, TEXTS, VARIANTS, VERSIONS};
+use crate::rules::Rules;
 
 const RULE_DEPTH: usize = 5;
 
@@ -35,7 +36,7 @@ impl Case {
         } else {
             json!({})
         };
-        let now_unix = 1_700_000_000 + i64::try_from(dice.below(1_000_000)).unwrap();
+        let now_unix = dice.between(1_700_000_000, 1_800_000_000);
         Self {
             definition,
             evaluators,
@@ -145,7 +146,7 @@ fn variants(dice: &mut Dice) -> Value {
         let value = match kind {
             0 => json!(at % 2 == 0),
             1 => json!(format!("value {at}")),
-            2 => json!(at as f64),
+            2 => json!(at),
             _ => json!({ "at": at, "list": [1, null, "x"] }),
         };
         ((*name).to_owned(), value)

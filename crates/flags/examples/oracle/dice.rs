@@ -19,6 +19,11 @@ impl Dice {
         usize::try_from(self.next() % bound as u64).unwrap_or_default()
     }
 
+    /// One of these numbers, the ends among them.
+    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
+        low + i64::try_from(self.next() % (high - low + 1).unsigned_abs()).unwrap_or_default()
+    }
+
     /// True so many times in a hundred.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent

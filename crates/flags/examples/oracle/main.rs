@@ -12,6 +12,7 @@
 mod cases;
 mod dice;
 mod differences;
+mod leaves;
 mod reached;
 mod rules;
 

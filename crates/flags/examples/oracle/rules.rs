@@ -3,110 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-
-pub(crate) const TEXTS: &[&str] = &[
-    "",
-    "a",
-    "abc",
-    "on",
-    "off",
-    "12",
-    "1.5",
-    "0x10",
-    "  7 ",
-    "1e3",
-    "-3",
-    "Infinity",
-    "true",
-    "null",
-    "pro",
-    "beta-user",
-    "a@example.com",
-    "b@example.org",
-    "example",
-    "é",
-    "日本語",
-    "x😀y",
-    "\u{e000}",
-    "10",
-    "9",
-];
-pub(crate) const VERSIONS: &[&str] = &[
-    "1.2.3",
-    "v1.2",
-    "2",
-    "1.0.0-alpha.1",
-    "1.0.0-alpha.beta",
-    "1.0.0-2",
-    "1.0.0-10",
-    "1.0.0+b1",
-    "2.0.0.0",
-    "V3.1.4",
-    "vv1.0.0",
-    "01.2.3",
-    "1.2.3-01",
-    "9007199254740993.0.0",
-    " 1.2.3 ",
-    "abc",
-    "1.",
-    "3.1",
-    "1.0.0-",
-    "0.0.1",
-];
-pub(crate) const NUMBERS: &[f64] = &[
-    0.0,
-    1.0,
-    2.0,
-    3.0,
-    10.0,
-    18.0,
-    21.0,
-    50.0,
-    100.0,
-    -1.0,
-    -3.0,
-    0.5,
-    1.5,
-    1e21,
-    1e-7,
-    2_147_483_647.0,
-];
-const PATHS: &[&str] = &[
-    "email",
-    "age",
-    "version",
-    "country",
-    "plan",
-    "tags",
-    "user",
-    "user.id",
-    "user.name",
-    "user.roles",
-    "user.score",
-    "user.roles.0",
-    "tags.1",
-    "beta",
-    "items",
-    "items.0.price",
-    "a\\.b",
-    "unset",
-    "user.unset",
-    "nothing",
-    "targetingKey",
-    "$flagd.timestamp",
-    "$flagd.flagKey",
-    "empty",
-    "scores",
-    "$flagd",
-    "tags.01",
-];
-/// What JavaScript finds in a text or a list, and JSON does not have.
-const INNER_PATHS: &[&str] = &["email.length", "tags.length", "email.0", "country.0"];
-pub(crate) const VARIANTS: &[&str] = &["on", "off", "pro", "a", "1", "true", "false"];
+use crate::leaves::{NUMBERS, TEXTS, VARIANTS};
 
 /// Where a rule stands, and so what `var` finds there.
 #[derive(Clone, Copy, PartialEq)]
-enum Scope {
+pub(crate) enum Scope {
     Context,
     Item,
     Reduction,
@@ -116,7 +17,7 @@ pub(crate) struct Rules<'d> {
     pub(crate) dice: &'d mut Dice,
     /// Names of the evaluators that may be referred to here.
     pub(crate) evaluators: Vec<String>,
-    scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 impl<'d> Rules<'d> {
@@ -176,7 +77,7 @@ impl<'d> Rules<'d> {
             5 if self.dice.chance(30) => arguments.push(Value::Null),
             _ => {}
         }
-        for _ in 0..1 + self.dice.below(4) {
+        for _ in 0..=self.dice.below(4) {
             let variant = match self.dice.below(8) {
                 0 => self.result(depth - 1),
                 1 => json!(self.dice.chance(50)),
@@ -186,7 +87,7 @@ impl<'d> Rules<'d> {
                 0 => json!([variant]),
                 1 => json!([variant, { "-": [100, self.number(depth - 1)] }]),
                 2 => json!([variant, self.leaf_object()]),
-                3 => json!([variant, -(self.dice.below(50) as i64)]),
+                3 => json!([variant, self.dice.between(-49, 0)]),
                 _ => json!([variant, self.dice.below(100)]),
             });
         }
@@ -248,7 +149,7 @@ impl<'d> Rules<'d> {
                 };
                 let mut part = self.text(depth);
                 if self.dice.chance(30) {
-                    part = json!({ "substr": [text, self.dice.below(4) as i64 - 2, 1 + self.dice.below(3)] });
+                    part = json!({ "substr": [text, self.dice.between(-2, 1), 1 + self.dice.below(3)] });
                 }
                 json!({ operator: [text, part] })
             }
@@ -326,9 +227,9 @@ impl<'d> Rules<'d> {
         match self.dice.below(6) {
             0..=2 => json!({ "cat": self.many(1, 3, |rules| rules.any(depth)) }),
             3..=4 => {
-                let mut arguments = vec![self.text(depth), json!(self.dice.below(6) as i64 - 3)];
+                let mut arguments = vec![self.text(depth), json!(self.dice.between(-3, 2))];
                 if self.dice.chance(60) {
-                    arguments.push(json!(self.dice.below(8) as i64 - 3));
+                    arguments.push(json!(self.dice.between(-3, 4)));
                 }
                 json!({ "substr": arguments })
             }
@@ -339,7 +240,7 @@ impl<'d> Rules<'d> {
     fn list(&mut self, depth: usize) -> Value {
         if depth == 0 || self.dice.chance(40) {
             return match self.dice.below(10) {
-                0..=2 => Value::Array(self.many(0, 4, |rules| rules.literal())),
+                0..=2 => Value::Array(self.many(0, 4, Self::literal)),
                 3..=8 => self.var_of(&["tags", "scores", "items", "user.roles", "empty", "unset", "nothing"]),
                 _ => self.leaf(),
             };
@@ -369,14 +270,6 @@ impl<'d> Rules<'d> {
         }
     }
 
-    fn version(&mut self) -> Value {
-        match self.dice.below(8) {
-            0..=4 => json!(*self.dice.one_of(VERSIONS)),
-            5..=6 => self.var_of(&["version", "unset"]),
-            _ => json!(*self.dice.one_of(NUMBERS)),
-        }
-    }
-
     fn any(&mut self, depth: usize) -> Value {
         match self.dice.below(if depth == 0 { 2 } else { 8 }) {
             0 => self.literal(),
@@ -386,49 +279,6 @@ impl<'d> Rules<'d> {
             5 => self.list(depth),
             6 => self.truth(depth),
             _ => self.result(depth),
-        }
-    }
-
-    fn literal(&mut self) -> Value {
-        match self.dice.below(8) {
-            0 => Value::Null,
-            1 => json!(self.dice.chance(50)),
-            2..=4 => json!(*self.dice.one_of(NUMBERS)),
-            _ => json!(*self.dice.one_of(TEXTS)),
-        }
-    }
-
-    fn leaf(&mut self) -> Value {
-        if self.dice.chance(25) {
-            self.literal()
-        } else {
-            self.leaf_object()
-        }
-    }
-
-    fn leaf_object(&mut self) -> Value {
-        match self.scope {
-            Scope::Item => self.var_of(&["", "", "price", "qty", "tags", "unset"]),
-            Scope::Reduction => self.var_of(&["accumulator", "current", "accumulator", "current", "current.price", ""]),
-            Scope::Context if self.dice.chance(1) => self.var_of(INNER_PATHS),
-            Scope::Context => self.var_of(PATHS),
-        }
-    }
-
-    fn var_of(&mut self, paths: &[&str]) -> Value {
-        let paths = match self.scope {
-            Scope::Context => paths,
-            Scope::Item => &["", "price", "qty", "tags"],
-            Scope::Reduction => &["accumulator", "current", "current.qty"],
-        };
-        let path = *self.dice.one_of(paths);
-        match self.dice.below(20) {
-            0..=2 => json!({ "var": [path, self.literal()] }),
-            3 => json!({ "var": [path] }),
-            4 => json!({ "var": [{ "cat": [path] }, self.literal()] }),
-            5 => json!({ "var": { "if": [true, path, "unset"] } }),
-            6 => json!({ "var": self.dice.below(2) }),
-            _ => json!({ "var": path }),
         }
     }
 

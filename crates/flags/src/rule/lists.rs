@@ -75,7 +75,7 @@ impl<'a> Run<'a> {
     fn list(&mut self, list: &'a Expr, scope: &Val<'a>) -> Result<List<'a>, Fault> {
         match self.value(list, scope)? {
             Val::List(list) => Ok(list),
-            other if other.is_nothing() => Ok(List::Given(&[])),
+            other if other.is_nothing() => Ok(List::EMPTY),
             _ => Err(Fault::rule("a list is needed here")),
         }
     }

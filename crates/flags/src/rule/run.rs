@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
         )]
         let found = (keys.len() - list.len()) as f64;
         Ok(if found >= needed {
-            Val::List(List::Given(&[]))
+            Val::List(List::EMPTY)
         } else {
             missing
         })

@@ -7,7 +7,8 @@ use strongroom_flags::{
 
 use crate::evaluation::{NOW, evaluate};
 
-fn flag(rule: Value) -> Value {
+fn flag(rule: impl Into<Value>) -> Value {
+    let rule = rule.into();
     json!({ "state": "ENABLED", "variants": { "on": true }, "defaultVariant": "on", "targeting": rule })
 }
 

@@ -7,7 +7,8 @@ fn parse(json: &Value) -> Result<Definition, Mistake> {
     Definition::parse(json, &Evaluators::default())
 }
 
-fn with_rule(rule: Value) -> Value {
+fn with_rule(rule: impl Into<Value>) -> Value {
+    let rule = rule.into();
     json!({ "state": "ENABLED", "variants": { "on": true, "off": false }, "targeting": rule })
 }
 

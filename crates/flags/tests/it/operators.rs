@@ -111,6 +111,7 @@ fn comparisons_take_texts_by_letters_and_the_rest_as_numbers() {
             (json!({ "===": [1, 1.0] }), "true"),
             (json!({ "===": [{ "var": "list" }, { "var": "list" }] }), "true"),
             (json!({ "===": [[1], [1]] }), "false"),
+            (json!({ "===": [[], []] }), "false"),
             (json!({ "!==": [null, 0] }), "true"),
             (json!({ "<": ["10", "9"] }), "true"),
             (json!({ "<": ["10", 9] }), "false"),
