@@ -15,3 +15,5 @@ mod evaluation;
 mod fuzz;
 #[cfg(test)]
 mod operators;
+#[cfg(test)]
+mod pages;
