@@ -7,6 +7,7 @@ mod rotation;
 mod routes;
 mod tls;
 mod tokens;
+mod watch;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 pub use error::Error;
 pub use reqwest;
 pub use tls::Tls;
+pub use watch::{SILENCE, WatchEvent, Watching};
 
 use crate::{BASE, Problem};
 

@@ -42,6 +42,15 @@ pub(crate) fn job_principal(job: &str) -> Result<PrincipalId> {
 
 impl Broker {
     pub(crate) async fn authenticate(&self, request: &Request) -> Result<Arc<Session>> {
+        let session = self.session_of(request).await?;
+        if request.job.is_none() {
+            self.within_rate(session.principal)?;
+        }
+        Ok(session)
+    }
+
+    /// Who asks, without it counting as a call.
+    pub(crate) async fn session_of(&self, request: &Request) -> Result<Arc<Session>> {
         if let Some(job) = request.job {
             return self.job_session(job).map(Arc::new);
         }
@@ -72,7 +81,6 @@ impl Broker {
             return Err(refused());
         }
         session.admits(request)?;
-        self.within_rate(session.principal)?;
         Ok(session)
     }
 

@@ -10,7 +10,10 @@ use quick_cache::sync::Cache;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Head;
 use strongroom_domain::{Fence, Kind, Moved, Revision, Time, Touch, Version};
+use tokio::sync::watch;
 
+use crate::feed::Attendance;
+use crate::flags::{Compiled, CompiledSets};
 use crate::manifest::{Known, Manifest};
 use crate::rows::Checked;
 use crate::session::Session;
@@ -106,7 +109,11 @@ pub(crate) struct Node {
     secrets: Cache<Key, Arc<CachedSecret>, Bytes>,
     sessions: Cache<[u8; 32], Arc<Session>>,
     manifests: Known,
+    flag_sets: CompiledSets,
     watchers: Watchers,
+    attendance: Arc<Attendance>,
+    /// Says when something was learned.
+    learned: watch::Sender<()>,
     /// The newest change of the ring that is not read yet; 0: none.
     ring_wanted: AtomicI64,
     /// When the last backup was taken, 0: never; and whether another was taken since that was read.
@@ -127,7 +134,10 @@ impl Node {
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
             manifests: Known::default(),
+            flag_sets: CompiledSets::default(),
             watchers: Watchers::default(),
+            attendance: Arc::default(),
+            learned: watch::Sender::default(),
             ring_wanted: AtomicI64::new(0),
             last_backup: AtomicI64::new(0),
             backup_is_news: AtomicBool::new(true),
@@ -166,8 +176,35 @@ impl Node {
         &self.watchers
     }
 
+    /// Who waits for changes.
+    pub(crate) fn attendance(&self) -> &Arc<Attendance> {
+        &self.attendance
+    }
+
+    pub(crate) fn learned(&self) -> watch::Receiver<()> {
+        self.learned.subscribe()
+    }
+
+    /// The first changes that follow `since`, as far as the node remembers them all.
+    pub(crate) fn after(&self, since: Revision, limit: usize) -> Option<Vec<Touch>> {
+        let recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = recent.touches.partition_point(|touch| touch.revision <= since);
+        (since >= recent.floor).then(|| recent.touches.range(start..).take(limit).cloned().collect())
+    }
+
     pub(crate) fn manifests(&self) -> &Known {
         &self.manifests
+    }
+
+    pub(crate) fn flag_sets(&self) -> &CompiledSets {
+        &self.flag_sets
+    }
+
+    pub(crate) fn keep_flag_set(&self, key: Key, compiled: Arc<Compiled>, read_at: Revision) {
+        let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_at >= self.revision() {
+            self.flag_sets.keep(key, compiled);
+        }
     }
 
     pub(crate) fn keep_manifest(&self, manifest: Arc<Manifest>, read_at: Revision) {
@@ -215,6 +252,7 @@ impl Node {
             Moved::TooMany => {
                 self.secrets.clear();
                 self.sessions.clear();
+                self.flag_sets.clear();
                 self.manifests.doubt();
                 self.want_ring(fence.top.0);
                 self.backup_is_news.store(true, Ordering::Release);
@@ -245,6 +283,7 @@ impl Node {
             Moved::TooMany => self.watchers.tell_all(),
             Moved::Touches(touches) => touches.iter().for_each(|touch| self.watchers.tell(&touch.key)),
         }
+        self.learned.send_replace(());
     }
 
     /// Revisions never fall: the database was put back. Nothing that was learned of it holds, and nothing is served.
@@ -263,11 +302,14 @@ impl Node {
         let mut recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         self.secrets.clear();
         self.sessions.clear();
+        self.flag_sets.clear();
         self.want_ring(i64::MAX);
         self.backup_is_news.store(true, Ordering::Release);
         recent.touches.clear();
         recent.floor = top;
         self.revision.store(top.0, Ordering::Release);
+        drop(recent);
+        self.learned.send_replace(());
     }
 
     fn want_ring(&self, at: i64) {
@@ -321,6 +363,7 @@ impl Node {
                 }
                 Kind::Backup => self.backup_is_news.store(true, Ordering::Release),
                 Kind::Manifest => self.manifests.touched(touch),
+                Kind::Flag | Kind::FlagSet => self.flag_sets.void(touch),
                 _ => grants = true,
             }
         }

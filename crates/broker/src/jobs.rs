@@ -3,11 +3,10 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use strongroom_domain::Fence;
 use strongroom_domain::audit::Class;
 use strongroom_ports::{Upkeep, UpkeepDone};
 
-use crate::{Broker, Inner};
+use crate::{Broker, Inner, feed};
 
 /// How long entries of a class are kept.
 pub(crate) fn kept(class: Class) -> Duration {
@@ -29,35 +28,8 @@ pub(crate) fn start(broker: &Broker) {
     tokio::spawn(watch(Arc::downgrade(&broker.0)));
     tokio::spawn(find_strays(Arc::downgrade(&broker.0)));
     crate::due::start(broker);
-    if let Some(every) = broker.0.settings.poll {
-        tokio::spawn(poll(Arc::downgrade(&broker.0), every));
-    }
-}
-
-/// Learns of other nodes' changes, so that caches are warm before a fence finds out.
-async fn poll(inner: Weak<Inner>, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let (sent, since) = (inner.clock.now(), inner.node.revision());
-        if let Ok(found) = inner.store.touches(sent, since, 100).await {
-            inner.clock.observe(sent, found.db_now);
-            inner.node.learn(
-                since,
-                &Fence {
-                    db_now: found.db_now,
-                    top: found.revision,
-                    moved: found.value,
-                },
-                [],
-            );
-        }
-        let broker = Broker::new(inner);
-        if let Err(error) = broker.look_again().await {
-            tracing::debug!(?error, "the manifest could not be looked at");
-        }
-        broker.learn_last_backup().await;
-    }
+    tokio::spawn(feed::run(Arc::downgrade(&broker.0)));
+    tokio::spawn(feed::poll(Arc::downgrade(&broker.0)));
 }
 
 /// Sees how rotations and leases stand, at most a twentieth of the time.
@@ -100,9 +72,6 @@ async fn upkeep(inner: Weak<Inner>) {
         broker.learn_last_backup().await;
         if let Err(error) = broker.measure().await {
             tracing::warn!(?error, "how large the store is could not be seen");
-        }
-        if let Err(error) = broker.purge_due().await {
-            tracing::warn!(?error, "purging was put off");
         }
         if let Err(error) = broker.reseal_everywhere().await {
             tracing::warn!(?error, "sealing under the newest key was put off");

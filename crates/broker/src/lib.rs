@@ -16,8 +16,11 @@ mod create_token;
 mod delete;
 mod due;
 mod erase;
+mod expiring;
 mod explain;
 mod faults;
+mod feed;
+mod flags;
 mod grants;
 mod groups;
 mod history;
@@ -48,6 +51,7 @@ mod patch;
 #[cfg(test)]
 mod place;
 mod policies;
+mod pulse;
 mod purge;
 mod put;
 mod read;
@@ -72,6 +76,7 @@ mod totp;
 mod try_policy;
 mod uses;
 mod watch;
+mod watching;
 mod webhooks;
 mod who_can;
 mod whoami;
@@ -85,6 +90,8 @@ pub use clients::{ClientView, NewClientSecret, SecretView};
 pub use create_token::{CreatedToken, NewToken};
 pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
+pub use feed::{ChangeRow, Changes, Follower, Passed};
+pub use flags::{CopyFlags, Evaluations, FlagSetView, FlagView, SetRules};
 pub use groups::GroupView;
 pub use history::History;
 pub use holders::HolderKind;
@@ -118,6 +125,7 @@ pub use targets::TargetView;
 pub use tokens::{TokenRef, TokenView};
 pub use totp::NewTotp;
 pub use try_policy::{AccessChange, DryRun};
+pub use watching::{ChangePage, Shown, WatchEvent, WatchQuery, Watching};
 pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
@@ -132,11 +140,13 @@ use tokio::sync::Semaphore;
 
 use crate::cache::Node;
 use crate::clock::NodeClock;
+use crate::feed::Feed;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::pulse::Pulse;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -152,7 +162,9 @@ struct Inner {
     /// The namespace `root`, which the installation itself belongs to.
     root: NamespaceId,
     node: Arc<Node>,
+    feed: Feed,
     lanes: Lanes,
+    pulse: Pulse,
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,

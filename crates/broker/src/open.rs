@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::allowances::Allowances;
 use crate::cache::Node;
 use crate::clock::NodeClock;
+use crate::feed::Feed;
 use crate::initialise::{RING, ROOT};
 use crate::keys::check_keys;
 use crate::lanes::{Lanes, Workshop};
@@ -24,6 +25,7 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::pulse::Pulse;
 use crate::rows::store_failed;
 use crate::stats::Stats;
 use crate::uses::Uses;
@@ -49,6 +51,10 @@ pub struct Settings {
     pub session_cache: usize,
     /// How often to ask for changes, to keep caches warm. They are right without it.
     pub poll: Option<Duration>,
+    /// How often to ask for them while anybody waits for one.
+    pub watch_poll: Duration,
+    /// How many may watch at once.
+    pub watch_streams: usize,
     /// How often a principal may ask.
     pub per_identity: Option<Rate>,
     /// The longest time that a login waits for those that failed before it.
@@ -95,8 +101,7 @@ impl Broker {
             settings.session_cache,
             slots.revision,
         ));
-        let stats = Arc::new(Stats::default());
-        let keys = Arc::new(ArcSwap::from_pointee(keys));
+        let (stats, keys) = (Arc::new(Stats::default()), Arc::new(ArcSwap::from_pointee(keys)));
         let workshop = Workshop {
             store: store.clone(),
             clock: clock.clone(),
@@ -107,6 +112,7 @@ impl Broker {
         };
         let broker = Self::new(Arc::new(Inner {
             lanes: Lanes::start(&workshop, boot, settings.audit_queue),
+            pulse: Pulse::start(workshop, settings.audit_queue),
             store,
             clock,
             start: entropy.bytes(),
@@ -119,6 +125,7 @@ impl Broker {
             },
             root: namespace,
             node,
+            feed: Feed::new(settings.watch_streams),
             locks: Locks::default(),
             uses: Uses::default(),
             extent: ArcSwapOption::empty(),

@@ -129,6 +129,8 @@ impl Place {
             secret_cache_bytes: 1 << 20,
             session_cache: 100,
             poll: None,
+            watch_poll: Duration::from_millis(20),
+            watch_streams: 100,
         };
         let broker = Broker::open(
             store,

@@ -165,6 +165,14 @@ impl Session {
         }
     }
 
+    /// Whether a listing shows this name or one below it.
+    pub(crate) fn shows_within(&self, folder: &str, path: &str, from: Option<IpAddr>) -> bool {
+        match &self.grants {
+            Grants::Root => true,
+            Grants::Policies(policies) => policies.shows_within(folder, path, from),
+        }
+    }
+
     pub(crate) fn expired(&self, now: Time) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }

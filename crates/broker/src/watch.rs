@@ -9,16 +9,13 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Selector;
-use strongroom_domain::{Kind, Result, SecretPath};
+use strongroom_domain::{Code, Kind, Result, SecretPath};
 use tokio::sync::Notify;
 
 use crate::Broker;
 use crate::read::SecretView;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
-
-/// How often is looked without being told: another node's changes are learned of by asking for them, which may be off.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 type Waiting = HashMap<Key, Arc<Notify>>;
 
@@ -71,6 +68,7 @@ impl Broker {
     /// Whether it is time to answer: a version newer than that is current, or the answer is not to be waited for.
     pub async fn await_newer(&self, request: &Request, path: &SecretPath, than: i64, within: Duration) -> bool {
         let began = Instant::now();
+        let _attending = self.0.node.attendance().join();
         let watch = self.0.node.watchers().watch(self.key(Kind::Secret, path.as_str()));
         loop {
             let changed = watch.changed.notified();
@@ -85,7 +83,7 @@ impl Broker {
             if left.is_zero() {
                 return false;
             }
-            let _ = tokio::time::timeout(left.min(LOOK_AGAIN), changed).await;
+            let _ = tokio::time::timeout(left, changed).await;
         }
     }
 
@@ -109,11 +107,17 @@ impl Broker {
             let current = &current;
             async move {
                 attempt.authorise(Access::Secret(path, Capability::Read))?;
-                let head = self.head(path).await?;
-                if head.is_none_or(|head| head.body.current() <= than) {
-                    return Ok(Served::fresh(None));
+                let found = match self.known_secret(&attempt, path).await {
+                    Err(error) if error.code == Code::NotFound => return Ok(Served::fresh(None)),
+                    found => found?,
+                };
+                if found.0.head.body.current() <= than {
+                    return Ok(Served {
+                        objects: found.1,
+                        ..Served::fresh(None)
+                    });
                 }
-                let read = self.read_now(&attempt, path, current).await?;
+                let read = self.served(&attempt, path, current, found).await;
                 Ok(Served {
                     answer: read.answer.map(Some),
                     about: read.about,

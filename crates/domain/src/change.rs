@@ -36,6 +36,13 @@ pub struct Touch {
     pub action: i16,
 }
 
+/// Whether these are all the changes that follow `since`, or the first `limit` of them, where the newest revision is `top`.
+pub fn follow(since: Revision, touches: &[Touch], top: Revision, limit: u16) -> bool {
+    let all = i64::from(limit).min(top.0.saturating_sub(since.0));
+    let numbers = touches.iter().map(|touch| touch.revision.0);
+    i64::try_from(touches.len()) == Ok(all) && numbers.eq((since.0.saturating_add(1)..).take(touches.len()))
+}
+
 /// All of `writes` happen, with the entries and touches, or nothing does.
 #[derive(Debug, Clone)]
 pub struct Change {

@@ -55,6 +55,7 @@ codes! {
     BuiltIn = 13, "built_in", "It is built in", "What is built in cannot be written or deleted; write one of another name, and name that one.";
     AuthorizationPending = 14, "authorization_pending", "Nobody has confirmed the login yet", "Confirm it at the address with the code, and ask again after 'interval' seconds.";
     SlowDown = 15, "slow_down", "It is asked too often whether the login is confirmed", "Ask again after the time in Retry-After, and as seldom from then on.";
+    RevisionTooOld = 16, "revision_too_old", "The changes since then are not kept any more", "List anew, and watch from the revision that a watch without 'since' begins with.";
     NotFound = 20, "not_found", "Nothing is there", "Check the spelling; 'list' shows what you may see.";
     Deleted = 21, "deleted", "The version is deleted", "POST /api/v1/versions/{path} with {\"action\":\"undelete\",\"versions\":[N]} brings it back.";
     Destroyed = 22, "destroyed", "The version is destroyed", "Its value cannot be had again; read another version.";

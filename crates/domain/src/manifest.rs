@@ -104,7 +104,10 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Rotation
         | Kind::Lease
         | Kind::LeaseCount
-        | Kind::Notice => false,
+        | Kind::Notice
+        | Kind::Flag
+        | Kind::FlagVersion
+        | Kind::FlagSet => false,
     }
 }
 

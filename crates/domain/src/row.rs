@@ -78,6 +78,12 @@ kinds! {
     LeaseCount = 25, "lease_count";
     /// What a webhook is to be told still.
     Notice = 26, "notice";
+    /// A feature flag as it is now; its name is `project/environment/key`.
+    Flag = 27, "flag";
+    /// What a flag was from one write to the next.
+    FlagVersion = 28, "flag_version";
+    /// What the flags of a project's environment share; there is one where there is a flag.
+    FlagSet = 29, "flag_set";
 }
 
 impl Kind {

@@ -19,6 +19,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::NotFound | Code::Deleted | Code::Destroyed | Code::PendingDeletion | Code::RouteNotFound => {
             StatusCode::NOT_FOUND
         }
+        Code::RevisionTooOld => StatusCode::GONE,
         Code::RateLimited | Code::LoginDelayed | Code::LeaseLimit | Code::SlowDown => StatusCode::TOO_MANY_REQUESTS,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,

@@ -129,14 +129,14 @@ fn within(request: Request<Incoming>, id: RequestId, peer: Peer, client: Option<
     request
 }
 
-/// What a request may wait for beyond its own time: a newer version of a secret, or what is done at a target.
+/// What a request may wait for beyond its own time: a change, a newer version of a secret, or what is done at a target.
 fn waits(request: &Request<Body>) -> Duration {
     let noun = request.uri().path().strip_prefix("/api/v1/").unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
-    let is_for_newer = query.split('&').any(|pair| pair.starts_with("wait="));
+    let waits = query.split('&').any(|pair| pair.starts_with("wait="));
     let is_at_target = ["rotation/", "leases/"].iter().any(|at| noun.starts_with(at));
     match *request.method() {
-        Method::GET if is_for_newer && noun.starts_with("secrets/") => LONGEST_WAIT,
+        Method::GET if waits && (noun == "watch" || noun.starts_with("secrets/")) => LONGEST_WAIT,
         Method::POST | Method::DELETE if is_at_target => AT_TARGET,
         _ => Duration::ZERO,
     }

@@ -1,7 +1,5 @@
 //! Outside the API: alive, ready, metrics, version, and the keys that verify our tokens. None of it is an access.
 
-use std::sync::atomic::Ordering;
-
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -18,7 +16,7 @@ pub(crate) async fn alive() -> Response {
 
 /// Whether this node can serve; if not, why and what to do.
 pub(crate) async fn ready(State(app): State<App>) -> Response {
-    if app.draining.load(Ordering::Acquire) {
+    if app.draining.is_cancelled() {
         let stopping = Readiness {
             ready: false,
             problems: vec!["The node is stopping.".into()],

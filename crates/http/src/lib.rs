@@ -9,12 +9,14 @@ mod health;
 mod limits;
 mod metrics;
 mod native;
+mod ofrep;
 mod openapi;
 mod operation;
 mod router;
 mod routes;
 mod server;
 mod source;
+mod stall;
 mod tls;
 
 pub use answer::status;
@@ -28,10 +30,10 @@ pub use source::{ForwardedHeader, Proxies};
 pub use tls::TlsListener;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use strongroom_broker::Broker;
+use tokio_util::sync::CancellationToken;
 
 use limits::Sources;
 
@@ -46,7 +48,7 @@ pub struct Served {
     /// `/metrics` is served here too, and not only by a listener of its own.
     serve_metrics: bool,
     /// Set when the node is told to stop: not ready any more, still serving.
-    pub draining: AtomicBool,
+    pub draining: CancellationToken,
     sources: Sources,
 }
 
@@ -63,7 +65,7 @@ impl Served {
             metrics,
             request_deadline,
             serve_metrics,
-            draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
             sources: Sources::new(limits),
         }
     }

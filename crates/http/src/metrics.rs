@@ -21,8 +21,12 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 31] = [
+const ROUTES: [&str; 36] = [
     "secrets",
+    "flags",
+    "flag-versions",
+    "flag-sets",
+    "ofrep",
     "batch",
     "auth",
     "list",
@@ -48,6 +52,7 @@ const ROUTES: [&str; 31] = [
     "explain",
     "who-can",
     "policy-versions",
+    "watch",
     "health",
     "ready",
     "metrics",
@@ -122,6 +127,7 @@ impl Metrics {
         let mut segments = path.split('/').skip(1);
         let name = match (segments.next(), segments.next(), segments.next()) {
             (Some("api"), Some("v1"), Some(noun)) => noun,
+            (Some("flags"), ..) => "ofrep",
             (Some(name), None, None) => name,
             (Some(".well-known"), ..) => ".well-known",
             _ => "none",
@@ -346,6 +352,11 @@ impl BrokerMetrics {
                 "strongroom_backup_last_success_timestamp_seconds",
                 "When the last backup that was kept was taken, by 'operator backup'; 0: never.",
                 seconds(self.0.last_backup()),
+            ),
+            (
+                "strongroom_watchers",
+                "Streams of changes, and requests that wait for one, on this node.",
+                i64::try_from(self.0.watchers()).unwrap_or(i64::MAX),
             ),
             (
                 "strongroom_data_keys",

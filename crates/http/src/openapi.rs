@@ -12,6 +12,7 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::native::watch::EVENT_STREAM;
 use crate::operation::{Door, Example, JSON, Operation, Shown};
 use crate::router::operations;
 
@@ -209,11 +210,15 @@ fn answer(operation: &Operation, shown: &Shown, schemas: &mut Schemas) -> Value 
         "description": shown.what,
         "headers": { "X-Request-Id": { "$ref": "#/components/headers/RequestId" } },
     });
-    if let Some((media, schema)) = shown.content {
-        let of = |example: &'_ Example| example.status == shown.status;
+    let mut forms = Map::new();
+    for (media, schema) in &shown.content {
+        // An example's answer is JSON.
+        let of = |example: &'_ Example| example.status == shown.status && *media != EVENT_STREAM;
         let examples = examples(operation, |example| example.answer.as_ref().filter(|_| of(example)));
-        let schema = schema(&mut schemas.shown);
-        set(&mut fields, "content", json!({ media: content(&schema, examples) }));
+        forms.insert((*media).to_owned(), content(&schema(&mut schemas.shown), examples));
+    }
+    if !forms.is_empty() {
+        set(&mut fields, "content", forms.into());
     }
     fields
 }

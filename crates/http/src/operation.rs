@@ -42,8 +42,8 @@ pub(crate) struct Operation {
 pub(crate) struct Shown {
     pub(crate) status: StatusCode,
     pub(crate) what: &'static str,
-    /// The media type and the schema; none: an empty body.
-    pub(crate) content: Option<(&'static str, SchemaOf)>,
+    /// Media types and their schemas; none: an empty body.
+    pub(crate) content: Vec<(&'static str, SchemaOf)>,
 }
 
 /// A request and its answer, as a test sends it and finds it.
@@ -57,7 +57,7 @@ pub(crate) struct Example {
 
 pub(crate) const JSON: &str = "application/json";
 
-fn component<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(crate) fn component<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
@@ -182,7 +182,16 @@ impl Operation {
         what: &'static str,
         content: Option<(&'static str, SchemaOf)>,
     ) -> Self {
+        let content = content.into_iter().collect();
         self.answers.push(Shown { status, what, content });
+        self
+    }
+
+    /// The last answer in another form.
+    pub(crate) fn or_as(mut self, media: &'static str, schema: SchemaOf) -> Self {
+        if let Some(shown) = self.answers.last_mut() {
+            shown.content.push((media, schema));
+        }
         self
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod explain;
+pub(crate) mod flags;
 pub(crate) mod grants;
 pub(crate) mod leases;
 pub(crate) mod list;
@@ -14,6 +15,7 @@ pub(crate) mod rotation;
 pub(crate) mod secrets;
 pub(crate) mod system;
 pub(crate) mod tokens;
+pub(crate) mod watch;
 
 /// When examples take place.
 const AT: &str = "2026-03-01T12:00:00.000000Z";

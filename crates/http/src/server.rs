@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::App;
 use crate::edge::{Routes, edge};
+use crate::stall::Unstalled;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -32,6 +33,8 @@ pub struct Limits {
     pub connections: usize,
     /// Until a request's head must have arrived.
     pub header_time: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub write_time: Duration,
     /// How long open requests may take once the server is told to stop.
     pub drain: Duration,
 }
@@ -117,6 +120,7 @@ pub async fn serve(listener: impl Listener, app: App, router: Router, limits: Li
             match opened {
                 Ok((stream, peer)) => {
                     let asked = Arc::new(AtomicBool::new(false));
+                    let stream = Unstalled::new(stream, limits.write_time);
                     let connection = connection(&builder, stream, peer, app.clone(), router, asked.clone());
                     until_its_end(watcher.watch(connection), &asked, deadline).await;
                 }

@@ -94,6 +94,8 @@ behaviours! { $
         a_verdict_sees_the_fence_that_is_returned
         more_than_a_hundred_changes_are_too_many
         touches_are_bounded_by_their_limit
+        changes_come_in_pages_that_follow_each_other
+        changes_that_are_not_kept_are_told_from_none
         a_read_tells_the_revision_of_its_snapshot
         the_databases_time_does_not_go_backwards
     }

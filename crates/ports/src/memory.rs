@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::{Key, RowKey};
 use strongroom_domain::{
-    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Schema, Time, Version,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Schema, Time, Touch,
+    Version,
 };
 
 use self::state::State;
@@ -192,6 +193,10 @@ impl Store for MemoryStore {
 
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>> {
         self.read(now, |state| state.moved(since, limit))
+    }
+
+    fn changes(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Option<Vec<Touch>>>> {
+        self.read(now, |state| state.changes(since, limit))
     }
 
     fn last_boot(&self, now: Time) -> Fut<'_, At<i64>> {

@@ -9,7 +9,7 @@ use strongroom_domain::audit::{Batch, BatchId, Class, Lane, SealedBatch, StoredE
 use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, PrincipalId, Record, Revision, Schema, Time,
-    Version,
+    Touch, Version,
 };
 use thiserror::Error;
 
@@ -223,6 +223,10 @@ pub trait Store: Send + Sync {
 
     /// The changes above `since`, at most `limit`.
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>>;
+
+    /// The changes that follow `since`, at most `limit`, oldest first; none: not all of them are kept, or the newest
+    /// revision is older than `since`.
+    fn changes(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Option<Vec<Touch>>>>;
 
     fn last_boot(&self, now: Time) -> Fut<'_, At<i64>>;
 

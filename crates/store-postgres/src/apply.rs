@@ -13,9 +13,9 @@ use strongroom_domain::{
 use strongroom_ports::{Applied, StoreError, Verdict};
 
 use crate::PostgresStore;
-use crate::columns::{RecordColumns, TouchRow, VersionColumns};
+use crate::columns::{RecordColumns, VersionColumns};
 use crate::error::{commit_error, store_error};
-use crate::record::{FENCE_LIMIT, insert_batch_only, moved};
+use crate::record::{FENCE_LIMIT, fence, insert_batch_only};
 
 type Seal<'a> = &'a mut (dyn FnMut(&Fence, &[Option<Outcome>]) -> Verdict + Send);
 
@@ -324,43 +324,6 @@ async fn take_revisions(connection: &mut PgConnection, count: usize) -> Result<O
     .await
     .map_err(store_error)?;
     Ok(Some(Revision(value - count)))
-}
-
-pub(crate) async fn fence(
-    connection: &mut PgConnection,
-    since: Revision,
-    taken: Option<Revision>,
-    limit: usize,
-) -> Result<Fence, StoreError> {
-    let more = i64::try_from(limit).map_err(|_| StoreError::Malformed("limit"))? + 1;
-    let rows = sqlx::query!(
-        "SELECT f.db_now AS \"db_now!\", f.top AS \"top!\", c.revision AS \"revision?\", c.namespace AS \"namespace?\", c.kind AS \"kind?\", \
-         c.name AS \"name?\", c.version AS \"version?\", c.action AS \"action?\" \
-         FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now, (SELECT value FROM strongroom.revision WHERE id = 1) AS top) f \
-         LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $1 ORDER BY revision LIMIT $2) c ON true",
-        since.0,
-        more,
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(store_error)?;
-    let Some((db_now, top)) = rows.first().map(|row| (Time(row.db_now), Revision(row.top))) else {
-        return Err(StoreError::Malformed("fence"));
-    };
-    let rows = rows.into_iter().map(|row| TouchRow {
-        revision: row.revision,
-        namespace: row.namespace,
-        kind: row.kind,
-        name: row.name,
-        version: row.version,
-        action: row.action,
-    });
-    let top = taken.unwrap_or(top);
-    Ok(Fence {
-        db_now,
-        top,
-        moved: moved(rows, since, top, limit)?,
-    })
 }
 
 async fn insert_changes(

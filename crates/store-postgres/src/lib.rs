@@ -21,7 +21,7 @@ pub use migrate::{MigrationStatus, Migrations};
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
 use strongroom_domain::{
-    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Version,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Touch, Version,
 };
 use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
@@ -106,6 +106,10 @@ impl Store for PostgresStore {
 
     fn touches(&self, _now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>> {
         Box::pin(self.find_touches(since, limit))
+    }
+
+    fn changes(&self, _now: Time, since: Revision, limit: u16) -> Fut<'_, At<Option<Vec<Touch>>>> {
+        Box::pin(self.find_changes(since, limit))
     }
 
     fn last_boot(&self, _now: Time) -> Fut<'_, At<i64>> {

@@ -1,13 +1,14 @@
 //! Reads: each returns its value with the revision of the same snapshot.
 
+use strongroom_domain::change::follow;
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Version};
+use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Touch, Version};
 use strongroom_ports::{At, Sizes, StoreError};
 
 use crate::PostgresStore;
-use crate::apply::fence;
 use crate::columns::{RecordRow, VersionRow};
 use crate::error::store_error;
+use crate::record::{fence, touches_above};
 
 /// A snapshot: one read-only transaction whose first statement tells revision and time.
 macro_rules! snapshot {
@@ -266,6 +267,16 @@ impl PostgresStore {
             value: found.moved,
             revision: found.top,
             db_now: found.db_now,
+        })
+    }
+
+    pub(crate) async fn find_changes(&self, since: Revision, limit: u16) -> Result<At<Option<Vec<Touch>>>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        let (db_now, top, touches) = touches_above(&mut connection, since, limit.into()).await?;
+        Ok(At {
+            value: follow(since, &touches, top, limit).then_some(touches),
+            revision: top,
+            db_now,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgConnection;
 use strongroom_domain::audit::{BatchId, Class, Lane, SealedBatch};
-use strongroom_domain::{Digest, Fence, Moved, Revision, Time};
+use strongroom_domain::{Digest, Fence, Moved, Revision, Time, Touch};
 use strongroom_ports::StoreError;
 
 use crate::PostgresStore;
@@ -141,27 +141,70 @@ fn fence_of(rows: Vec<FenceRow>, since: Revision) -> Result<Fence, StoreError> {
     Ok(Fence {
         db_now,
         top,
-        moved: moved(rows, since, top, FENCE_LIMIT)?,
+        moved: moved(touches(rows)?, since, top, FENCE_LIMIT),
     })
+}
+
+pub(crate) async fn fence(
+    connection: &mut PgConnection,
+    since: Revision,
+    taken: Option<Revision>,
+    limit: usize,
+) -> Result<Fence, StoreError> {
+    let more = i64::try_from(limit).map_err(|_| StoreError::Malformed("limit"))? + 1;
+    let (db_now, top, touches) = touches_above(connection, since, more).await?;
+    let top = taken.unwrap_or(top);
+    Ok(Fence {
+        db_now,
+        top,
+        moved: moved(touches, since, top, limit),
+    })
+}
+
+/// The database's time, the newest revision, and the first changes above `since`.
+pub(crate) async fn touches_above(
+    connection: &mut PgConnection,
+    since: Revision,
+    limit: i64,
+) -> Result<(Time, Revision, Vec<Touch>), StoreError> {
+    let rows = sqlx::query!(
+        "SELECT f.db_now AS \"db_now!\", f.top AS \"top!\", c.revision AS \"revision?\", c.namespace AS \"namespace?\", c.kind AS \"kind?\", \
+         c.name AS \"name?\", c.version AS \"version?\", c.action AS \"action?\" \
+         FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS db_now, (SELECT value FROM strongroom.revision WHERE id = 1) AS top) f \
+         LEFT JOIN LATERAL (SELECT * FROM strongroom.change WHERE revision > $1 ORDER BY revision LIMIT $2) c ON true",
+        since.0,
+        limit,
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(store_error)?;
+    let Some((db_now, top)) = rows.first().map(|row| (Time(row.db_now), Revision(row.top))) else {
+        return Err(StoreError::Malformed("fence"));
+    };
+    let rows = rows.into_iter().map(|row| TouchRow {
+        revision: row.revision,
+        namespace: row.namespace,
+        kind: row.kind,
+        name: row.name,
+        version: row.version,
+        action: row.action,
+    });
+    Ok((db_now, top, touches(rows)?))
 }
 
 /// Revisions have no gap: fewer rows than revisions above `since` mean that older ones were pruned, and a newest revision
 /// below `since` that the database fell back.
-pub(crate) fn moved(
-    rows: impl Iterator<Item = TouchRow>,
-    since: Revision,
-    top: Revision,
-    limit: usize,
-) -> Result<Moved, StoreError> {
-    let touches = rows
-        .filter_map(|row| row.touch().transpose())
-        .collect::<Result<Vec<_>, _>>()?;
+fn moved(touches: Vec<Touch>, since: Revision, top: Revision, limit: usize) -> Moved {
     let whole = i64::try_from(touches.len()) == Ok(top.0.saturating_sub(since.0));
-    Ok(if whole && touches.len() <= limit {
+    if whole && touches.len() <= limit {
         Moved::Touches(touches)
     } else {
         Moved::TooMany
-    })
+    }
+}
+
+fn touches(rows: impl Iterator<Item = TouchRow>) -> Result<Vec<Touch>, StoreError> {
+    rows.filter_map(|row| row.touch().transpose()).collect()
 }
 
 /// The batch within a transaction that goes on: what it returns of the fence is not needed.

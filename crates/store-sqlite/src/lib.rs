@@ -21,7 +21,7 @@ pub use migrate::{MigrationStatus, Migrations};
 use strongroom_domain::audit::{Batch, BatchId, Lane, SealedBatch, StoredEntry};
 use strongroom_domain::row::Key;
 use strongroom_domain::{
-    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Version,
+    Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Touch, Version,
 };
 use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
@@ -100,6 +100,10 @@ impl Store for SqliteStore {
 
     fn touches(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Moved>> {
         Box::pin(self.find_touches(now, since, limit))
+    }
+
+    fn changes(&self, now: Time, since: Revision, limit: u16) -> Fut<'_, At<Option<Vec<Touch>>>> {
+        Box::pin(self.find_changes(now, since, limit))
     }
 
     fn last_boot(&self, now: Time) -> Fut<'_, At<i64>> {

@@ -1,13 +1,14 @@
 //! Reads: each returns its value with the revision of the same snapshot.
 
+use strongroom_domain::change::follow;
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Version};
+use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Touch, Version};
 use strongroom_ports::{At, Sizes, StoreError};
 
 use crate::SqliteStore;
 use crate::columns::{RecordRow, VersionRow, hex, json};
 use crate::error::store_error;
-use crate::record::{moved, top};
+use crate::record::{moved, top, touches_above};
 
 /// A snapshot: one transaction, whose first read fixes what all of it sees.
 macro_rules! snapshot {
@@ -220,6 +221,19 @@ impl SqliteStore {
         snapshot!(self, now, transaction, {
             let top = top(&mut transaction).await?;
             moved(&mut transaction, since, top, limit.into()).await?
+        })
+    }
+
+    pub(crate) async fn find_changes(
+        &self,
+        now: Time,
+        since: Revision,
+        limit: u16,
+    ) -> Result<At<Option<Vec<Touch>>>, StoreError> {
+        snapshot!(self, now, transaction, {
+            let top = top(&mut transaction).await?;
+            let touches = touches_above(&mut transaction, since, limit.into()).await?;
+            follow(since, &touches, top, limit).then_some(touches)
         })
     }
 

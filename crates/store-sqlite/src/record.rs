@@ -99,20 +99,29 @@ pub(crate) async fn moved(
     if expected < 0 || expected > limit {
         return Ok(Moved::TooMany);
     }
+    let touches = touches_above(connection, since, limit).await?;
+    Ok(if i64::try_from(touches.len()) == Ok(expected) {
+        Moved::Touches(touches)
+    } else {
+        Moved::TooMany
+    })
+}
+
+pub(crate) async fn touches_above(
+    connection: &mut SqliteConnection,
+    since: Revision,
+    limit: i64,
+) -> Result<Vec<Touch>, StoreError> {
     let rows = sqlx::query_as!(
         TouchRow,
-        "SELECT revision, namespace, kind, name, version, action FROM change WHERE revision > ? ORDER BY revision",
+        "SELECT revision, namespace, kind, name, version, action FROM change WHERE revision > ? ORDER BY revision LIMIT ?",
         since.0,
+        limit,
     )
     .fetch_all(connection)
     .await
     .map_err(store_error)?;
-    if i64::try_from(rows.len()) != Ok(expected) {
-        return Ok(Moved::TooMany);
-    }
-    Ok(Moved::Touches(
-        rows.into_iter().map(Touch::try_from).collect::<Result<_, _>>()?,
-    ))
+    rows.into_iter().map(Touch::try_from).collect()
 }
 
 /// The fence as of this connection's transaction.

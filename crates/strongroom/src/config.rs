@@ -270,12 +270,15 @@ impl Config {
             secret_cache_bytes: reader.number("cache.secret_bytes", 0..=1 << 40),
             session_cache: reader.size("cache.sessions", 16..=10_000_000),
             poll: (!poll.is_zero()).then_some(poll),
+            watch_poll: reader.millis("watch.poll_ms", 10..=500),
+            watch_streams: reader.size("watch.streams", 1..=1_000_000),
             per_identity: reader.rate("limits.per_identity_per_second", Duration::from_secs(1)),
             login_delay: reader.seconds("limits.login_delay", 0..=3600),
         };
         let limits = Limits {
             connections: reader.size("limits.connections", 1..=1_000_000),
             header_time: reader.seconds("limits.header_seconds", 1..=60),
+            write_time: reader.seconds("limits.write_seconds", 1..=600),
             drain: reader.seconds("limits.drain_seconds", 0..=600),
         };
         let config = Self {

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use strongroom_broker::Broker;
 use strongroom_http::{App, Metrics, Served, TlsListener, control_router, metrics_router, router, serve};
@@ -43,7 +42,7 @@ impl Running {
 
     /// Not ready any more, no new connections; open requests finish within the drain deadline.
     pub async fn stop(self) {
-        self.app.draining.store(true, Ordering::Release);
+        self.app.draining.cancel();
         self.stop.cancel();
         for task in self.tasks {
             let _ = task.await;

@@ -287,6 +287,7 @@ fn stuck(role: &Name, reason: &str, at: Time) -> Happened {
         at,
         about: role.to_string(),
         version: None,
+        due: None,
         reason: Some(reason.to_owned()),
     }
 }

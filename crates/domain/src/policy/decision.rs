@@ -147,21 +147,25 @@ impl PolicySet {
     /// Whether a listing shows the name `path`, whose folder is `folder` (both with their root, the folder with a trailing `/`):
     /// where `list` holds on the folder, or a native rule grants anything on or below the name, and none denies the name itself.
     pub fn shows(&self, folder: &str, path: &str, from: Option<IpAddr>) -> bool {
+        let exact = self.deciding(Layout::Native, path, from).map(|(_, said)| said);
+        !exact.is_some_and(|said| said.has(Capability::Deny)) && self.shows_within(folder, path, from)
+    }
+
+    /// Whether it shows this name or any below it; a rule that denies the name alone hides no other.
+    pub fn shows_within(&self, folder: &str, path: &str, from: Option<IpAddr>) -> bool {
         let need = Need {
             layout: Layout::Native,
             path: folder,
             capability: Capability::List,
         };
         let exact = self.deciding(Layout::Native, path, from).map(|(_, said)| said);
-        if exact.is_some_and(|said| said.has(Capability::Deny)) {
-            return false;
-        }
+        let grants = |said: Capabilities| said != Capabilities::default() && !said.has(Capability::Deny);
         let grants_below = |compiled: &Compiled| {
             let said = compiled.said(from);
             said.is_some_and(|said| !said.has(Capability::Deny)) && compiled.pattern.reaches_below(path)
         };
         self.decide_one(&need, from) == Decision::Allow
-            || exact.is_some_and(|said| said != Capabilities::default())
+            || exact.is_some_and(grants)
             || (from.is_some() || !self.conditional) && self.native.iter().any(grants_below)
     }
 }

@@ -13,6 +13,7 @@ pub(crate) struct EdgeMetrics {
     pub(crate) panics: IntCounter,
     pub(crate) limited_failed: IntCounter,
     pub(crate) limited_exempt: IntCounter,
+    pub(crate) watchers_lagged: IntCounter,
 }
 
 impl EdgeMetrics {
@@ -46,6 +47,10 @@ impl EdgeMetrics {
                 "Times that certificate and key were to be replaced by what is in their files, and were not.",
             )?,
             panics: counter("strongroom_panics_total", "Requests that ended in a panic.")?,
+            watchers_lagged: counter(
+                "strongroom_watchers_lagged_total",
+                "Streams of changes that ended because their client did not take what it was sent.",
+            )?,
             limited_failed: limited.with_label_values(&["failed"]),
             limited_exempt: limited.with_label_values(&["exempt"]),
         })

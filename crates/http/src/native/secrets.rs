@@ -1,4 +1,3 @@
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -58,7 +57,7 @@ pub(crate) async fn read(
             );
         }
         let began = Instant::now();
-        while !app.draining.load(Ordering::Acquire) {
+        while !app.draining.is_cancelled() {
             let left = within.saturating_sub(began.elapsed());
             if broker.await_newer(&request, &path, than, left.min(SLICE)).await || left.is_zero() {
                 break;

@@ -18,6 +18,7 @@ const TAGS: &[(&str, &str)] = &[
     ("list", "Folders and search."),
     ("batch", "Many secrets in one call."),
     ("reports", "What nobody uses, and what nobody changes."),
+    ("watch", "What changes, as it changes."),
     ("auth", "Logins."),
     ("policies", "What may be done where."),
     ("roles", "What a login yields."),

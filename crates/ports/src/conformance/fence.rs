@@ -7,7 +7,7 @@ use strongroom_domain::{Change, Kind, Moved, NamespaceId, ObjectId, Outcome, Rev
 
 use super::fixtures::{HERE, START, THERE, insert, quiet, seconds, secret, seen, touch, void};
 use super::writer::Writer;
-use crate::{AuditFilter, Store};
+use crate::{AuditFilter, Store, Upkeep, UpkeepDone};
 
 fn touches(moved: Moved) -> Vec<Touch> {
     match moved {
@@ -153,6 +153,51 @@ pub(super) async fn touches_are_bounded_by_their_limit(store: &dyn Store) {
     }
 }
 
+pub(super) async fn changes_come_in_pages_that_follow_each_other(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Changes);
+    writer.change(busy(250)).await;
+    let mut since = Revision(0);
+    let mut pages = Vec::new();
+    loop {
+        let page = store.changes(START, since, 100).await.unwrap();
+        assert_eq!(page.revision, Revision(250));
+        let page = page.value.expect("all are kept");
+        let Some(last) = page.last() else { break };
+        since = last.revision;
+        pages.push(page);
+    }
+    let all = touches(store.touches(START, Revision(0), 250).await.unwrap().value);
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(pages.concat(), all);
+}
+
+pub(super) async fn changes_that_are_not_kept_are_told_from_none(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Changes);
+    // A node whose clock is ahead made the third: what is removed by time need not be the oldest by revision.
+    for second in [0, 1, 9, 2, 3, 4] {
+        writer.now = START + seconds(second);
+        writer.change(busy(1)).await;
+    }
+    let before = START + seconds(4);
+    while store.upkeep(START, Upkeep::Prune { before }).await.unwrap() == UpkeepDone::More {}
+    for (since, kept) in [
+        (0, false),
+        (2, true),
+        (3, false),
+        (4, false),
+        (5, true),
+        (6, true),
+        (7, false),
+    ] {
+        let found = store.changes(START, Revision(since), 1).await.unwrap();
+        assert_eq!(
+            (found.revision, found.value.is_some()),
+            (Revision(6), kept),
+            "since {since}"
+        );
+    }
+}
+
 pub(super) async fn a_read_tells_the_revision_of_its_snapshot(store: &dyn Store) {
     let mut writer = Writer::new(store, Lane::Changes);
     let head = secret(1, "a");
@@ -175,6 +220,7 @@ pub(super) async fn a_read_tells_the_revision_of_its_snapshot(store: &dyn Store)
         revision(store.of_kind(now, Kind::Token)).await,
         revision(store.version(now, here, id, 1)).await,
         revision(store.touches(now, Revision(0), 10)).await,
+        revision(store.changes(now, Revision(0), 10)).await,
         revision(store.last_boot(now)).await,
         revision(store.entries(now, &filter)).await,
         revision(store.batches(now, BatchId(0), 10)).await,
@@ -182,7 +228,7 @@ pub(super) async fn a_read_tells_the_revision_of_its_snapshot(store: &dyn Store)
         revision(store.sizes(now)).await,
         revision(store.find(now, &[])).await,
     ];
-    assert_eq!(revisions, [Revision(2); 15]);
+    assert_eq!(revisions, [Revision(2); 16]);
 }
 
 async fn revision<T>(read: impl Future<Output = Result<crate::At<T>, crate::StoreError>>) -> Revision {

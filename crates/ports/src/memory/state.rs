@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_domain::audit::{Batch, BatchId, Class, OutcomeKind, SealedBatch, StoredEntry};
-use strongroom_domain::change::overlapping;
+use strongroom_domain::change::{follow, overlapping};
 use strongroom_domain::row::RowKey;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Touch, Write,
@@ -193,6 +193,13 @@ impl State {
         } else {
             Moved::TooMany
         }
+    }
+
+    pub(super) fn changes(&self, since: Revision, limit: u16) -> Option<Vec<Touch>> {
+        let above = self.changes.values().map(|(_, touch)| touch);
+        let above = above.filter(|touch| touch.revision > since).take(limit.into());
+        let touches: Vec<Touch> = above.cloned().collect();
+        follow(since, &touches, self.top, limit).then_some(touches)
     }
 
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {

@@ -54,6 +54,7 @@ mod tokens;
 mod totp;
 mod undelete;
 mod vouched;
+mod watch;
 mod who_can;
 mod whoami;
 mod yaml;
@@ -130,6 +131,7 @@ pub enum Verb {
     Edit(edit::Edit),
     List(list::List),
     Search(search::Search),
+    Watch(watch::Watch),
     History(history::History),
     Diff(diff::Diff),
     Rollback(rollback::Rollback),
@@ -250,6 +252,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         // It opens sessions of its own, as often as it tries.
         Verb::Run(run) => return run.run(common).await,
         Verb::Health(health) => return health.run(common).await.map(|()| ExitCode::SUCCESS),
+        Verb::Watch(watch) => return watch.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Login(login) => return login.run(common).await.map(|()| ExitCode::SUCCESS),
         Verb::Logout if common.show_curl => return Err(Failure::usage("'logout' sends nothing.")),
         Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
@@ -298,7 +301,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Explain(explain) => explain.run(&session).await,
         Verb::Password(password) => password.run(&session).await,
         Verb::WhoAmI(whoami) => whoami.run(&session).await,
-        Verb::Run(_) | Verb::Health(_) | Verb::Login(_) | Verb::Logout => {
+        Verb::Run(_) | Verb::Watch(_) | Verb::Health(_) | Verb::Login(_) | Verb::Logout => {
             Err(Failure::usage("This verb opens no session."))
         }
     }?;

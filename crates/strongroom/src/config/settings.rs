@@ -132,6 +132,16 @@ pub const SETTINGS: &[Setting] = &[
         "How often to ask for other nodes' changes, in milliseconds; 0: never. Caches are right without.",
     ),
     setting(
+        "watch.poll_ms",
+        Some("100"),
+        "The same while anybody waits for a change, on any node: 10 to 500. Streams end within a second of a revocation.",
+    ),
+    setting(
+        "watch.streams",
+        Some("10000"),
+        "How many may watch at once on this node: 1 to 1,000,000. Each has a connection too.",
+    ),
+    setting(
         "limits.payload_bytes",
         Some("65536"),
         "The largest value taken: up to 1048576 bytes.",
@@ -166,6 +176,11 @@ pub const SETTINGS: &[Setting] = &[
         "limits.header_seconds",
         Some("10"),
         "Time for a request's head to arrive: 1 to 60.",
+    ),
+    setting(
+        "limits.write_seconds",
+        Some("30"),
+        "How long a client may take nothing of what it is sent: 1 to 600.",
     ),
     setting("limits.request_seconds", Some("10"), "Time for a request: 1 to 60."),
     setting(
