@@ -86,7 +86,10 @@ mod tests {
         );
         let flag = Watched::of(&touch(Kind::Flag, "shop/prod/new-checkout")).unwrap();
         assert_eq!((flag.kind(), flag.policy_folder()), ("flag", "flag/shop/prod/"));
-        for kind in Kind::ALL.iter().filter(|kind| !matches!(kind, Kind::Secret | Kind::Flag)) {
+        for kind in Kind::ALL
+            .iter()
+            .filter(|kind| !matches!(kind, Kind::Secret | Kind::Flag))
+        {
             assert_eq!(Watched::of(&touch(*kind, "a")), None, "{kind:?}");
         }
     }

@@ -120,7 +120,10 @@ fn a_rollout_that_grows_lets_nobody_go_and_is_as_large_as_it_says() {
     let mut before: Vec<bool> = vec![false; keys.len()];
     for percent in [0, 1, 10, 25, 50, 90, 100] {
         let now: Vec<_> = keys.iter().map(|key| on(percent, key)).collect();
-        assert!(before.iter().zip(&now).all(|(before, now)| !before || *now), "somebody left at {percent} %");
+        assert!(
+            before.iter().zip(&now).all(|(before, now)| !before || *now),
+            "somebody left at {percent} %"
+        );
         let share = now.iter().filter(|on| **on).count() * 100 / keys.len();
         assert!(share.abs_diff(percent as usize) <= 2, "{share} of {percent} %");
         before = now;

@@ -34,27 +34,21 @@ pub(crate) fn figures() {
     let parsed = Context::parse(context.clone()).unwrap();
     for (kind, rule) in &kinds {
         let set = set(rule, 1);
-        let one = median(50_000, || {
-            drop(black_box(set.evaluate(black_box("flag-000"), &parsed, NOW)))
-        });
+        let one = median(50_000, || set.evaluate(black_box("flag-000"), &parsed, NOW));
         println!("=> evaluation, {kind}: median {one:?}");
     }
-    let reading = median(20_000, || drop(black_box(Context::parse(black_box(context.clone())))));
+    let reading = median(20_000, || Context::parse(black_box(context.clone())));
     println!("=> a context of six members is read: median {reading:?}");
     let set_of_many = set(&kinds[1].1, BULK);
-    let all = median(500, || {
-        assert_eq!(black_box(set_of_many.evaluate_all(&parsed, NOW)).count(), BULK)
-    });
+    let all = median(500, || set_of_many.evaluate_all(&parsed, NOW).count());
     println!("=> evaluation of all {BULK} flags of a set: median {all:?}");
 
     // The most that one evaluation may cost, and one of all flags.
     let list: Vec<_> = (0..1_000).collect();
     let endless = json!({ "map": [list.clone(), { "map": [list, { "cat": [{ "var": "" }, "x"] }] }] });
     let endless = set(&endless, BULK);
-    let one = median(5, || {
-        assert!(endless.evaluate("flag-000", &parsed, NOW).unwrap().outcome.is_err())
-    });
-    let all = median(3, || assert_eq!(endless.evaluate_all(&parsed, NOW).count(), BULK));
+    let one = median(5, || endless.evaluate("flag-000", &parsed, NOW));
+    let all = median(3, || endless.evaluate_all(&parsed, NOW).count());
     println!("=> a rule without end is stopped: median {one:?}; a set of such: {all:?}");
 }
 
@@ -68,11 +62,11 @@ fn set(rule: &Value, flags: usize) -> Set {
     Set::compile(flags, &Evaluators::default(), Map::new())
 }
 
-fn median(times: u32, once: impl Fn()) -> Duration {
+fn median<T>(times: u32, once: impl Fn() -> T) -> Duration {
     let mut each: Vec<Duration> = (0..9)
         .map(|_| {
             let began = Instant::now();
-            (0..times).for_each(|_| once());
+            (0..times).for_each(|_| drop(black_box(once())));
             began.elapsed() / times
         })
         .collect();
