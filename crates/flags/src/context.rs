@@ -24,8 +24,9 @@ impl Context {
         };
         let mut bytes_left = CONTEXT_BYTES_MAX;
         for (name, value) in &members {
-            measure(value, &Place::Member(&place, name), 1, &mut bytes_left)?;
+            let place = Place::Member(&place, name);
             spend(name.len(), &place, &mut bytes_left)?;
+            measure(value, &place, 1, &mut bytes_left)?;
         }
         match members.get("targetingKey") {
             None | Some(Value::Null | Value::String(_)) => Ok(Self(members)),

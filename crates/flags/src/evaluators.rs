@@ -53,6 +53,9 @@ impl Evaluators {
             for (name, rule, _) in ready {
                 let place = Place::Member(&place, name);
                 check_name(name, &place)?;
+                if rule.as_object().is_none_or(Map::is_empty) {
+                    return Err(place.mistake("an evaluator is a rule, such as {\"==\": [one, two]}"));
+                }
                 let rule = rule::compile(rule, &place, &evaluators)?;
                 evaluators.compiled.insert(name.to_owned(), rule);
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::bucket::WEIGHTS_MAX;
+use super::number;
 use super::operators::{Kind, all_names, named};
 use super::path::Path;
 use super::{Expr, Operator};
@@ -223,7 +224,24 @@ fn check_literals(kind: &Kind, arguments: &[Value], at: &Place<'_>) -> Result<()
             }
             Ok(())
         }
+        Kind::Apply(
+            Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Divide | Operator::Remainder,
+        ) => check_each(arguments, at, |argument| match argument {
+            Value::String(text) => !number::parse(text).is_nan(),
+            Value::Array(_) => false,
+            _ => true,
+        }),
+        Kind::Apply(Operator::Max | Operator::Min) => check_each(arguments, at, |argument| {
+            matches!(argument, Value::Number(_) | Value::Object(_))
+        }),
         _ => Ok(()),
+    }
+}
+
+fn check_each(arguments: &[Value], at: &Place<'_>, is_number: impl Fn(&Value) -> bool) -> Result<(), Mistake> {
+    match arguments.iter().position(|argument| !is_number(argument)) {
+        Some(item) => Err(Place::Item(at, item).mistake("a number is needed here")),
+        None => Ok(()),
     }
 }
 

@@ -72,11 +72,10 @@ impl<'a> Run<'a> {
         Ok(accumulator)
     }
 
-    /// Nothing counts as an empty list.
     fn list(&mut self, list: &'a Expr, scope: &Val<'a>) -> Result<List<'a>, Fault> {
         match self.value(list, scope)? {
             Val::List(list) => Ok(list),
-            other if !other.truthy() => Ok(List::Given(&[])),
+            other if other.is_nothing() => Ok(List::EMPTY),
             _ => Err(Fault::rule("a list is needed here")),
         }
     }

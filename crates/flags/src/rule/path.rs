@@ -27,6 +27,10 @@ impl Path {
         Self(steps)
     }
 
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is at the path's end. The empty path names everything.
     pub(crate) fn find<'a>(&self, from: &Val<'a>) -> Option<Val<'a>> {
         let mut found = from.clone();

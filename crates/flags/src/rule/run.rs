@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
     }
 
     fn var(&mut self, path: &Path, default: Option<&'a Expr>, scope: &Val<'a>) -> Result<Val<'a>, Fault> {
-        match (path.find(scope), default) {
+        match (path.find(scope), default.filter(|_| !path.is_whole())) {
             (None | Some(Val::Null), Some(default)) => self.value(default, scope),
             (found, _) => Ok(found.unwrap_or(Val::Null)),
         }
@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
         )]
         let found = (keys.len() - list.len()) as f64;
         Ok(if found >= needed {
-            Val::List(List::Given(&[]))
+            Val::List(List::EMPTY)
         } else {
             missing
         })
@@ -209,6 +209,8 @@ impl<'a> Run<'a> {
 
     fn is_in(&mut self, item: &Val<'a>, whole: &Val<'a>) -> Result<Val<'a>, Fault> {
         match whole {
+            // Also an empty text, in which there would be another.
+            nothing if nothing.is_nothing() => Ok(Val::Bool(false)),
             Val::Text(whole) => Ok(Val::Bool(whole.as_str().contains(self.text(item)?.as_str()))),
             Val::List(list) => {
                 self.spend(list.len())?;
@@ -219,7 +221,6 @@ impl<'a> Run<'a> {
                 }
                 Ok(Val::Bool(found))
             }
-            nothing if !nothing.truthy() => Ok(Val::Bool(false)),
             _ => Err(Fault::rule("`in` looks into a text or a list")),
         }
     }

@@ -35,7 +35,8 @@ pub(crate) enum Text<'a> {
 
 #[derive(Clone, Debug)]
 pub(crate) enum List<'a> {
-    Given(&'a [Value]),
+    /// Not a slice: two empty ones would have one address, and be the same.
+    Given(&'a Vec<Value>),
     Made(Rc<[Val<'a>]>),
 }
 
@@ -48,6 +49,8 @@ pub(crate) enum Object<'a> {
     /// What the rule of a `reduce` sees: `accumulator` and `current`.
     Reduction(Rc<(Val<'a>, Val<'a>)>),
 }
+
+static NO_ITEMS: Vec<Value> = Vec::new();
 
 impl<'a> From<&'a Value> for Val<'a> {
     fn from(json: &'a Value) -> Self {
@@ -81,6 +84,11 @@ impl<'a> Val<'a> {
             Self::Object(Object::Given(members)) => !members.is_empty(),
             Self::Object(_) => true,
         }
+    }
+
+    /// What an operator that takes a list takes for an empty one.
+    pub(crate) fn is_nothing(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Object(_)) && !self.truthy()
     }
 
     /// A member of an object by its name, or of a list by its place.
@@ -175,6 +183,8 @@ impl Text<'_> {
 }
 
 impl<'a> List<'a> {
+    pub(crate) const EMPTY: Self = Self::Given(&NO_ITEMS);
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Given(items) => items.len(),

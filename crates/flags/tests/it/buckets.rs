@@ -109,3 +109,23 @@ fn what_is_no_bucket_is_nothing() {
         assert_eq!(variant(&buckets, Some("key")).as_deref(), expected, "{buckets}");
     }
 }
+
+#[test]
+fn a_rollout_that_grows_lets_nobody_go_and_is_as_large_as_it_says() {
+    let on = |percent: u32, key: &str| {
+        let buckets = json!([["lower", percent], ["upper", 100 - percent]]);
+        variant(&buckets, Some(key)).as_deref() == Some("lower")
+    };
+    let keys: Vec<_> = (0..4_000).map(|number| format!("user-{number}")).collect();
+    let mut before: Vec<bool> = vec![false; keys.len()];
+    for percent in [0, 1, 10, 25, 50, 90, 100] {
+        let now: Vec<_> = keys.iter().map(|key| on(percent, key)).collect();
+        assert!(
+            before.iter().zip(&now).all(|(before, now)| !before || *now),
+            "somebody left at {percent} %"
+        );
+        let share = now.iter().filter(|on| **on).count() * 100 / keys.len();
+        assert!(share.abs_diff(percent as usize) <= 2, "{share} of {percent} %");
+        before = now;
+    }
+}
