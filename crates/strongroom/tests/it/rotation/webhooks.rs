@@ -173,7 +173,10 @@ async fn a_value_that_cannot_be_stored_stops_and_is_told(on: On) {
     let (status, stopped) = root.told("app/long", "rotate").await;
     let failure = &stopped["run"]["failure"];
     assert_eq!((status, &failure["permanent"]), (202, &json!(true)), "{stopped}");
-    assert!(failure["reason"].as_str().unwrap().contains("99 are allowed"), "{stopped}");
+    assert!(
+        failure["reason"].as_str().unwrap().contains("99 are allowed"),
+        "{stopped}"
+    );
     let messages = seen.until(|messages| !messages.is_empty()).await;
     assert_eq!(messages[0].1["data"]["about"], "app/long");
     assert_eq!(root.value("app/long").await, value, "what is current goes on");
