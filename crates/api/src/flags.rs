@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use strongroom_domain::flag::{FlagAbout, FlagKey, FlagKind, NewFlag};
-use strongroom_domain::{Name, PrincipalId, Time};
+use strongroom_domain::flag::{FlagAbout, FlagKey, FlagKind, MAX_BROWSER_KEY_TTL, NewFlag, WebOrigin};
+use strongroom_domain::{Name, ObjectId, PrincipalId, Time};
 
 /// By which rule `fractional` finds a bucket, where nobody says.
 pub const BUCKETING: u8 = 2;
@@ -169,4 +169,50 @@ pub struct FlagSetRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FlagsWritten {
     pub changed: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBrowserKey {
+    /// The pages that may use it, as browsers say in `Origin`.
+    #[schemars(length(min = 1, max = 20))]
+    pub origins: Vec<WebOrigin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub description: Option<String>,
+    /// Seconds; 90 days when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u32", range(min = 1, max = MAX_BROWSER_KEY_TTL))]
+    pub ttl: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrowserKey {
+    pub id: ObjectId,
+    pub origins: Vec<WebOrigin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Who made it.
+    pub principal: PrincipalId,
+    pub created_at: Time,
+    pub expires_at: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrowserKeys {
+    pub items: Vec<BrowserKey>,
+}
+
+/// The only time that the key is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CreatedBrowserKey {
+    pub key: String,
+    #[serde(flatten)]
+    pub about: BrowserKey,
+}
+
+impl std::fmt::Debug for CreatedBrowserKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CreatedBrowserKey({})", self.about.id)
+    }
 }

@@ -47,4 +47,33 @@ pub struct Evaluations {
     /// Of each, what it gives or why it cannot be evaluated.
     pub flags: Vec<Value>,
     pub metadata: Map<String, Value>,
+    /// Where changes are told.
+    #[serde(rename = "eventStreams", default, skip_serializing_if = "Vec::is_empty")]
+    pub event_streams: Vec<EventStream>,
+}
+
+/// Where it is told that flags changed, never what they give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventStream {
+    /// `sse`
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub endpoint: StreamEndpoint,
+    /// Seconds after which one that shows nothing may let the stream go.
+    #[serde(rename = "inactivityDelaySec")]
+    pub inactivity_delay_sec: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamEndpoint {
+    /// On this origin. It opens one stream, within a minute.
+    pub request_uri: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StreamQuery {
+    /// What an evaluation of all flags gave in `eventStreams`.
+    pub ticket: String,
 }

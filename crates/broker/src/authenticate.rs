@@ -15,6 +15,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Kind, Name, ObjectId, PrincipalId, Result, Revision, Time};
 
 use crate::Broker;
+use crate::flags::BROWSER_KEY_PREFIX;
 use crate::grants::oldest;
 use crate::login::is_for_clients;
 use crate::methods;
@@ -125,8 +126,11 @@ impl Broker {
 
     pub(crate) async fn verify(&self, token: &SecretString, now: Time) -> Result<(Session, Revision)> {
         let (home, home_key, home_at) = self.home().await?.ok_or_else(refused)?;
-        let (mut session, read_at) = if token.expose_secret().starts_with(SERVICE_TOKEN_PREFIX) {
+        let text = token.expose_secret();
+        let (mut session, read_at) = if text.starts_with(SERVICE_TOKEN_PREFIX) {
             self.verify_service_token(token, now).await?
+        } else if text.starts_with(BROWSER_KEY_PREFIX) {
+            self.verify_browser_key(token, now).await?
         } else {
             self.verify_access_token(token, now).await?
         };

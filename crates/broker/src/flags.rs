@@ -1,10 +1,14 @@
 //! Feature flags: what is administered one by one. Each write keeps a version.
 
+mod browser_keys;
 mod compiled;
 mod evaluate;
 mod sets;
+mod stream;
 mod write;
 
+pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, namespace_of_key};
+pub use browser_keys::{BrowserKeyView, CreatedBrowserKey, NewBrowserKey};
 pub(crate) use compiled::{Compiled, CompiledSets};
 pub use evaluate::Evaluations;
 pub use sets::{FlagSetView, SetRules};
@@ -157,7 +161,7 @@ impl Broker {
         let asked = self.asked(request, path, Action::FlagDelete, b"");
         let name = path.to_string();
         let noun = noun(path, &name, Action::FlagDelete, Capability::Delete);
-        self.change(request, asked, |attempt| async move {
+        self.change(request, asked, |_| async move {
             let old = self.stored_flag(path).await?.ok_or_else(|| absent(noun))?;
             let versions = self.versions_of(path).await?;
             let writes = versions.iter().map(|row| &row.record).chain([&old.record]).map(remove);

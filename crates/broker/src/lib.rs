@@ -92,7 +92,9 @@ pub use create_token::{CreatedToken, NewToken};
 pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
 pub use feed::{ChangeRow, Changes, Follower, Passed};
-pub use flags::{CopyFlags, Evaluations, FlagSetView, FlagView, SetRules};
+pub use flags::{
+    BrowserKeyView, CopyFlags, CreatedBrowserKey, Evaluations, FlagSetView, FlagView, NewBrowserKey, SetRules,
+};
 pub use groups::GroupView;
 pub use history::History;
 pub use holders::HolderKind;

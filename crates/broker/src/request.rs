@@ -62,6 +62,10 @@ pub struct Request {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// The client's change id, which makes a change that has no version id idempotent.
     pub change_id: Option<String>,
+    /// The page that a browser sends it for (`Origin`).
+    pub page: Option<Arc<str>>,
+    /// It came by the listener of flags, where browser keys hold.
+    pub of_browsers: bool,
     /// Work of our own, or of the machine's operator, which needs no token. No request from outside can say so.
     pub(crate) job: Option<&'static str>,
     /// The bearer token, if one was sent.
@@ -77,6 +81,8 @@ impl Request {
             namespace: None,
             certificate: None,
             change_id: None,
+            page: None,
+            of_browsers: false,
             job: None,
             token: None,
         }

@@ -9,6 +9,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, NamespaceName, ObjectId, Result, Revision};
 
 use crate::Broker;
+use crate::flags::namespace_of_key;
 use crate::initialise::ROOT;
 use crate::request::Request;
 use crate::rows::Checked;
@@ -21,7 +22,9 @@ const NOWHERE: NamespaceId = NamespaceId([0; 16]);
 /// What namespace a token says it is of; none: `root`, or it is no token.
 pub(crate) fn namespace_claimed(token: &SecretString) -> Option<NamespaceId> {
     let token = token.expose_secret();
-    namespace_of_token(token).or_else(|| claimed_namespace(token))
+    namespace_of_token(token)
+        .or_else(|| namespace_of_key(token))
+        .or_else(|| claimed_namespace(token))
 }
 
 /// In place of a home that is not known yet.

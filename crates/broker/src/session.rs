@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use strongroom_crypto::audit_identity;
 use strongroom_domain::access::Access;
+use strongroom_domain::flag::WebOrigin;
 use strongroom_domain::grant::{PrincipalKind, Token};
 use strongroom_domain::network::plain;
 use strongroom_domain::policy::{Decision, PolicySet};
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) whose: Whose,
     /// Where its token, and each that this came of, can be used from.
     pub(crate) networks: Vec<Vec<Network>>,
+    /// The pages that a browser key is bound to; none: it is no such key.
+    pub(crate) pages: Option<Vec<WebOrigin>>,
     /// The row of a service token, without what it is found by.
     pub(crate) token: Option<Box<Checked<Token>>>,
     /// The identity for the first source the token came from: most come from one.
@@ -99,6 +102,7 @@ impl Session {
             rests_on: Vec::new(),
             whose,
             networks: Vec::new(),
+            pages: None,
             token: None,
             identity: OnceLock::new(),
         }
@@ -134,6 +138,15 @@ impl Session {
             .is_some_and(|name| name.as_str() != &*self.home.name)
         {
             return Err(no_namespace());
+        }
+        if let Some(pages) = &self.pages {
+            let origin = request.page.as_deref().filter(|_| request.of_browsers);
+            if !pages.iter().any(|page| Some(page.as_str()) == origin) {
+                return Err(Error::new(
+                    Code::Unauthenticated,
+                    "A browser key is for the listener of flags, and for the pages it is bound to.",
+                ));
+            }
         }
         let from = || request.source.parse().ok().map(plain);
         if self.networks.is_empty()

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::{Action, Lane};
+use strongroom_domain::flag::FlagSetName;
+use strongroom_domain::policy::Capability;
 use strongroom_domain::watched::kinds;
-use strongroom_domain::{Code, Error, Prefix, Result, Revision};
+use strongroom_domain::{Code, Error, Kind, Prefix, Result, Revision};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -30,6 +32,25 @@ pub struct WatchQuery {
     pub prefix: Prefix,
     /// The revision after which changes are wanted; none: from now on.
     pub since: Option<Revision>,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// A name, and all below it, as far as it may be seen.
+    Names(Prefix),
+    /// Any change of a set of flags, for whoever may see one of them.
+    Set(FlagSetName),
+}
+
+impl Wanted {
+    /// What the log says that it was about.
+    fn about(&self) -> String {
+        match self {
+            Self::Names(prefix) => prefix.as_str().to_owned(),
+            Self::Set(set) => set.to_string(),
+        }
+    }
 }
 
 /// Changes that the caller may see, as of a decision.
@@ -75,17 +96,21 @@ struct Seer {
 }
 
 impl Seer {
-    fn sees(&self, broker: &Broker, prefix: &Prefix, row: &ChangeRow) -> bool {
-        row.touch.key.namespace == broker.namespace()
-            && row.watched.as_ref().is_some_and(|watched| {
-                let (folder, path) = (watched.policy_folder(), watched.policy_path());
-                watched.is_within(prefix) && self.session.shows(folder, path, self.from)
-            })
+    fn sees(&self, broker: &Broker, wanted: &Wanted, row: &ChangeRow) -> bool {
+        let key = &row.touch.key;
+        key.namespace == broker.namespace()
+            && match wanted {
+                Wanted::Names(prefix) => row.watched.as_ref().is_some_and(|watched| {
+                    let (folder, path) = (watched.policy_folder(), watched.policy_path());
+                    watched.is_within(prefix) && self.session.shows(folder, path, self.from)
+                }),
+                Wanted::Set(set) => key.kind == Kind::FlagSet && key.name == set.to_string(),
+            }
     }
 
-    fn shown(&self, broker: &Broker, prefix: &Prefix, changes: Changes) -> Shown {
+    fn shown(&self, broker: &Broker, wanted: &Wanted, changes: Changes) -> Shown {
         let rows = changes.rows().iter().enumerate();
-        let seen = rows.filter(|(_, row)| self.sees(broker, prefix, row));
+        let seen = rows.filter(|(_, row)| self.sees(broker, wanted, row));
         Shown {
             places: seen.map(|(place, _)| place).collect(),
             changes,
@@ -102,7 +127,7 @@ fn ends(code: Code) -> bool {
 pub struct Watching {
     broker: Broker,
     request: Request,
-    prefix: Prefix,
+    wanted: Wanted,
     seer: Seer,
     follower: Follower,
     /// Given by the follower, and not decided about yet.
@@ -128,7 +153,7 @@ impl Watching {
     pub fn still<'a>(&'a self, shown: &'a Shown, start: usize) -> impl Iterator<Item = (usize, &'a ChangeRow)> {
         let same = shown.decided_at == self.seer.decided_at;
         let rows = shown.rows().enumerate().skip(start);
-        rows.filter(move |(_, row)| same || self.seer.sees(&self.broker, &self.prefix, row))
+        rows.filter(move |(_, row)| same || self.seer.sees(&self.broker, &self.wanted, row))
     }
 
     /// Waits for what is to be told next. One that was dropped while it waited has missed nothing.
@@ -155,7 +180,7 @@ impl Watching {
                 self.upto = top;
                 match self.pending.take() {
                     Some(Passed::Changes(changes)) => {
-                        let shown = self.seer.shown(&self.broker, &self.prefix, changes);
+                        let shown = self.seer.shown(&self.broker, &self.wanted, changes);
                         if !shown.places.is_empty() {
                             return WatchEvent::Changes(shown);
                         }
@@ -190,7 +215,7 @@ impl Watching {
     pub async fn decide(&mut self) -> Option<WatchEvent> {
         let decided = timeout(FRESH, async {
             loop {
-                match self.broker.seer(&self.request, &self.prefix).await {
+                match self.broker.seer(&self.request, &self.wanted).await {
                     Ok(seer) => return Some(seer),
                     Err(error) if ends(error.code) => return None,
                     Err(_) => sleep(DECIDE_AGAIN).await,
@@ -211,7 +236,7 @@ impl Watching {
     pub async fn end(self) {
         let effect = Effect {
             version: Some(self.upto.0),
-            ..Effect::new(Action::WatchEnd, self.prefix.as_str())
+            ..Effect::new(Action::WatchEnd, self.wanted.about())
         };
         let note = self.broker.note(&self.request, Some(&self.seer.session), effect, None);
         // It shows nothing: nothing can move under it.
@@ -234,7 +259,14 @@ impl Watching {
 
 impl Broker {
     /// Whoever may see a name below the prefix may watch it, or whoever may list there.
-    fn may_watch(session: &Session, prefix: &Prefix, from: Option<IpAddr>) -> Result<()> {
+    pub(crate) fn may_watch(session: &Session, wanted: &Wanted, from: Option<IpAddr>) -> Result<()> {
+        let prefix = match wanted {
+            Wanted::Names(prefix) => prefix,
+            Wanted::Set(set) if session.shows_within(&format!("flag/{set}/"), &format!("flag/{set}"), from) => {
+                return Ok(());
+            }
+            Wanted::Set(set) => return session.authorise(Access::FlagSet(set, Capability::Read), from),
+        };
         let sees = |kind: &str| {
             let (folder, path) = (
                 format!("{kind}/{}", prefix.start()),
@@ -250,12 +282,12 @@ impl Broker {
     }
 
     /// Who asks, as of now: nothing is recorded, and nothing used up.
-    async fn seer(&self, request: &Request, prefix: &Prefix) -> Result<Seer> {
+    async fn seer(&self, request: &Request, wanted: &Wanted) -> Result<Seer> {
         self.stand().await?;
         let decided_at = self.0.node.revision();
         let session = self.session_of(request).await?;
         let from = session.whence(&request.source);
-        Self::may_watch(&session, prefix, from)?;
+        Self::may_watch(&session, wanted, from)?;
         Ok(Seer {
             session,
             from,
@@ -271,30 +303,43 @@ impl Broker {
     /// Begins to watch. That is on record before anything is told, and so is its end.
     pub async fn watch(&self, request: &Request, query: WatchQuery) -> Result<Watching> {
         let place = self.place()?;
-        let prefix = &query.prefix;
+        let wanted = &Wanted::Names(query.prefix.clone());
         let (follower, seer) = self
-            .serve(request, Action::WatchStart, prefix.as_str(), |attempt| async move {
-                Self::may_watch(&attempt.session, prefix, attempt.from)?;
-                let follower = self.changes(query.since).await?;
-                let at = follower.at().0;
-                let seer = Seer {
-                    session: attempt.session,
-                    from: attempt.from,
-                    decided_at: attempt.decided_at,
-                };
-                Ok(Served {
-                    version: Some(at),
-                    ..Served::fresh((follower, seer))
-                })
-            })
+            .serve(
+                request,
+                Action::WatchStart,
+                query.prefix.as_str(),
+                |attempt| async move {
+                    Self::may_watch(&attempt.session, wanted, attempt.from)?;
+                    let follower = self.changes(query.since).await?;
+                    let at = follower.at().0;
+                    let seer = Seer {
+                        session: attempt.session,
+                        from: attempt.from,
+                        decided_at: attempt.decided_at,
+                    };
+                    Ok(Served {
+                        version: Some(at),
+                        ..Served::fresh((follower, seer))
+                    })
+                },
+            )
             .await?;
-        Ok(self.watching(request, query.prefix.clone(), seer, follower, place))
+        Ok(self.watching(request, wanted.clone(), seer, follower, place))
+    }
+
+    /// The same, for who puts the start on record itself.
+    pub(crate) async fn begin_watching(&self, request: &Request, wanted: Wanted) -> Result<Watching> {
+        let place = self.place()?;
+        let seer = self.seer(request, &wanted).await?;
+        let follower = self.changes(None).await?;
+        Ok(self.watching(request, wanted, seer, follower, place))
     }
 
     fn watching(
         &self,
         request: &Request,
-        prefix: Prefix,
+        wanted: Wanted,
         seer: Seer,
         follower: Follower,
         place: OwnedSemaphorePermit,
@@ -302,7 +347,7 @@ impl Broker {
         Watching {
             broker: self.clone(),
             request: request.clone(),
-            prefix,
+            wanted,
             seer,
             upto: follower.at(),
             follower,
@@ -317,46 +362,54 @@ impl Broker {
         if query.since.is_none() {
             return Ok(());
         }
-        let prefix = &query.prefix;
-        let (Ok(seer), Ok(follower)) = (self.seer(request, prefix).await, self.changes(query.since).await) else {
+        let wanted = Wanted::Names(query.prefix.clone());
+        let (Ok(seer), Ok(follower)) = (self.seer(request, &wanted).await, self.changes(query.since).await) else {
             // What stands in its way is decided with the answer, and on record.
             return Ok(());
         };
-        let mut watching = self.watching(request, prefix.clone(), seer, follower, place);
+        let mut watching = self.watching(request, wanted, seer, follower, place);
         let _ = timeout(within, watching.next()).await;
         Ok(())
     }
 
     /// What changed since, as far as one answer holds it.
     pub async fn changes_since(&self, request: &Request, query: &WatchQuery) -> Result<ChangePage> {
-        let prefix = &query.prefix;
-        self.serve(request, Action::WatchRead, prefix.as_str(), |attempt| async move {
-            Self::may_watch(&attempt.session, prefix, attempt.from)?;
-            let mut follower = self.changes(query.since).await?;
-            let seer = Seer {
-                session: attempt.session,
-                from: attempt.from,
-                decided_at: attempt.decided_at,
-            };
-            let (began, mut shown, mut held) = (Instant::now(), Vec::new(), 0);
-            // An answer that takes long to fill is given as far as it came.
-            while follower.is_behind() && held < usize::from(PAGE) && began.elapsed() < self.0.settings.audit_deadline {
-                match follower.page().await? {
-                    Some(Passed::Changes(changes)) => {
-                        let page = seer.shown(self, prefix, changes);
-                        held += page.places.len();
-                        shown.push(page);
+        let wanted = &Wanted::Names(query.prefix.clone());
+        self.serve(
+            request,
+            Action::WatchRead,
+            query.prefix.as_str(),
+            |attempt| async move {
+                Self::may_watch(&attempt.session, wanted, attempt.from)?;
+                let mut follower = self.changes(query.since).await?;
+                let seer = Seer {
+                    session: attempt.session,
+                    from: attempt.from,
+                    decided_at: attempt.decided_at,
+                };
+                let (began, mut shown, mut held) = (Instant::now(), Vec::new(), 0);
+                // An answer that takes long to fill is given as far as it came.
+                while follower.is_behind()
+                    && held < usize::from(PAGE)
+                    && began.elapsed() < self.0.settings.audit_deadline
+                {
+                    match follower.page().await? {
+                        Some(Passed::Changes(changes)) => {
+                            let page = seer.shown(self, wanted, changes);
+                            held += page.places.len();
+                            shown.push(page);
+                        }
+                        Some(Passed::Anew(_)) => return Err(Error::from(Code::RevisionTooOld)),
+                        None => {}
                     }
-                    Some(Passed::Anew(_)) => return Err(Error::from(Code::RevisionTooOld)),
-                    None => {}
                 }
-            }
-            let revision = follower.at();
-            Ok(Served {
-                version: Some(revision.0),
-                ..Served::fresh(ChangePage { revision, shown })
-            })
-        })
+                let revision = follower.at();
+                Ok(Served {
+                    version: Some(revision.0),
+                    ..Served::fresh(ChangePage { revision, shown })
+                })
+            },
+        )
         .await
     }
 }

@@ -38,6 +38,8 @@ pub const OUTSIDE_PRINCIPAL: &str = "strongroom/v1/outside-principal";
 pub const METHOD_SECRET: &str = "strongroom/v1/method-secret";
 /// Sealing a login's state on its way through the browser.
 pub const LOGIN_STATE: &str = "strongroom/v1/login-state";
+/// Sealing what opens a stream of flags' changes, on its way through the browser.
+pub const FLAG_STREAM: &str = "strongroom/v1/flag-stream";
 /// A node's start, as its row vouches for it.
 pub const BOOT_MAC: &str = "strongroom/v1/boot-mac";
 /// The salted identity in an audit entry.
@@ -63,6 +65,7 @@ pub const ALL: &[&str] = &[
     OUTSIDE_PRINCIPAL,
     METHOD_SECRET,
     LOGIN_STATE,
+    FLAG_STREAM,
     BOOT_MAC,
     AUDIT_IDENTITY,
 ];

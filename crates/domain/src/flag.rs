@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::metadata::check_tags;
-use crate::{Code, Error, Name, PrincipalId, Result, Time};
+use crate::{Code, Digest, Error, Name, PrincipalId, Result, Time};
 
 /// Versions of a flag that are kept, the current one among them.
 pub const KEPT_VERSIONS: i64 = 100;
@@ -261,6 +261,76 @@ impl FlagSet {
     }
 }
 
+/// Origins of one browser key.
+pub const MAX_ORIGINS: usize = 20;
+/// How long a browser key holds where nobody says, and at most: 90 days and a year, in seconds.
+pub const BROWSER_KEY_TTL: u32 = 90 * 86_400;
+pub const MAX_BROWSER_KEY_TTL: u32 = 366 * 86_400;
+
+/// What a browser sends as `Origin` (RFC 6454 §7): scheme, host, and a port where it is not the scheme's own. Over plain HTTP
+/// on this machine alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct WebOrigin(#[schemars(length(max = 253))] String);
+
+impl WebOrigin {
+    pub fn parse(text: &str) -> Result<Self> {
+        let host = |authority: &str| authority.split(':').next().map(str::to_owned).unwrap_or_default();
+        let fits = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(authority), _) => is_authority(authority),
+            (_, Some(authority)) => is_authority(authority) && ["localhost", "127.0.0.1"].contains(&&*host(authority)),
+            _ => false,
+        };
+        if fits && text.len() <= 253 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::invalid(
+                "An origin is 'https://' and a host in lower case, with a port where it is not 443; 'http://' for localhost alone.",
+            ))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_authority(text: &str) -> bool {
+    let (host, port) = text
+        .split_once(':')
+        .map_or((text, None), |(host, port)| (host, Some(port)));
+    let is_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    !host.is_empty()
+        && host.bytes().all(is_host)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+impl<'de> Deserialize<'de> for WebOrigin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|error| serde::de::Error::custom(error.detail))
+    }
+}
+
+/// The body of a browser key's record. Everybody who loads the page has the key: it evaluates the flags of one set and can do
+/// nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrowserKey {
+    /// The set, as its name is written.
+    pub set: String,
+    /// The pages it can be used by.
+    pub origins: Vec<WebOrigin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// As whom it is on record, and the salt of that.
+    pub principal: PrincipalId,
+    pub salt: Digest,
+    /// Who made it.
+    pub by: PrincipalId,
+    pub created_at: Time,
+    pub expires_at: Time,
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -281,6 +351,37 @@ mod tests {
             assert!(FlagPath::parse(refused).is_err(), "{refused}");
         }
         assert!(FlagKey::parse(&"k".repeat(128)).is_ok() && FlagKey::parse(&"k".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_sends() {
+        for good in [
+            "https://shop.example.com",
+            "https://a",
+            "https://a.b:8443",
+            "http://localhost:3000",
+            "http://127.0.0.1",
+        ] {
+            assert_eq!(WebOrigin::parse(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "*",
+            "null",
+            "https://",
+            "https://*.example.com",
+            "https://A.b",
+            "https://a/",
+            "https://a:0",
+            "https://a:x",
+            "https://a@b",
+            "http://shop.example.com",
+            "http://localhost.evil.com",
+            "ftp://a",
+            "a.b",
+        ] {
+            assert!(WebOrigin::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

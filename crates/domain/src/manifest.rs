@@ -108,7 +108,8 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Notice
         | Kind::Flag
         | Kind::FlagVersion
-        | Kind::FlagSet => false,
+        | Kind::FlagSet
+        | Kind::BrowserKey => false,
     }
 }
 

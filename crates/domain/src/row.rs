@@ -86,16 +86,19 @@ kinds! {
     FlagVersion = 28, "flag_version";
     /// What the flags of a project's environment share; there is one where there is a flag.
     FlagSet = 29, "flag_set";
+    /// What a browser evaluates flags with; its name is the keyed hash it is found by.
+    BrowserKey = 30, "browser_key";
 }
 
 impl Kind {
     /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
-    pub const EXPIRING: [Self; 5] = [
+    pub const EXPIRING: [Self; 6] = [
         Self::ChangeId,
         Self::Token,
         Self::Revocation,
         Self::UsedState,
         Self::UsedCode,
+        Self::BrowserKey,
     ];
 }
 

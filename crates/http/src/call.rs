@@ -51,6 +51,25 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error
     headers.get(name).map(read).transpose()
 }
 
+/// A request as it came, without what proves who sent it.
+pub(crate) fn request_of(parts: &Parts, app: &App, dialect: Dialect) -> Result<Request, Failure> {
+    let origin = parts
+        .extensions
+        .get::<Origin>()
+        .ok_or_else(|| Error::internal("a request without an origin"))?;
+    let mut request = Request::new(origin.id, dialect, origin.source.clone());
+    if origin.operator {
+        request = request.of_operator();
+    }
+    request.certificate.clone_from(&origin.certificate);
+    request.change_id = text(&parts.headers, "Idempotency-Key")?.map(str::to_owned);
+    let namespace = text(&parts.headers, "X-Strongroom-Namespace")?;
+    request.namespace = namespace.map(NamespaceName::parse).transpose()?;
+    request.page = text(&parts.headers, "Origin")?.map(Arc::from);
+    request.of_browsers = app.of_browsers;
+    Ok(request)
+}
+
 impl Call {
     /// As any protocol's: with the token where that has it.
     pub(crate) async fn of(
@@ -59,20 +78,7 @@ impl Call {
         dialect: Dialect,
         token: Option<SecretString>,
     ) -> Result<Self, Failure> {
-        let origin = parts
-            .extensions
-            .get::<Origin>()
-            .ok_or_else(|| Error::internal("a request without an origin"))?;
-        let change_id = text(&parts.headers, "Idempotency-Key")?;
-        let namespace = text(&parts.headers, "X-Strongroom-Namespace")?;
-        let mut request = Request::new(origin.id, dialect, origin.source.clone());
-        if origin.operator {
-            request = request.of_operator();
-        }
-        request.certificate.clone_from(&origin.certificate);
-        request.change_id = change_id.map(str::to_owned);
-        request.namespace = namespace.map(NamespaceName::parse).transpose()?;
-        let request = request.with_token(token);
+        let request = request_of(parts, app, dialect)?.with_token(token);
         let broker = app.broker.room(&request).await?;
         Ok(Self { broker, request })
     }
@@ -139,6 +145,17 @@ impl<S: Send + Sync> FromRequestParts<S> for SetNamed {
             project: name()?,
             environment: name()?,
         }))
+    }
+}
+
+/// A browser key's id behind its set.
+pub(crate) struct KeyNamed(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyNamed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(tail(parts).split('/').nth(3).unwrap_or_default().to_owned()))
     }
 }
 

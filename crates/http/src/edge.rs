@@ -31,6 +31,14 @@ use crate::server::Peer;
 const AT_TARGET: Duration = Duration::from_secs(20);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What stays of an answer's headers when it is rendered anew.
+const KEPT: [HeaderName; 4] = [
+    header::ALLOW,
+    header::VARY,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+];
+
 /// The router, behind a layer that keeps credentials out of every `Debug` of a request's headers.
 pub(crate) type Routes = SetSensitiveRequestHeaders<Router>;
 
@@ -64,10 +72,12 @@ pub(crate) async fn edge(
         if response.status().is_server_error() && !counted {
             tracing::warn!(request_id = %id, route = metrics.route, error = ?failure.0, "a request failed");
         }
-        let allow = response.headers_mut().remove(header::ALLOW);
+        let mut said = std::mem::take(response.headers_mut());
         response = problem(&failure, &id);
-        if let Some(allow) = allow {
-            response.headers_mut().insert(header::ALLOW, allow);
+        for name in KEPT {
+            if let Some(value) = said.remove(&name) {
+                response.headers_mut().insert(name, value);
+            }
         }
     }
     let status = response.status();

@@ -24,7 +24,7 @@ pub use limits::SourceLimits;
 pub use metrics::Metrics;
 pub use openapi::{document as api_document, text as api_text};
 pub use operation::Door;
-pub use router::{Route, control_router, every_route, metrics_router, router};
+pub use router::{Route, control_router, every_route, flags_router, metrics_router, router};
 pub use server::{Limits, Listener, Peer, serve};
 pub use source::{ForwardedHeader, Proxies};
 pub use tls::TlsListener;
@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_broker::Broker;
+use strongroom_domain::flag::WebOrigin;
 use tokio_util::sync::CancellationToken;
 
 use limits::Sources;
@@ -47,9 +48,13 @@ pub struct Served {
     request_deadline: Duration,
     /// `/metrics` is served here too, and not only by a listener of its own.
     serve_metrics: bool,
+    /// Where browser keys hold.
+    of_browsers: bool,
+    /// Pages that may evaluate flags by the main listener.
+    flag_origins: Vec<WebOrigin>,
     /// Set when the node is told to stop: not ready any more, still serving.
     pub draining: CancellationToken,
-    sources: Sources,
+    sources: Arc<Sources>,
 }
 
 impl Served {
@@ -58,6 +63,7 @@ impl Served {
         metrics: Arc<Metrics>,
         request_deadline: Duration,
         serve_metrics: bool,
+        flag_origins: Vec<WebOrigin>,
         limits: SourceLimits,
     ) -> Self {
         Self {
@@ -65,8 +71,24 @@ impl Served {
             metrics,
             request_deadline,
             serve_metrics,
+            of_browsers: false,
+            flag_origins,
             draining: CancellationToken::new(),
-            sources: Sources::new(limits),
+            sources: Arc::new(Sources::new(limits)),
+        }
+    }
+
+    /// The same node, on the listener of flags.
+    #[must_use]
+    pub fn for_browsers(&self) -> Self {
+        Self {
+            broker: self.broker.clone(),
+            metrics: self.metrics.clone(),
+            of_browsers: true,
+            flag_origins: self.flag_origins.clone(),
+            draining: self.draining.clone(),
+            sources: self.sources.clone(),
+            ..*self
         }
     }
 }

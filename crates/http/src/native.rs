@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod batch;
+pub(crate) mod browser_keys;
 pub(crate) mod clients;
 pub(crate) mod control;
 pub(crate) mod explain;

@@ -1,25 +1,59 @@
 //! `OpenFeature`'s remote evaluation protocol, OFREP 0.3 (open-feature/protocol, service/openapi.yaml), under
 //! `/flags/{project}/{environment}`.
 
-use axum::extract::FromRequestParts;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, State};
 use axum::response::IntoResponse as _;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, Refused};
+use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, EventStream, Refused, StreamEndpoint, StreamQuery};
+use strongroom_broker::Request;
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::flag::{FlagKey, FlagSetName};
 use strongroom_domain::{Error, Name};
 use strongroom_flags::{Context, Evaluation};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::App;
 use crate::answer::{Answer, Failure, json};
 use crate::body::Json;
-use crate::call::{Call, MAX_TOKEN, bearer};
-use crate::native::flags::{has, tag};
+use crate::call::{Asked, Call, MAX_TOKEN, bearer, request_of};
+use crate::native::flags::{known, tag, with_tag};
+use crate::native::watch::{Form, streaming};
+
+/// What every path of it starts with.
+pub(crate) const ROOT: &str = "/flags/";
+/// How long a browser remembers what it may send.
+const PREFLIGHT: Duration = Duration::from_mins(10);
+/// Seconds after which a browser that shows nothing may let its stream go.
+const INACTIVITY: u32 = 120;
+/// How old an evaluation is, at most, in seconds, that a browser is told it has.
+const STREAM_AGE: i64 = 60;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Which pages may ask. No cookie is ever looked at, so what counts is the token: on the listener of flags any page may ask, and
+/// a browser key is refused to those that it is not bound to.
+pub(crate) fn cors(app: &App) -> CorsLayer {
+    let (any, named) = (app.of_browsers, app.flag_origins.clone());
+    let allowed = move |origin: &HeaderValue, _: &Parts| {
+        any || named.iter().any(|named| named.as_str().as_bytes() == origin.as_bytes())
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            header::IF_NONE_MATCH,
+            API_KEY,
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER])
+        .max_age(PREFLIGHT)
+}
 
 /// A call about a set of flags, with a token in either of two headers.
 pub(crate) struct OfSet {
@@ -33,6 +67,15 @@ fn token(headers: &HeaderMap) -> Option<SecretString> {
     bearer(headers).or_else(|| key().filter(fits).map(SecretString::from))
 }
 
+fn set_of(parts: &Parts) -> Result<FlagSetName, Error> {
+    let mut names = parts.uri.path().split('/').skip(2);
+    let mut name = || Name::parse(names.next().unwrap_or_default());
+    Ok(FlagSetName {
+        project: name()?,
+        environment: name()?,
+    })
+}
+
 /// Where a flag's key stands: `/flags/{project}/{environment}/ofrep/v1/evaluate/flags/{key}`.
 const KEY_AT: usize = 8;
 
@@ -40,12 +83,7 @@ impl FromRequestParts<App> for OfSet {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let mut names = parts.uri.path().split('/').skip(2);
-        let mut name = || Name::parse(names.next().unwrap_or_default());
-        let set = FlagSetName {
-            project: name()?,
-            environment: name()?,
-        };
+        let set = set_of(parts)?;
         let call = Call::of(parts, app, Dialect::Ofrep, token(&parts.headers)).await?;
         Ok(Self { call, set })
     }
@@ -158,17 +196,56 @@ pub(crate) async fn all(
         let item = shown(key, evaluation);
         item.map_or_else(serde_json::to_value, serde_json::to_value)
     });
-    let body = Evaluations {
+    let mut body = Evaluations {
         flags: flags.collect::<Result<_, _>>().map_err(Error::internal)?,
         metadata: (*found.metadata).clone(),
+        event_streams: Vec::new(),
     };
     let tag = tag(&serde_json::to_vec(&body).map_err(Error::internal)?);
-    let mut response = if has(&headers, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        json(StatusCode::OK, &body)
-    };
-    let tag = HeaderValue::try_from(tag).map_err(Error::internal)?;
-    response.headers_mut().insert(header::ETAG, tag);
-    Ok(response)
+    let now = call.broker.now().0 / 1_000_000;
+    let browser = call.request.page.is_some();
+    if let Some(known) = known(&headers).find(|known| is_fresh(known, &tag, browser, now)) {
+        return with_tag(StatusCode::NOT_MODIFIED.into_response(), known);
+    }
+    let ticket = call.broker.flag_ticket(&call.request, &set)?;
+    body.event_streams = vec![EventStream {
+        kind: "sse".into(),
+        endpoint: StreamEndpoint {
+            request_uri: format!("{ROOT}{set}/ofrep/v1/stream?ticket={ticket}"),
+        },
+        inactivity_delay_sec: INACTIVITY,
+    }];
+    let tag = if browser { format!("{tag}.{now}") } else { tag };
+    with_tag(json(StatusCode::OK, &body), &tag)
+}
+
+/// Whether the caller has the evaluation of this tag. A browser's says when it was made: with an older one, whose stream may have
+/// broken off, it is to be given another stream.
+fn is_fresh(known: &str, tag: &str, browser: bool, now: i64) -> bool {
+    if !browser {
+        return known == tag;
+    }
+    let made = known.strip_prefix(tag).and_then(|rest| rest.strip_prefix('.'));
+    made.and_then(|made| made.parse::<i64>().ok())
+        .is_some_and(|made| (now - STREAM_AGE..=now).contains(&made))
+}
+
+/// Notices that flags of the set are to be evaluated anew, never what they give.
+pub(crate) async fn stream(State(app): State<App>, Ticketed(request, set, ticket): Ticketed) -> Answer {
+    let broker = app.broker.room_of_ticket(&ticket)?;
+    let watching = broker.flag_stream(request, &set, &ticket).await?;
+    Ok(streaming(app, watching, Form::Refetch))
+}
+
+/// What an `EventSource` sends: no headers, and a ticket in the address.
+pub(crate) struct Ticketed(Request, FlagSetName, String);
+
+impl FromRequestParts<App> for Ticketed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Asked(query) = Asked::<StreamQuery>::from_request_parts(parts, app).await?;
+        let request = request_of(parts, app, Dialect::Ofrep)?;
+        Ok(Self(request, set_of(parts)?, query.ticket))
+    }
 }

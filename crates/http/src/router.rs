@@ -7,6 +7,7 @@ use axum::routing::{MethodRouter, get, post};
 use strongroom_domain::{Code, Error};
 
 use crate::answer::Failure;
+use crate::ofrep::{self, cors};
 use crate::operation::{Door, Operation};
 use crate::{App, health, native, routes};
 
@@ -52,6 +53,7 @@ fn native() -> Vec<Operation> {
         routes::leases::leases(),
         routes::flags::flags(),
         routes::flags::sets(),
+        routes::flags::browser_keys(),
         routes::flags::evaluations(),
         routes::list::folders(),
         routes::list::batch(),
@@ -125,10 +127,11 @@ fn routes(app: App, metrics: bool) -> Router {
     }
     let mut router = Router::new();
     for (route, methods) in by_path {
-        router = router.route(
-            route,
-            methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed))),
-        );
+        let mut methods = methods.fallback(async || Failure(Error::from(Code::MethodNotAllowed)));
+        if route.starts_with(ofrep::ROOT) {
+            methods = methods.layer(cors(&app));
+        }
+        router = router.route(route, methods);
     }
     router
         .method_not_allowed_fallback(async || Failure(Error::from(Code::MethodNotAllowed)))
@@ -147,6 +150,21 @@ pub fn control_router(app: App) -> Router {
         .route("/api/v1/control/backup/kept", post(native::control::backup_kept))
         .with_state(app.clone());
     routes(app, true).merge(own)
+}
+
+/// Evaluation of flags and health alone, for a listener that everybody may reach.
+pub fn flags_router(app: App) -> Router {
+    let mut router = Router::new()
+        .route("/health", get(health::alive))
+        .route("/ready", get(health::ready));
+    for operation in routes::flags::evaluations() {
+        let refused = async || Failure(Error::from(Code::MethodNotAllowed));
+        let methods = operation.handler.fallback(refused).layer(cors(&app));
+        router = router.route(operation.path, methods);
+    }
+    router
+        .fallback(async || Failure(Error::from(Code::RouteNotFound)))
+        .with_state(app)
 }
 
 /// Metrics and health alone, for a listener of their own.

@@ -232,6 +232,8 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
     if args.insecure_listen {
         sources.set("insecure_listen", "true");
     }
+    // Two of them on one machine have addresses of their own.
+    sources.set_unless("flags_listen", "127.0.0.1:8201", &["listen"]);
     // Its own key, in its own directory: that is what `dev` is.
     sources.forget_keys();
     let ca = args.tls.then(|| dev::certificates::name(&args.data_dir, &mut sources));
@@ -244,6 +246,9 @@ async fn run_dev(args: DevArgs) -> Result<(), Failure> {
     let running = dev::run(&config, &args.data_dir, &config.store).await?;
     let mut stop = StopSignals::catch()?;
     println!("{}", dev::examples(&running.url(), &args.data_dir, ca.as_deref()));
+    if let Some(flags) = running.flags_url() {
+        println!("Flags are evaluated for browsers on {flags}.");
+    }
     stop.wait().await;
     running.stop().await;
     Ok(())

@@ -15,6 +15,7 @@ use strongroom_broker::Settings;
 use strongroom_connectors::Allowed;
 use strongroom_crypto::{Issuer, Unlock};
 use strongroom_domain::SlotMethod;
+use strongroom_domain::flag::WebOrigin;
 use strongroom_http::{Limits, SourceLimits};
 
 use crate::files;
@@ -36,6 +37,10 @@ pub struct Config {
     /// Without it: plain HTTP.
     pub tls: Option<Tls>,
     pub metrics_listen: Option<SocketAddr>,
+    /// A listener that everybody may reach: it evaluates flags, also for browser keys, and can do nothing else.
+    pub flags_listen: Option<SocketAddr>,
+    /// Pages that may evaluate flags by `listen`.
+    pub flag_origins: Vec<WebOrigin>,
     pub store: StoreChoice,
     pub unlock: Option<UnlockSource>,
     pub settings: Settings,
@@ -197,6 +202,26 @@ impl Reader<'_> {
         allowed
     }
 
+    fn flags_listen(&mut self, insecure: bool, tls: bool) -> Option<SocketAddr> {
+        let listen: SocketAddr = self.parsed("flags_listen", "an address like 127.0.0.1:8201")?;
+        if !listen.ip().is_loopback() && !insecure && !tls {
+            self.mistakes.push(format!(
+                "'flags_listen' {listen} is reachable from outside and this is plain HTTP: set 'tls.certificate_file' and 'tls.key_file', or 'insecure_listen' where TLS ends before us."
+            ));
+        }
+        Some(listen)
+    }
+
+    fn origins(&mut self) -> Vec<WebOrigin> {
+        let text = self.text("flags.origins").unwrap_or_default();
+        let named = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let parsed = named
+            .map(|name| WebOrigin::parse(name).map_err(|error| format!("'flags.origins', '{name}': {}", error.detail)));
+        let (origins, mistakes): (Vec<_>, Vec<_>) = parsed.partition(Result::is_ok);
+        self.mistakes.extend(mistakes.into_iter().filter_map(Result::err));
+        origins.into_iter().filter_map(Result::ok).collect()
+    }
+
     fn unlock(&mut self, store: &StoreChoice) -> Option<UnlockSource> {
         let mut given = Vec::new();
         for (name, method) in OPENING {
@@ -249,6 +274,7 @@ impl Config {
                 "'listen' {listen} is reachable from outside and this is plain HTTP: set 'tls.certificate_file' and 'tls.key_file', or 'insecure_listen' where TLS ends before us."
             ));
         }
+        let tls_is_on = tls.is_some();
         let store = reader.store();
         let unlock = reader.unlock(&store);
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -284,6 +310,8 @@ impl Config {
         let config = Self {
             listen,
             tls,
+            flags_listen: reader.flags_listen(insecure, tls_is_on),
+            flag_origins: reader.origins(),
             metrics_listen: reader.parsed("metrics_listen", "an address like 127.0.0.1:9200"),
             request_deadline: reader.seconds("limits.request_seconds", 1..=60),
             outbound: reader.outbound(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_broker::Broker;
-use strongroom_http::{App, Metrics, Served, TlsListener, control_router, metrics_router, router, serve};
+use strongroom_http::{App, Metrics, Served, TlsListener, control_router, flags_router, metrics_router, router, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -18,6 +18,8 @@ use crate::tls;
 /// A server that runs in this process.
 pub struct Running {
     pub address: SocketAddr,
+    /// Of the listener of flags, where there is one.
+    pub flags_address: Option<SocketAddr>,
     pub broker: Broker,
     stop: CancellationToken,
     app: App,
@@ -28,8 +30,16 @@ pub struct Running {
 impl Running {
     /// What its users write.
     pub fn url(&self) -> String {
+        self.url_of(self.address)
+    }
+
+    pub fn flags_url(&self) -> Option<String> {
+        self.flags_address.map(|address| self.url_of(address))
+    }
+
+    fn url_of(&self, address: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.address)
+        format!("{scheme}://{address}")
     }
 
     /// Reads again what can be read again.
@@ -70,6 +80,7 @@ fn served(config: &Config, broker: &Broker, serve_metrics: bool) -> Result<App, 
         metrics,
         config.request_deadline,
         serve_metrics,
+        config.flag_origins.clone(),
         config.sources.clone(),
     )))
 }
@@ -130,6 +141,23 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
         );
         tasks.push(tokio::spawn(serving));
     }
+    let mut flags_address = None;
+    if let Some(listen) = config.flags_listen {
+        let listener = bind(listen).await?;
+        flags_address = Some(listener.local_addr().map_err(|error| error.to_string())?);
+        let (app, limits) = (Arc::new(app.for_browsers()), config.limits.clone());
+        let router = flags_router(app.clone());
+        tasks.push(match &tls {
+            Some(tls) => tokio::spawn(serve(
+                TlsListener::new(listener, tls.config.clone()),
+                app,
+                router,
+                limits,
+                stop.clone(),
+            )),
+            None => tokio::spawn(serve(listener, app, router, limits, stop.clone())),
+        });
+    }
     if let StoreChoice::Sqlite(directory) = &config.store {
         match Control::bind(directory) {
             Ok(control) => tasks.push(tokio::spawn(serve(
@@ -153,6 +181,7 @@ pub async fn start(config: &Config, broker: Broker) -> Result<Running, String> {
     });
     Ok(Running {
         address,
+        flags_address,
         broker,
         stop,
         app,

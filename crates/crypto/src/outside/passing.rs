@@ -23,9 +23,9 @@ fn method_place(namespace: NamespaceId, method: ObjectId, key: i64) -> Place<'st
     }
 }
 
-fn state_place(namespace: NamespaceId, epoch: i64) -> Place<'static> {
+fn state_place(label: &'static str, namespace: NamespaceId, epoch: i64) -> Place<'static> {
     Place {
-        label: labels::LOGIN_STATE,
+        label,
         namespace,
         kind: Kind::UsedState,
         row: ObjectId([0; 16]),
@@ -87,16 +87,44 @@ impl Keys {
         seal::open(key, &place, &sealed.salt, &sealed.commitment, &sealed.sealed)
     }
 
-    /// As a URL can carry it. `salt` must be fresh.
+    /// A login's state, as a URL can carry it. `salt` must be fresh.
     pub fn seal_state(&self, namespace: NamespaceId, salt: [u8; 32], state: &[u8]) -> Result<String, CryptoError> {
-        let (epoch, key) = self.newest(Purpose::Data, Some(namespace))?;
-        let sealed = seal::seal(key, salt, &state_place(namespace, epoch), state)?;
-        Ok(BASE64URL_NOPAD.encode(&[epoch.to_be_bytes().as_slice(), &sealed.to_bytes()].concat()))
+        self.seal_for_url(labels::LOGIN_STATE, namespace, salt, state)
     }
 
     pub fn open_state(&self, namespace: NamespaceId, state: &str) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        self.open_from_url(labels::LOGIN_STATE, namespace, state)
+    }
+
+    /// What opens a stream of flags' changes, the same way.
+    pub fn seal_stream(&self, namespace: NamespaceId, salt: [u8; 32], stream: &[u8]) -> Result<String, CryptoError> {
+        self.seal_for_url(labels::FLAG_STREAM, namespace, salt, stream)
+    }
+
+    pub fn open_stream(&self, namespace: NamespaceId, stream: &str) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        self.open_from_url(labels::FLAG_STREAM, namespace, stream)
+    }
+
+    fn seal_for_url(
+        &self,
+        label: &'static str,
+        namespace: NamespaceId,
+        salt: [u8; 32],
+        bytes: &[u8],
+    ) -> Result<String, CryptoError> {
+        let (epoch, key) = self.newest(Purpose::Data, Some(namespace))?;
+        let sealed = seal::seal(key, salt, &state_place(label, namespace, epoch), bytes)?;
+        Ok(BASE64URL_NOPAD.encode(&[epoch.to_be_bytes().as_slice(), &sealed.to_bytes()].concat()))
+    }
+
+    fn open_from_url(
+        &self,
+        label: &'static str,
+        namespace: NamespaceId,
+        text: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         let bytes = BASE64URL_NOPAD
-            .decode(state.as_bytes())
+            .decode(text.as_bytes())
             .map_err(|_| CryptoError::Unopened)?;
         let (epoch, sealed) = bytes.split_first_chunk::<8>().ok_or(CryptoError::Unopened)?;
         let epoch = i64::from_be_bytes(*epoch);
@@ -104,7 +132,7 @@ impl Keys {
             self.named(epoch, Purpose::Data, Some(namespace))?,
             Sealed::from_bytes(sealed)?,
         );
-        let place = state_place(namespace, epoch);
+        let place = state_place(label, namespace, epoch);
         seal::open(key, &place, &sealed.salt, &sealed.commitment, &sealed.sealed)
     }
 }

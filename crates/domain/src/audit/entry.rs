@@ -122,6 +122,7 @@ numbered! {
         FlagHistory = 206, "flag.history";
         FlagSetRead = 207, "flag_set.read";
         FlagEvaluate = 208, "flag.evaluate";
+        BrowserKeyRead = 209, "flag_set.browser_key_read";
         WatchStart = 220, "watch.start";
         WatchEnd = 221, "watch.end";
         WatchRead = 222, "watch.read";
@@ -151,6 +152,9 @@ numbered! {
         FlagSetWrite = 343, "flag_set.write";
         FlagImport = 344, "flag_set.import";
         FlagCopy = 345, "flag_set.copy";
+        FlagStream = 346, "flag_set.stream";
+        BrowserKeyCreate = 347, "flag_set.browser_key_create";
+        BrowserKeyDelete = 348, "flag_set.browser_key_delete";
     }
 }
 

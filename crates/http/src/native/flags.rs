@@ -1,3 +1,4 @@
+use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -131,31 +132,33 @@ pub(crate) async fn flagd(Call { broker, request }: Call, SetNamed(set): SetName
 /// A strong tag of exactly these bytes.
 pub(crate) fn tag(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    format!("\"{}\"", data_encoding::BASE64URL_NOPAD.encode(&digest[..18]))
+    data_encoding::BASE64URL_NOPAD.encode(&digest[..18])
 }
 
-/// Whether the caller has it already. Some send tags without quotes, some as weak ones.
-pub(crate) fn has(headers: &HeaderMap, tag: &str) -> bool {
-    let plain = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
+/// The tags of what the caller has already, without quotes: some send none, some call them weak.
+pub(crate) fn known(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let known = headers.get_all(header::IF_NONE_MATCH).iter();
-    known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|known| plain(known) == plain(tag))
+    let texts = known.filter_map(|value| value.to_str().ok());
+    let tags = texts.flat_map(|value| value.split(','));
+    tags.map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
+}
+
+pub(crate) fn with_tag(mut response: Response, tag: &str) -> Answer {
+    let tag = HeaderValue::try_from(format!("\"{tag}\"")).map_err(Error::internal)?;
+    response.headers_mut().insert(header::ETAG, tag);
+    Ok(response)
 }
 
 /// A body with its tag, or that it is the one the caller has.
 pub(crate) fn tagged(headers: &HeaderMap, body: &Value) -> Answer {
     let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
     let tag = tag(&bytes);
-    let mut response = if has(headers, &tag) {
-        axum::response::IntoResponse::into_response(StatusCode::NOT_MODIFIED)
+    let response = if known(headers).any(|known| known == tag) {
+        StatusCode::NOT_MODIFIED.into_response()
     } else {
         json(StatusCode::OK, body)
     };
-    let value = HeaderValue::try_from(tag).map_err(Error::internal)?;
-    response.headers_mut().insert(header::ETAG, value);
-    Ok(response)
+    with_tag(response, &tag)
 }
 
 /// Definitions are flagd's; what people said about a flag that is there already stays as it is.

@@ -106,9 +106,47 @@ fn up_to(name: &str, at: Revision) -> String {
 
 async fn stream(app: App, broker: &Broker, request: &Request, asked: strongroom_broker::WatchQuery) -> Answer {
     let watching = broker.watch(request, asked).await?;
+    Ok(streaming(app, watching, Form::Changes))
+}
+
+/// How a stream says what changed.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// What, and its revision.
+    Changes,
+    /// OFREP's: that all is to be evaluated anew.
+    Refetch,
+}
+
+/// OFREP 0.3, ADR 0008.
+fn refetch(at: Revision) -> String {
+    format!(
+        "event: message\nid: {0}\ndata: {{\"type\":\"refetchEvaluation\",\"etag\":\"{0}\"}}\n\n",
+        at.0
+    )
+}
+
+impl Form {
+    /// What a stream begins with. A browser may have missed changes since it evaluated.
+    fn start(self, at: Revision) -> String {
+        match self {
+            Self::Changes => up_to("start", at),
+            Self::Refetch => refetch(at),
+        }
+    }
+
+    fn reset(self, at: Revision) -> String {
+        match self {
+            Self::Changes => up_to("reset", at),
+            Self::Refetch => refetch(at),
+        }
+    }
+}
+
+pub(crate) fn streaming(app: App, watching: Watching, form: Form) -> Response {
     // One frame under way, and room for the last word.
     let (sender, receiver) = mpsc::channel(2);
-    tokio::spawn(Teller::new(app, watching, sender).run());
+    tokio::spawn(Teller::new(app, watching, form, sender).run());
     let frames = unfold(receiver, |mut receiver| async move {
         let frame: Bytes = receiver.recv().await?;
         Some((Ok::<_, Infallible>(frame), receiver))
@@ -121,7 +159,7 @@ async fn stream(app: App, broker: &Broker, request: &Request, asked: strongroom_
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    Ok(response)
+    response
 }
 
 /// Why a stream ends; the name of its last event, if there is one to tell.
@@ -131,15 +169,17 @@ type End = Option<&'static str>;
 struct Teller {
     app: App,
     watching: Watching,
+    form: Form,
     sender: mpsc::Sender<Bytes>,
     /// All up to here is sent.
     sent: Revision,
 }
 
 impl Teller {
-    fn new(app: App, watching: Watching, sender: mpsc::Sender<Bytes>) -> Self {
+    fn new(app: App, watching: Watching, form: Form, sender: mpsc::Sender<Bytes>) -> Self {
         Self {
             app,
+            form,
             sent: watching.upto(),
             watching,
             sender,
@@ -157,7 +197,7 @@ impl Teller {
     }
 
     async fn tell(&mut self) -> Result<Infallible, End> {
-        self.send(up_to("start", self.sent)).await?;
+        self.send(self.form.start(self.sent)).await?;
         loop {
             let beat = sleep_until(Instant::now() + HEARTBEAT);
             let next = tokio::select! {
@@ -166,13 +206,15 @@ impl Teller {
                 next = self.watching.next() => Some(next),
                 () = beat => None,
             };
-            if let Some(WatchEvent::Changes(shown)) = &next {
-                self.send_all(shown).await?;
+            match (&next, self.form) {
+                (Some(WatchEvent::Changes(shown)), Form::Changes) => self.send_all(shown).await?,
+                (Some(WatchEvent::Changes(_)), Form::Refetch) => self.send(refetch(self.watching.upto())).await?,
+                _ => {}
             }
             self.sent = self.watching.upto();
             match next {
                 Some(WatchEvent::Changes(_)) => {}
-                Some(WatchEvent::Reset(at)) => self.send(up_to("reset", at)).await?,
+                Some(WatchEvent::Reset(at)) => self.send(self.form.reset(at)).await?,
                 // With an id and no data it is no event, and what was not shown is not asked for again.
                 None => self.send(format!(":\nid: {}\n\n", self.sent.0)).await?,
                 Some(last) => return Err(last_word(&last)),

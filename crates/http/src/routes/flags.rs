@@ -1,15 +1,17 @@
 //! Feature flags: their administration, and their evaluation by OFREP.
 
 use http::StatusCode;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 use strongroom_api::flags::{
-    ChangeFlag, CopyFlags, Flag, FlagHistory, FlagSetNamed, FlagdDocument, FlagsWritten, SharedRules, WriteFlag,
-    WriteSharedRules,
+    BrowserKeys, ChangeFlag, CopyFlags, CreatedBrowserKey, Flag, FlagHistory, FlagSetNamed, FlagdDocument,
+    FlagsWritten, NewBrowserKey, SharedRules, WriteFlag, WriteSharedRules,
 };
-use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, Refused};
+use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, Refused, StreamQuery};
 use strongroom_api::{Page, PageQuery};
 
-use super::{AT, PRINCIPAL};
+use super::{AT, LATER, PRINCIPAL, SECRET_ID};
+use crate::native::watch::EVENT_STREAM;
 use crate::operation::{Operation, delete, get, post, put};
 use crate::{native, ofrep};
 
@@ -255,6 +257,75 @@ pub(crate) fn evaluations() -> Vec<Operation> {
         .answers(StatusCode::NOT_MODIFIED, "Nothing is other than what the caller has.", None)
         .example("staff", StatusCode::OK, &SET)
         .sent(asks)
-        .shown(json!({ "flags": [evaluated("new-checkout")], "metadata": {} })),
+        .shown(json!({
+            "flags": [evaluated("new-checkout")], "metadata": {}, "eventStreams": [{
+                "type": "sse", "endpoint": { "requestUri": "/flags/shop/prod/ofrep/v1/stream?ticket=0a1b" },
+                "inactivityDelaySec": 120,
+            }],
+        })),
+        get(
+            "/flags/{project}/{environment}/ofrep/v1/stream",
+            "followFlags",
+            "Be told when flags of a set change",
+            ofrep::stream,
+        )
+        .describe(
+            "Events `message` with `{\"type\":\"refetchEvaluation\"}`, one at first and one for each change; a comment every 15 \
+             seconds. The address comes of an evaluation of all flags, and opens one stream within a minute. It ends with the \
+             token that asked for it.",
+        )
+        .open()
+        .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])
+        .query::<StreamQuery>()
+        .answers(StatusCode::OK, "Notices, until somebody ends it.", Some((EVENT_STREAM, text))),
+    ]
+}
+
+fn text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string" })
+}
+
+const KEYS: &str = "/api/v1/flag-sets/{project}/{environment}/browser-keys";
+
+pub(crate) fn browser_keys() -> Vec<Operation> {
+    let key = json!({
+        "id": SECRET_ID, "origins": ["https://shop.example.com"], "description": "The shop's pages.", "principal": PRINCIPAL,
+        "created_at": AT, "expires_at": LATER,
+    });
+    let mut created = key.clone();
+    created["key"] = json!("srb_example");
+    vec![
+        get(KEYS, "listBrowserKeys", "List browser keys", native::browser_keys::list)
+            .describe("Needs `manage` on `flag/PROJECT/ENVIRONMENT/`.")
+            .guarded()
+            .shows::<BrowserKeys>(StatusCode::OK, "Those that hold, oldest first.")
+            .example("all", StatusCode::OK, &SET)
+            .shown(json!({ "items": [key] })),
+        post(KEYS, "createBrowserKey", "Make a browser key", native::browser_keys::create)
+            .describe(
+                "It evaluates the flags of this set, on the listener of flags (`flags_listen`) and by the pages that it is bound to; \
+                 everybody who loads them has it. Shown this once. Needs `manage` on `flag/PROJECT/ENVIRONMENT/`.",
+            )
+            .guarded()
+            .changes()
+            .takes::<NewBrowserKey>()
+            .shows::<CreatedBrowserKey>(StatusCode::CREATED, "The key.")
+            .example("shop", StatusCode::CREATED, &SET)
+            .sent(json!({
+                "origins": ["https://shop.example.com"], "description": "The shop's pages.", "ttl": 604_800,
+            }))
+            .shown(created),
+        delete(
+            "/api/v1/flag-sets/{project}/{environment}/browser-keys/{id}",
+            "deleteBrowserKey",
+            "End a browser key",
+            native::browser_keys::delete,
+        )
+        .describe("It is refused from then on, and its streams end. Needs `manage` on `flag/PROJECT/ENVIRONMENT/`.")
+        .guarded()
+        .finds()
+        .changes()
+        .ends("It is gone.")
+        .example("shop", StatusCode::NO_CONTENT, &[SET[0], SET[1], ("id", SECRET_ID)]),
     ]
 }

@@ -67,6 +67,17 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "Address of a listener for metrics and health alone; without it they are on 'listen'.",
     ),
+    setting(
+        "flags_listen",
+        None,
+        "Address of a listener that everybody may reach: it evaluates flags, for browser keys too, and cannot reach anything \
+         else. 127.0.0.1:8201 in 'dev', unless that is told where to listen.",
+    ),
+    setting(
+        "flags.origins",
+        Some(""),
+        "Pages' origins, separated by commas, that may evaluate flags by 'listen'; a browser key names its own.",
+    ),
     setting("data_dir", None, "Directory of the embedded store."),
     secret(
         "database_url",

@@ -27,6 +27,13 @@ impl Sources {
         self.0.insert(name.to_owned(), value.into());
     }
 
+    /// The same, unless it or one of the others is set already.
+    pub fn set_unless(&mut self, name: &str, value: &str, others: &[&str]) {
+        if !others.iter().chain([&name]).any(|name| self.0.contains_key(*name)) {
+            self.set(name, value);
+        }
+    }
+
     /// Forgets whatever was to open the installation.
     pub fn forget_keys(&mut self) {
         for (name, _) in OPENING {

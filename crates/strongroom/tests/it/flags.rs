@@ -1,5 +1,6 @@
 //! Feature flags: written, evaluated by OFREP, and never by what was there before.
 
+mod browsers;
 mod fence;
 mod ofrep;
 mod sets;

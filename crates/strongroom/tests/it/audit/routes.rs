@@ -15,7 +15,7 @@ pub(crate) fn routes() -> BTreeSet<String> {
     native.map(name).collect()
 }
 
-/// Counted rather than entered; tried by the tests of flags.
+/// Counted rather than entered, or opened by what stands in the address; tried by the tests of flags.
 pub(crate) const EVALUATIONS: [&str; 2] = [
     "POST /flags/{project}/{environment}/ofrep/v1/evaluate/flags",
     "POST /flags/{project}/{environment}/ofrep/v1/evaluate/flags/{key}",
@@ -419,7 +419,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         same(
             "PUT flag-sets/{project}/{environment}/evaluators",
             "flag-sets/all/x/evaluators",
-            Some(json!({"evaluators": {"always": true}})),
+            Some(json!({"evaluators": {"always": {"==": [1, 1]}}})),
             "flag_set.write",
             "all/x",
         ),
@@ -450,6 +450,20 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             Some(json!({"from": {"project": "all", "environment": "x"}})),
             "flag_set.copy",
             ["all/y/k", "all/y"],
+        ),
+        same(
+            "POST flag-sets/{project}/{environment}/browser-keys",
+            "flag-sets/all/x/browser-keys",
+            Some(json!({"origins": ["https://shop.example.com"]})),
+            "flag_set.browser_key_create",
+            "all/x",
+        ),
+        same(
+            "GET flag-sets/{project}/{environment}/browser-keys",
+            "flag-sets/all/x/browser-keys",
+            None,
+            "flag_set.browser_key_read",
+            "all/x",
         ),
         same(
             "POST flag-versions/{project}/{environment}/{key}",

@@ -1,0 +1,98 @@
+//! Who is told that flags of a set changed. A browser's `EventSource` sends no headers: what opens a stream stands in its
+//! address, sealed, for one stream and a minute.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use strongroom_domain::audit::Action;
+use strongroom_domain::canon::Canon;
+use strongroom_domain::flag::FlagSetName;
+use strongroom_domain::method::UsedState;
+use strongroom_domain::{Error, Kind, NamespaceId, Result, Row, Time, Write};
+use zeroize::Zeroizing;
+
+use crate::Broker;
+use crate::authenticate::refused;
+use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::record::Effect;
+use crate::request::Request;
+use crate::watching::{Wanted, Watching};
+
+/// How long an address opens a stream.
+const HOLDS: Duration = Duration::from_mins(1);
+/// Hexadecimal digits of a namespace.
+const NAMESPACE: usize = 32;
+
+/// What opens a stream: whose it is, and of which set.
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    set: String,
+    token: String,
+    until: Time,
+}
+
+impl Broker {
+    /// What opens one stream of the set's changes, for whoever asks here.
+    pub fn flag_ticket(&self, request: &Request, set: &FlagSetName) -> Result<String> {
+        let bearing = request.token.as_ref().ok_or_else(refused)?;
+        let ticket = Ticket {
+            set: set.to_string(),
+            token: bearing.token.expose_secret().to_owned(),
+            until: self.0.clock.now() + HOLDS,
+        };
+        let json = Zeroizing::new(serde_json::to_vec(&ticket).map_err(Error::internal)?);
+        let keys = self.0.ring.keys.load();
+        let sealed = keys.seal_stream(self.namespace(), self.0.entropy.bytes(), &json);
+        Ok(format!("{}{}", self.namespace(), sealed.map_err(Error::internal)?))
+    }
+
+    /// The broker within the namespace of a ticket.
+    pub fn room_of_ticket(&self, ticket: &str) -> Result<Self> {
+        let namespace = ticket.get(..NAMESPACE).and_then(NamespaceId::parse);
+        namespace.map(|id| self.within(id)).ok_or_else(refused)
+    }
+
+    /// Begins a stream; the ticket opens no other. That is on record, and so is the stream's end.
+    pub async fn flag_stream(&self, request: Request, set: &FlagSetName, ticket: &str) -> Result<Watching> {
+        let sealed = ticket.get(NAMESPACE..).unwrap_or_default();
+        let opened = self.0.ring.keys.load().open_stream(self.namespace(), sealed);
+        let opened = opened
+            .ok()
+            .and_then(|json| serde_json::from_slice::<Ticket>(&json).ok());
+        let opened = opened.filter(|opened| opened.set == set.to_string() && opened.until > self.0.clock.now());
+        let Ticket { token, until, .. } = opened.ok_or_else(refused)?;
+        let request = request.with_token(Some(SecretString::from(token)));
+        let name = HEXLOWER.encode(&Sha256::digest(ticket.as_bytes()));
+        let asked = Asked {
+            action: Action::FlagStream,
+            path: set.to_string(),
+            locks: vec![self.key(Kind::UsedState, name.as_str())],
+            id: ChangeId::Version(self.new_id().to_string()),
+            fingerprint: Canon::new(Action::FlagStream.name()).done().into(),
+            needs: Vec::new(),
+        };
+        let name = name.as_str();
+        let wanted = Wanted::Set(set.clone());
+        let may = &wanted;
+        self.change(&request, asked, |attempt| async move {
+            Self::may_watch(&attempt.session, may, attempt.from)?;
+            if self.load::<UsedState>(Kind::UsedState, name).await?.value.is_some() {
+                return Err(refused());
+            }
+            let used = UsedState { used_at: attempt.now };
+            let record = self.new_record(Kind::UsedState, self.new_id(), name, Some(until), &used)?;
+            Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
+                writes: vec![Write::Insert(Row::Record(record))],
+                touches: Vec::new(),
+                effects: vec![Effect::new(Action::FlagStream, set.to_string())],
+                answer: (),
+            }))
+        })
+        .await?;
+        self.begin_watching(&request, wanted).await
+    }
+}

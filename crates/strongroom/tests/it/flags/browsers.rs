@@ -1,0 +1,359 @@
+//! What everybody may reach: a listener that evaluates flags and nothing else, keys that are bound to pages, and streams.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{boolean, flag};
+use crate::harness::{Api, On, Server, Store, own_port};
+
+const PAGE: &str = "https://shop.example.com";
+const BULK: &str = "flags/shop/prod/ofrep/v1/evaluate/flags";
+
+struct Shop {
+    server: Server,
+    _store: Store,
+    root: Api,
+    /// Of the listener of flags.
+    open: String,
+    key: String,
+    id: String,
+}
+
+async fn shop(on: On) -> Shop {
+    let store = Store::fresh(on);
+    let listen = format!("127.0.0.1:{}", own_port());
+    let server = store.dev(&[("STRONGROOM_FLAGS_LISTEN", &listen)]);
+    let root = Api::new(&server, store.root_token());
+    assert_eq!(root.put("flags/shop/prod/banner", flag(boolean("off"))).await.0, 200);
+    assert_eq!(root.put("flags/shop/test/banner", flag(boolean("off"))).await.0, 200);
+    let (status, made) = root
+        .post(
+            "flag-sets/shop/prod/browser-keys",
+            json!({ "origins": [PAGE], "ttl": 3600 }),
+        )
+        .await;
+    assert_eq!(status, 201, "{made}");
+    Shop {
+        server,
+        _store: store,
+        root,
+        open: format!("http://{listen}"),
+        key: made["key"].as_str().unwrap().to_owned(),
+        id: made["id"].as_str().unwrap().to_owned(),
+    }
+}
+
+impl Shop {
+    async fn ask(&self, at: &str, path: &str, page: Option<&str>, key: &str) -> (u16, Value) {
+        let mut request = self.root.http.post(format!("{at}/{path}")).bearer_auth(key).body("{}");
+        if let Some(page) = page {
+            request = request.header("origin", page);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        if let Some(page) = page.filter(|_| at == self.open) {
+            assert_eq!(headers["access-control-allow-origin"], page, "{path}: {status}");
+        }
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// The stream that an evaluation names.
+    async fn stream_of(&self) -> String {
+        let (status, all) = self.ask(&self.open, BULK, Some(PAGE), &self.key).await;
+        assert_eq!(status, 200, "{all}");
+        let uri = all["eventStreams"][0]["endpoint"]["requestUri"].as_str().unwrap();
+        format!("{}{uri}", self.open)
+    }
+
+    async fn open(&self, url: &str) -> (u16, Notices) {
+        let answer = self.root.http.get(url).header("origin", PAGE).send().await.unwrap();
+        (answer.status().as_u16(), Notices(answer))
+    }
+}
+
+struct Notices(reqwest::Response);
+
+impl Notices {
+    /// What comes within a time: text, or the end.
+    async fn next(&mut self) -> Option<String> {
+        let chunk = timeout(Duration::from_secs(10), self.0.chunk())
+            .await
+            .expect("a notice in time");
+        chunk
+            .ok()
+            .flatten()
+            .map(|chunk| String::from_utf8(chunk.to_vec()).unwrap())
+    }
+
+    async fn ends(mut self) -> bool {
+        while let Some(text) = self.next().await {
+            assert!(text.starts_with(':') || text.contains("event:"), "{text}");
+        }
+        true
+    }
+}
+
+/// The key is good for one set, on one listener, by its pages, and until it is ended.
+async fn a_key_does_one_thing(on: On) {
+    let shop = shop(on).await;
+    let main = shop.root.address.clone();
+    let one = format!("{BULK}/banner");
+    let (status, found) = shop.ask(&shop.open, &one, Some(PAGE), &shop.key).await;
+    assert_eq!((status, &found["value"]), (200, &json!(false)));
+    for (what, at, path, page) in [
+        ("no page", &shop.open, one.as_str(), None),
+        ("another page", &shop.open, &one, Some("https://evil.example.com")),
+        ("a page below", &shop.open, &one, Some("https://a.shop.example.com")),
+        ("the main listener", &main, &one, Some(PAGE)),
+    ] {
+        assert_eq!(shop.ask(at, path, page, &shop.key).await.0, 401, "{what}");
+    }
+    let (status, _) = shop
+        .ask(
+            &shop.open,
+            "flags/shop/test/ofrep/v1/evaluate/flags",
+            Some(PAGE),
+            &shop.key,
+        )
+        .await;
+    assert_eq!(status, 403, "another set");
+    let as_page = shop.root.with_token(&shop.key);
+    assert_eq!(as_page.get("flags/shop/prod/banner").await.0, 401, "the API");
+    let root = shop.root.token.clone().unwrap();
+    for path in [
+        "api/v1/flags/shop/prod",
+        "api/v1/secrets/x",
+        "metrics",
+        "api/v1/openapi.json",
+        "v1/sys/health",
+        "",
+    ] {
+        let answer = shop
+            .root
+            .http
+            .get(format!("{}/{path}", shop.open))
+            .bearer_auth(&root)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 404, "{path} is not there, whoever asks");
+    }
+    assert_eq!(
+        shop.root
+            .http
+            .get(format!("{}/health", shop.open))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    let (_, listed) = shop.root.get("flag-sets/shop/prod/browser-keys").await;
+    assert_eq!(
+        (listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]),
+        (1, &json!(shop.id))
+    );
+    assert!(!listed.to_string().contains(&shop.key), "it is shown once");
+    let (_, elsewhere) = shop.root.get("flag-sets/shop/test/browser-keys").await;
+    assert_eq!(elsewhere["items"], json!([]));
+    assert_eq!(
+        shop.root
+            .delete(&format!("flag-sets/shop/test/browser-keys/{}", shop.id))
+            .await
+            .0,
+        404
+    );
+    assert_eq!(
+        shop.root
+            .delete(&format!("flag-sets/shop/prod/browser-keys/{}", shop.id))
+            .await
+            .0,
+        204
+    );
+    assert_eq!(shop.ask(&shop.open, &one, Some(PAGE), &shop.key).await.0, 401);
+    for wrong in [
+        json!({ "origins": [] }),
+        json!({ "origins": ["*"] }),
+        json!({ "origins": [PAGE], "ttl": 99_999_999 }),
+        json!({ "origins": [PAGE], "ttl": 0 }),
+        json!({}),
+    ] {
+        assert_eq!(
+            shop.root
+                .post("flag-sets/shop/prod/browser-keys", wrong.clone())
+                .await
+                .0,
+            400,
+            "{wrong}"
+        );
+    }
+    shop.server.terminate();
+}
+
+async fn a_key_expires(on: On) {
+    let shop = shop(on).await;
+    let short = json!({ "origins": [PAGE], "ttl": 1 });
+    let (_, made) = shop.root.post("flag-sets/shop/prod/browser-keys", short).await;
+    let url = {
+        let key = made["key"].as_str().unwrap();
+        let (status, all) = shop.ask(&shop.open, BULK, Some(PAGE), key).await;
+        assert_eq!(status, 200);
+        format!(
+            "{}{}",
+            shop.open,
+            all["eventStreams"][0]["endpoint"]["requestUri"].as_str().unwrap()
+        )
+    };
+    let (status, notices) = shop.open(&url).await;
+    assert_eq!(status, 200);
+    assert!(
+        timeout(Duration::from_secs(5), notices.ends()).await.unwrap(),
+        "the stream ends with it"
+    );
+    let key = made["key"].as_str().unwrap();
+    assert_eq!(shop.ask(&shop.open, BULK, Some(PAGE), key).await.0, 401);
+    shop.server.terminate();
+}
+
+/// A stream says at first, and at each change of the set, that flags are to be evaluated anew.
+async fn a_stream_tells_of_changes(on: On) {
+    let shop = shop(on).await;
+    let url = shop.stream_of().await;
+    let (status, mut notices) = shop.open(&url).await;
+    assert_eq!(status, 200);
+    let first = notices.next().await.unwrap();
+    assert!(
+        first.contains("event: message\n") && first.contains("\"type\":\"refetchEvaluation\""),
+        "{first}"
+    );
+    assert_eq!(
+        shop.root.put("flags/shop/prod/banner", flag(boolean("on"))).await.0,
+        200
+    );
+    assert!(notices.next().await.unwrap().contains("refetchEvaluation"));
+    // Of another set, and of a secret of that name: nothing.
+    assert_eq!(
+        shop.root.put("flags/shop/test/banner", flag(boolean("on"))).await.0,
+        200
+    );
+    assert_eq!(
+        shop.root
+            .put("secrets/shop/prod/banner", json!({ "value": "x" }))
+            .await
+            .0,
+        201
+    );
+    let rules = json!({ "evaluators": { "always": { "==": [1, 1] } } });
+    assert_eq!(shop.root.put("flag-sets/shop/prod/evaluators", rules).await.0, 200);
+    let shared = notices.next().await.unwrap();
+    assert!(shared.matches("refetchEvaluation").count() == 1, "{shared}");
+    // Its address opened it, and opens no other.
+    assert_eq!(shop.open(&url).await.0, 401);
+    let of_other = shop.stream_of().await.replace("/prod/", "/test/");
+    assert_eq!(shop.open(&of_other).await.0, 401);
+    assert_eq!(shop.open(&format!("{}x", shop.stream_of().await)).await.0, 401);
+    let second = shop.stream_of().await;
+    let (status, another) = shop.open(&second).await;
+    assert_eq!(status, 200);
+    assert!(!shop.server.log_text().contains("ticket="), "an address is in no log");
+    let ended = std::time::Instant::now();
+    assert_eq!(
+        shop.root
+            .delete(&format!("flag-sets/shop/prod/browser-keys/{}", shop.id))
+            .await
+            .0,
+        204
+    );
+    let (a, b) = tokio::join!(notices.ends(), another.ends());
+    assert!(a && b);
+    println!(
+        "{on:?}: both streams ended {} ms after their key",
+        ended.elapsed().as_millis()
+    );
+    shop.server.terminate();
+}
+
+/// A browser that has an evaluation of a minute ago is given it again, with another stream.
+async fn a_tag_says_when_it_was_made(on: On) {
+    let shop = shop(on).await;
+    let ask = async |tag: &str| {
+        let request = shop
+            .root
+            .http
+            .post(format!("{}/{BULK}", shop.open))
+            .bearer_auth(&shop.key)
+            .body("{}");
+        let answer = request
+            .header("origin", PAGE)
+            .header("if-none-match", tag)
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.headers()["etag"].to_str().unwrap().to_owned(),
+        )
+    };
+    let (status, tag) = ask("\"none\"").await;
+    assert_eq!((status, ask(&tag).await), (200, (304, tag.clone())));
+    let (hash, at) = tag.trim_matches('"').rsplit_once('.').unwrap();
+    let old = format!("\"{hash}.{}\"", at.parse::<i64>().unwrap() - 61);
+    assert_eq!(ask(&old).await.0, 200);
+    assert_eq!(ask(&format!("\"{hash}\"")).await.0, 200);
+    shop.server.terminate();
+}
+
+/// What a page may do is asked first by the browser.
+async fn pages_are_named(on: On) {
+    let store = Store::fresh(on);
+    let listen = format!("127.0.0.1:{}", own_port());
+    let server = store.dev(&[("STRONGROOM_FLAGS_LISTEN", &listen), ("STRONGROOM_FLAGS_ORIGINS", PAGE)]);
+    let http = Api::new(&server, "").http;
+    let main = server.address();
+    for (at, page, allowed) in [
+        (main.as_str(), PAGE, true),
+        (&main, "https://evil.example.com", false),
+        (&format!("http://{listen}"), "https://evil.example.com", true),
+    ] {
+        let request = http
+            .request(reqwest::Method::OPTIONS, format!("{at}/{BULK}"))
+            .header("origin", page);
+        let request = request.header("access-control-request-method", "POST");
+        let answer = request
+            .header("access-control-request-headers", "authorization")
+            .send()
+            .await
+            .unwrap();
+        let said = answer
+            .headers()
+            .get("access-control-allow-origin")
+            .map(|said| said.to_str().unwrap().to_owned());
+        assert_eq!(
+            (answer.status().as_u16(), said),
+            (200, allowed.then(|| page.to_owned())),
+            "{at} {page}"
+        );
+        assert!(answer.headers().get("access-control-allow-credentials").is_none());
+    }
+    let answer = http
+        .get(format!("{main}/api/v1/openapi.json"))
+        .header("origin", PAGE)
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        answer.headers().get("access-control-allow-origin").is_none(),
+        "only flags"
+    );
+    server.terminate();
+}
+
+on_both_stores!(
+    a_key_does_one_thing,
+    a_key_expires,
+    a_stream_tells_of_changes,
+    a_tag_says_when_it_was_made,
+    pages_are_named,
+);
