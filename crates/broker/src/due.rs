@@ -64,6 +64,10 @@ impl Broker {
             left.retain(|_, until| *until > Instant::now());
             found.retain(|record| !left.contains_key(&record.id));
         }
+        // Purging, and telling of it, is our own.
+        if kind != Kind::Secret && !found.is_empty() && self.is_held().await? {
+            return Ok(false);
+        }
         // Nodes that find the same begin at different ends.
         let seed = u64::from_le_bytes(self.0.entropy.bytes());
         found.sort_by_key(|record| record.id.seed() ^ seed);

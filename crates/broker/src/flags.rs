@@ -61,7 +61,7 @@ impl Broker {
         limit: u16,
     ) -> Result<(Vec<FlagView>, Option<String>)> {
         let name = set.to_string();
-        self.serve(request, Action::FlagRead, &name, |attempt| async move {
+        self.serve(request, Action::FlagSetRead, &name, |attempt| async move {
             attempt.authorise(Access::FlagSet(set, Capability::List))?;
             let start = set.start();
             let (at, most) = (self.namespace(), usize::from(limit));
@@ -137,7 +137,6 @@ impl Broker {
         let name = path.to_string();
         let noun = noun(path, &name, Action::FlagRollback, Capability::Update);
         self.change(request, asked, |attempt| async move {
-            attempt.authorise(noun.access)?;
             let old = self.stored_flag(path).await?.ok_or_else(|| absent(noun))?;
             let kept = self.load::<Flag>(Kind::FlagVersion, &path.version(to)).await?.value;
             let kept = kept.ok_or_else(|| Error::new(Code::NotFound, format!("Version {to} is not kept.")))?;
@@ -159,7 +158,6 @@ impl Broker {
         let name = path.to_string();
         let noun = noun(path, &name, Action::FlagDelete, Capability::Delete);
         self.change(request, asked, |attempt| async move {
-            attempt.authorise(noun.access)?;
             let old = self.stored_flag(path).await?.ok_or_else(|| absent(noun))?;
             let versions = self.versions_of(path).await?;
             let writes = versions.iter().map(|row| &row.record).chain([&old.record]).map(remove);
@@ -191,6 +189,7 @@ impl Broker {
                 .into(),
             needs: vec![match action {
                 Action::FlagDelete => vec![access(Capability::Delete)],
+                Action::FlagRollback => vec![access(Capability::Update)],
                 _ => vec![access(Capability::Create), access(Capability::Update)],
             }],
         }

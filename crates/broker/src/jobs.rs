@@ -44,6 +44,13 @@ async fn watch(inner: Weak<Inner>) {
         if let Err(error) = broker.watch_leases().await {
             tracing::warn!(?error, "how leases stand could not be seen");
         }
+        match broker.is_held().await {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!(
+                "since a restore nothing is done at systems outside; 'strongroom operator lift-hold' lets it go on"
+            ),
+            Err(error) => tracing::warn!(?error, "whether work on systems outside is held could not be seen"),
+        }
         drop(broker);
         tokio::time::sleep(WATCH_EVERY.max(20 * began.elapsed())).await;
     }

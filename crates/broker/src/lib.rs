@@ -24,6 +24,7 @@ mod flags;
 mod grants;
 mod groups;
 mod history;
+mod hold;
 mod holders;
 mod initialise;
 mod introspect;
@@ -130,7 +131,7 @@ pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
@@ -171,6 +172,7 @@ struct Inner {
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
     strays: AtomicI64,
+    held: AtomicBool,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

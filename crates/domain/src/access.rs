@@ -31,6 +31,7 @@ pub enum Access<'a> {
     LeaseRole(&'a Name, Capability),
     LeaseRoles,
     Flag(&'a FlagPath, Capability),
+    FlagSets,
     /// What concerns every flag of a project's environment.
     FlagSet(&'a FlagSetName, Capability),
     /// A service token by its accessor.
@@ -78,6 +79,7 @@ impl Access<'_> {
             Self::LeaseRole(name, _) => format!("lease/{name}"),
             Self::LeaseRoles => "lease/".into(),
             Self::Flag(path, _) => format!("flag/{path}"),
+            Self::FlagSets => "flag/".into(),
             Self::FlagSet(set, _) => format!("flag/{set}/"),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
@@ -122,6 +124,7 @@ impl Access<'_> {
             | Self::Methods
             | Self::Targets
             | Self::LeaseRoles
+            | Self::FlagSets
             | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Explain | Self::Reports => Capability::Read,
@@ -145,6 +148,9 @@ impl Access<'_> {
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
             ("target", _) => "target/",
             ("flag", _) => "flag/",
+            ("flag_set", _) if entered.is_empty() => return Some(Self::FlagSets.path()),
+            // What is copied is of another set, which the entry does not name.
+            ("flag_set", "copy") if missing == Capability::Read => return None,
             ("flag_set", _) => return Some(format!("flag/{entered}/")),
             // Of a lease by its id: whose it is stands before that.
             ("lease" | "lease_role", _) => {

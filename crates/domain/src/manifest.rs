@@ -100,6 +100,7 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Manifest
         | Kind::Revocation
         | Kind::UsedState
+        | Kind::Hold
         | Kind::UsedCode
         | Kind::Rotation
         | Kind::Lease

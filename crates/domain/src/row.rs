@@ -64,6 +64,8 @@ kinds! {
     Revocation = 16, "revocation";
     /// A login's state that was used, so that it is not used again.
     UsedState = 17, "used_state";
+    /// That work on systems outside waits since a restore.
+    Hold = 18, "hold";
     /// A one-time code of an operator that was used; its name is both.
     UsedCode = 20, "used_code";
     /// A system outside whose credentials are kept here.

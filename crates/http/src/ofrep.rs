@@ -73,19 +73,24 @@ fn refused(status: StatusCode, key: Option<&str>, code: &str, details: impl Into
     Ok(json(status, &body))
 }
 
-/// Whom to evaluate for, or what to answer instead.
-fn context(key: Option<&str>, body: Result<Json<Evaluate>, Failure>) -> Result<Context, Answer> {
-    let sent = match body {
-        Ok(Json(sent)) => sent.context.unwrap_or_else(|| Value::Object(Map::new())),
-        Err(failure) if crate::answer::status(failure.0.code) == StatusCode::BAD_REQUEST => {
-            return Err(refused(StatusCode::BAD_REQUEST, key, "PARSE_ERROR", failure.0.detail));
-        }
-        Err(failure) => return Err(Err(failure)),
+/// Who asks and whom to evaluate for, or what to answer instead.
+fn asked(
+    key: Option<&str>,
+    of: Result<OfSet, Failure>,
+    body: Result<Json<Evaluate>, Failure>,
+) -> Result<(OfSet, Context), Answer> {
+    let refuse = |failure: Failure| match crate::answer::status(failure.0.code) {
+        status @ StatusCode::BAD_REQUEST => refused(status, key, "PARSE_ERROR", failure.0.detail),
+        _ => Err(failure),
     };
-    Context::parse(sent).map_err(|mistake| {
+    let of = of.map_err(refuse)?;
+    let Json(sent) = body.map_err(refuse)?;
+    let sent = sent.context.unwrap_or_else(|| Value::Object(Map::new()));
+    let context = Context::parse(sent).map_err(|mistake| {
         let details = mistake.to_string();
         refused(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details)
-    })
+    })?;
+    Ok((of, context))
 }
 
 /// Some clients look for a variant where there is none: an empty one.
@@ -110,10 +115,13 @@ fn shown(key: String, evaluation: Evaluation) -> Result<Evaluated, Refused> {
     }
 }
 
-pub(crate) async fn one(of: OfSet, Keyed(key): Keyed, body: Result<Json<Evaluate>, Failure>) -> Answer {
-    let OfSet { call, set } = of;
-    let context = match context(Some(&key), body) {
-        Ok(context) => context,
+pub(crate) async fn one(
+    of: Result<OfSet, Failure>,
+    Keyed(key): Keyed,
+    body: Result<Json<Evaluate>, Failure>,
+) -> Answer {
+    let (OfSet { call, set }, context) = match asked(Some(&key), of, body) {
+        Ok(asked) => asked,
         Err(answer) => return answer,
     };
     // What can be no key is a flag that is not there, to whoever may ask.
@@ -125,9 +133,9 @@ pub(crate) async fn one(of: OfSet, Keyed(key): Keyed, body: Result<Json<Evaluate
             "There is no such flag.",
         )
     };
-    let asked = FlagKey::parse(&key).or_else(|_| FlagKey::parse("0"))?;
-    let found = call.broker.evaluate(&call.request, &set, &asked, &context).await?;
-    match found.filter(|_| asked.as_str() == key) {
+    let flag = FlagKey::parse(&key).or_else(|_| FlagKey::parse("0"))?;
+    let found = call.broker.evaluate(&call.request, &set, &flag, &context).await?;
+    match found.filter(|_| flag.as_str() == key) {
         None => absent(),
         Some(evaluation) => match shown(key.clone(), evaluation) {
             Ok(evaluated) => Ok(json(StatusCode::OK, &evaluated)),
@@ -136,10 +144,13 @@ pub(crate) async fn one(of: OfSet, Keyed(key): Keyed, body: Result<Json<Evaluate
     }
 }
 
-pub(crate) async fn all(of: OfSet, headers: HeaderMap, body: Result<Json<Evaluate>, Failure>) -> Answer {
-    let OfSet { call, set } = of;
-    let context = match context(None, body) {
-        Ok(context) => context,
+pub(crate) async fn all(
+    of: Result<OfSet, Failure>,
+    headers: HeaderMap,
+    body: Result<Json<Evaluate>, Failure>,
+) -> Answer {
+    let (OfSet { call, set }, context) = match asked(None, of, body) {
+        Ok(asked) => asked,
         Err(answer) => return answer,
     };
     let found = call.broker.evaluate_all(&call.request, &set, &context).await?;

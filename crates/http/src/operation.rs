@@ -57,7 +57,7 @@ pub(crate) struct Example {
 
 pub(crate) const JSON: &str = "application/json";
 
-pub(crate) fn component<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+fn component<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 

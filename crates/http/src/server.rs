@@ -157,7 +157,8 @@ fn builder(header_time: Duration) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(header_time)
         .max_buf_size(64 * 1024)
-        .pipeline_flush(true);
+        // Head and body go out in one piece. `pipeline_flush` would do so too, and take in a body without bound.
+        .writev(false);
     builder
         .http2()
         .timer(TokioTimer::new())

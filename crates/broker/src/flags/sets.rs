@@ -75,6 +75,10 @@ impl Broker {
                     views.push(view(&name, self.check::<FlagSet>(record)?.body));
                 }
             }
+            if views.is_empty() && next.is_none() {
+                // Nothing to show: whoever may not list learns no more than that.
+                attempt.authorise(Access::FlagSets)?;
+            }
             Ok(Served::fresh((views, next)))
         })
         .await
@@ -98,7 +102,6 @@ impl Broker {
         let asked = self.asked_of_set(request, name, Action::FlagSetWrite, &fingerprint);
         self.change(request, asked, |attempt| async move {
             let mut change = self.begin_writing(name, Action::FlagSetWrite).await?;
-            attempt.authorise(Access::FlagSet(name, Capability::Update))?;
             let set = self.write_rules(&mut change, &attempt, name, rules)?;
             self.check_all(name, &change.evaluators, &[]).await?;
             Ok(change.decided(view(name, set)))

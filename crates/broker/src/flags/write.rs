@@ -192,7 +192,6 @@ impl Broker {
             let imported = parse_flagd(&whole).map_err(|mistakes| all_mistaken(&mistakes))?;
             check_amount(imported.flags.len())?;
             if shares {
-                attempt.authorise(Access::FlagSet(set, Capability::Update))?;
                 let rules = SetRules {
                     evaluators: imported.evaluators.to_json().as_object().cloned().unwrap_or_default(),
                     metadata: imported.metadata,
@@ -246,6 +245,9 @@ impl Broker {
                     Code::NotFound,
                     format!("There is no flag '{missing}' in '{}'.", copy.from),
                 ));
+            }
+            if flags.is_empty() {
+                attempt.authorise(Access::FlagSet(&copy.from, Capability::Read))?;
             }
             check_amount(flags.len())?;
             let mut change = self.begin_writing(set, Action::FlagCopy).await?;
@@ -325,8 +327,8 @@ impl Broker {
                 .bytes(fingerprint)
                 .done()
                 .into(),
-            // Which flags are written is known later, and each is decided by itself.
-            needs: Vec::new(),
+            // Which flags are written is known later, and each is decided by itself as well.
+            needs: vec![vec![Access::FlagSet(set, Capability::Update)]],
         }
     }
 }

@@ -108,6 +108,7 @@ numbered! {
         AcceptRestore = 79, "operator.accept_restore";
         RecoverAdmin = 80, "operator.recover_admin";
         ManifestCheck = 81, "manifest.check";
+        LiftHold = 82, "operator.lift_hold";
         TargetWrite = 90, "target.write";
         TargetDelete = 91, "target.delete";
         LeaseRoleWrite = 92, "lease_role.write";

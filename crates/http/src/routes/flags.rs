@@ -10,7 +10,7 @@ use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, Refused};
 use strongroom_api::{Page, PageQuery};
 
 use super::{AT, PRINCIPAL};
-use crate::operation::{JSON, Operation, delete, get, post, put};
+use crate::operation::{Operation, delete, get, post, put};
 use crate::{native, ofrep};
 
 const FLAGS: &str = "/api/v1/flags/{project}/{environment}";
@@ -115,7 +115,7 @@ pub(crate) fn sets() -> Vec<Operation> {
             "List projects' environments that have flags",
             native::flags::sets,
         )
-        .describe("Those of which the caller may see a name.")
+        .describe("Those of which the caller may see a name. Where there are none: needs `list` on `flag`.")
         .guarded()
         .query::<PageQuery>()
         .shows::<Page<FlagSetNamed>>(StatusCode::OK, "A page, by name.")
@@ -154,7 +154,8 @@ pub(crate) fn sets() -> Vec<Operation> {
         import(),
         post(COPY, "copyFlags", "Copy flags of another set", native::flags::copy)
             .describe(
-                "All or none. Needs `read` on the flags that are copied, and `create` or `update` on what is written.",
+                "All or none. Needs `read` on the flags that are copied, `update` on `flag/PROJECT/ENVIRONMENT/`, and `create` or \
+                 `update` on each that is written.",
             )
             .guarded()
             .finds()
@@ -189,20 +190,29 @@ fn document() -> Operation {
 }
 
 fn import() -> Operation {
-    put(DOCUMENT, "importFlags", "Write the flags of flagd's document", native::flags::import)
-        .describe(
-            "All or none, 500 at most. Flags that it does not name stay as they are. Needs `create` or `update` on each that is \
-             written, and `update` on `flag/PROJECT/ENVIRONMENT/` where it holds `$evaluators` or `metadata`.",
-        )
-        .guarded()
-        .changes()
-        .takes::<FlagdDocument>()
-        .shows::<FlagsWritten>(StatusCode::OK, "Which flags got a new version.")
-        .example("banner", StatusCode::OK, &[("project", "shop"), ("environment", "staging")])
-        .sent(json!({ "flags": { "banner": {
+    put(
+        DOCUMENT,
+        "importFlags",
+        "Write the flags of flagd's document",
+        native::flags::import,
+    )
+    .describe(
+        "All or none, 500 at most. Flags that it does not name stay as they are. Needs `update` on \
+             `flag/PROJECT/ENVIRONMENT/`, and `create` or `update` on each that is written.",
+    )
+    .guarded()
+    .changes()
+    .takes::<FlagdDocument>()
+    .shows::<FlagsWritten>(StatusCode::OK, "Which flags got a new version.")
+    .example(
+        "banner",
+        StatusCode::OK,
+        &[("project", "shop"), ("environment", "staging")],
+    )
+    .sent(json!({ "flags": { "banner": {
             "state": "ENABLED", "variants": { "winter": "snow", "summer": "sun" }, "defaultVariant": "winter",
         } } }))
-        .shown(json!({ "changed": ["banner"] }))
+    .shown(json!({ "changed": ["banner"] }))
 }
 
 pub(crate) fn evaluations() -> Vec<Operation> {
@@ -226,7 +236,8 @@ pub(crate) fn evaluations() -> Vec<Operation> {
         .guarded()
         .takes::<Evaluate>()
         .shows::<Evaluated>(StatusCode::OK, "What it gives. Without `value`: the caller's own default.")
-        .answers(StatusCode::NOT_FOUND, "There is no such flag.", Some((JSON, crate::operation::component::<Refused>)))
+        .shows::<Refused>(StatusCode::BAD_REQUEST, "It cannot be evaluated.")
+        .shows::<Refused>(StatusCode::NOT_FOUND, "There is no such flag.")
         .example("staff", StatusCode::OK, &CHECKOUT)
         .sent(asks.clone())
         .shown(evaluated("new-checkout")),
@@ -240,6 +251,7 @@ pub(crate) fn evaluations() -> Vec<Operation> {
         .guarded()
         .takes::<Evaluate>()
         .shows::<Evaluations>(StatusCode::OK, "What each gives.")
+        .shows::<Refused>(StatusCode::BAD_REQUEST, "They cannot be evaluated.")
         .answers(StatusCode::NOT_MODIFIED, "Nothing is other than what the caller has.", None)
         .example("staff", StatusCode::OK, &SET)
         .sent(asks)

@@ -52,10 +52,10 @@ pub(crate) fn watching() -> Vec<Operation> {
             .example(
                 "since",
                 StatusCode::OK,
-                &[("since", "26"), ("prefix", "payments/prod"), ("wait", "30")],
+                &[("since", "1"), ("prefix", "payments/prod"), ("wait", "30")],
             )
             .shown(json!({ "revision": 27, "changes": [{
-                "revision": 27, "kind": "secret", "path": "payments/prod/api-key", "version": 3, "action": "secret.write",
+                "revision": 26, "kind": "secret", "path": "payments/prod/database", "version": 1, "action": "secret.write",
             }] })),
     ]
 }

@@ -2,7 +2,7 @@
 //! it, on another node that nothing tells of changes, nor after a pause between that node's check and its answer.
 
 mod history;
-mod writer;
+pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

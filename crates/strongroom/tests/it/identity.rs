@@ -3,7 +3,7 @@
 mod doors;
 mod namespaces;
 pub(crate) mod races;
-mod revocation;
+pub(crate) mod revocation;
 mod tokens;
 
 use serde_json::{Value, json};

@@ -67,3 +67,5 @@ mod sql;
 mod tls;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod watch;

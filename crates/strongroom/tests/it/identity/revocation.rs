@@ -29,14 +29,14 @@ fn at(api: &Api, node: &Server) -> Api {
 }
 
 /// A token that holds, and the change that ends it.
-struct Ending {
-    token: Api,
-    method: &'static str,
-    path: String,
-    body: Value,
+pub(crate) struct Ending {
+    pub(crate) token: Api,
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) body: Value,
 }
 
-const WAYS: &[&str] = &[
+pub(crate) const WAYS: &[&str] = &[
     "accessor",
     "parent",
     "jti",
@@ -50,7 +50,7 @@ const WAYS: &[&str] = &[
 ];
 
 /// A token that holds now, to be ended in one of the ways.
-async fn ending(root: &Api, round: usize, what: &'static str) -> Ending {
+pub(crate) async fn ending(root: &Api, round: usize, what: &'static str) -> Ending {
     let ending = |token, method, path: &str, body| Ending {
         token,
         method,
