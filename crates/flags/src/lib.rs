@@ -20,7 +20,7 @@ mod set;
 pub use context::Context;
 pub use definition::{Definition, ValueType};
 pub use evaluators::Evaluators;
-pub use flagd::{Imported, is_key, parse_flagd, set_to_flagd};
+pub use flagd::{Imported, parse_flagd, set_to_flagd};
 pub use place::Mistake;
 pub use set::{Bucketing, Evaluated, Evaluation, Failure, FailureCode, Reason, Set};
 
