@@ -199,11 +199,13 @@ impl<'a> Run<'a> {
         scope: &Val<'a>,
     ) -> Result<Val<'a>, Fault> {
         let (low, middle) = (self.value(low, scope)?, self.value(middle, scope)?);
+        self.spend_on(&low)?;
         self.spend_on(&middle)?;
         if !compare(&low, &middle)?.holds(operator) {
             return Ok(Val::Bool(false));
         }
         let high = self.value(high, scope)?;
+        self.spend_on(&high)?;
         Ok(Val::Bool(compare(&middle, &high)?.holds(operator)))
     }
 

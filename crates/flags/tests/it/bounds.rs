@@ -51,6 +51,8 @@ fn a_rule_that_would_run_long_is_stopped() {
         json!({ "filter": [all(), { "==": [{ "cat": ["a", 1] }, { "cat": list.clone() }] }] }),
         json!({ "map": [all(), { "merge": [list.clone(), list.clone()] }] }),
         json!({ "reduce": [all(), { "var": "accumulator" }, list.clone()] }),
+        json!({ "map": [all(), { "<": ["1".repeat(20_000), 1, 2] }] }),
+        json!({ "map": [all(), { "<": [0, 1, "1".repeat(20_000)] }] }),
         json!({ "map": [all(), { "missing": { "merge": [list.clone()] } }] }),
         json!({ "map": [all(), { "fractional": list.iter().map(|_| json!(["on", 1])).collect::<Vec<_>>() }] }),
     ];
