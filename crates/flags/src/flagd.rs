@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
+use strongroom_domain::flag::FlagKey;
 
 use crate::definition::check_metadata;
 use crate::place::{Mistake, Place};
@@ -98,7 +99,7 @@ fn parse_flags(flags: &Value, evaluators: &Evaluators, mistakes: &mut Vec<Mistak
     let mut keys = BTreeSet::new();
     let mut take = |key: &str, definition: &Value, place: &Place<'_>| {
         let taken = Definition::parse(definition, evaluators).map_err(|mistake| mistake.within(place));
-        match check_key(key, place).and(taken) {
+        match checked_key(key, place).and(taken) {
             Ok(_) if !keys.insert(key.to_owned()) => {
                 mistakes.push(place.mistake(format!("the flag `{key}` is in the list twice")));
             }
@@ -128,17 +129,8 @@ fn parse_flags(flags: &Value, evaluators: &Evaluators, mistakes: &mut Vec<Mistak
     parsed
 }
 
-fn check_key(key: &str, place: &Place<'_>) -> Result<(), Mistake> {
-    if is_key(key) {
-        return Ok(());
-    }
-    Err(place.mistake(
-        "a flag's key has 1 to 128 letters, digits, dots, underscores and hyphens, and begins with a letter or a digit",
-    ))
-}
-
-/// Whether a flag can have this key: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`.
-pub fn is_key(key: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    key.len() <= 128 && key.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && key.bytes().all(inner)
+fn checked_key(key: &str, place: &Place<'_>) -> Result<(), Mistake> {
+    FlagKey::parse(key)
+        .map(|_| ())
+        .map_err(|error| place.mistake(error.detail))
 }

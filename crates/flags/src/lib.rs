@@ -20,7 +20,7 @@ mod set;
 pub use context::Context;
 pub use definition::{Definition, ValueType};
 pub use evaluators::Evaluators;
-pub use flagd::{Imported, is_key, parse_flagd, set_to_flagd};
+pub use flagd::{Imported, parse_flagd, set_to_flagd};
 pub use place::Mistake;
 pub use set::{Bucketing, Evaluated, Evaluation, Failure, FailureCode, Reason, Set};
 
@@ -31,7 +31,7 @@ pub const RULE_DEPTH_MAX: usize = 64;
 /// Operations, and 64 bytes of text read or made, that one evaluation of a flag takes.
 pub const FLAG_STEPS_MAX: u32 = 50_000;
 /// The same for an evaluation of all flags of a set.
-pub const SET_STEPS_MAX: u32 = 500_000;
+pub const SET_STEPS_MAX: u32 = 250_000;
 /// A text that a rule makes.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Names and values of a context.

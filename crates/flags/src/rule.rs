@@ -22,7 +22,7 @@ pub(crate) use compile::{Rule, compile};
 pub(crate) use run::run;
 pub(crate) use value::{Facts, Val};
 
-use path::Path;
+use path::{Key, Path};
 
 /// Why a rule gave no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +55,12 @@ pub(crate) enum Expr {
         path: Box<Expr>,
         default: Option<Box<Expr>>,
     },
-    Missing(Vec<String>),
+    Missing(Vec<Key>),
     /// The keys to look for are computed.
     MissingOf(Box<Expr>),
     MissingSome {
         needed: f64,
-        keys: Vec<String>,
+        keys: Vec<Key>,
     },
     If(Vec<Expr>),
     And(Vec<Expr>),

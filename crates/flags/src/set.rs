@@ -142,14 +142,27 @@ impl Set {
 
     /// Every flag, by key. All rules together have a bound too; those that are left when it is reached fail.
     pub fn evaluate_all(&self, context: &Context, now_unix: i64) -> impl Iterator<Item = (&str, Evaluation)> {
+        self.evaluate_where(context, now_unix, |_| true)
+    }
+
+    /// The same for flags whose key is wanted. The others take nothing from the bound, so that nobody is told of them by it.
+    pub fn evaluate_where(
+        &self,
+        context: &Context,
+        now_unix: i64,
+        wanted: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = (&str, Evaluation)> {
         let mut set_steps_left = SET_STEPS_MAX;
-        self.flags.iter().map(move |(key, flag)| {
-            let given = FLAG_STEPS_MAX.min(set_steps_left);
-            let mut left = given;
-            let evaluation = flag.evaluate(key, context, now_unix, &mut left);
-            set_steps_left -= given - left;
-            (key.as_str(), evaluation)
-        })
+        self.flags
+            .iter()
+            .filter(move |(key, _)| wanted(key))
+            .map(move |(key, flag)| {
+                let given = FLAG_STEPS_MAX.min(set_steps_left);
+                let mut left = given;
+                let evaluation = flag.evaluate(key, context, now_unix, &mut left);
+                set_steps_left -= given - left;
+                (key.as_str(), evaluation)
+            })
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &str> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::bucket::WEIGHTS_MAX;
 use super::number;
 use super::operators::{Kind, all_names, named};
-use super::path::Path;
+use super::path::{Key, Path};
 use super::{Expr, Operator};
 use crate::place::{Mistake, Place};
 use crate::{Evaluators, RULE_DEPTH_MAX};
@@ -149,7 +149,7 @@ impl Compiler<'_> {
         if argument.is_object() {
             return Ok(Expr::MissingOf(Box::new(self.rule(argument, at, depth + 1)?)));
         }
-        Ok(Expr::Missing(names(keys, at)?))
+        Ok(Expr::Missing(self::keys(keys, at)?))
     }
 }
 
@@ -166,19 +166,22 @@ fn missing_some(arguments: &[Value], at: &Place<'_>) -> Result<Expr, Mistake> {
         .ok_or_else(|| at.mistake("the second argument is a list of keys"))?;
     Ok(Expr::MissingSome {
         needed,
-        keys: names(keys, &at)?,
+        keys: self::keys(keys, &at)?,
     })
 }
 
-fn names(keys: &[Value], at: &Place<'_>) -> Result<Vec<String>, Mistake> {
-    let names = keys.iter().enumerate().map(|(item, key)| {
+fn keys(keys: &[Value], at: &Place<'_>) -> Result<Vec<Key>, Mistake> {
+    let keys = keys.iter().enumerate().map(|(item, key)| {
         let at = Place::Item(at, item);
-        match key.as_str() {
-            Some(key) if !key.is_empty() => check_path(key, &at).map(|()| key.to_owned()),
-            _ => Err(at.mistake("a key is a text, such as \"user.plan\"")),
-        }
+        let text = key.as_str().filter(|text| !text.is_empty());
+        let text = text.ok_or_else(|| at.mistake("a key is a text, such as \"user.plan\""))?;
+        check_path(text, &at)?;
+        Ok(Key {
+            text: text.to_owned(),
+            path: Path::parse(text),
+        })
     });
-    names.collect()
+    keys.collect()
 }
 
 fn check_path(path: &str, at: &Place<'_>) -> Result<(), Mistake> {

@@ -60,14 +60,14 @@ impl<'a> Run<'a> {
         let list = self.list(list, scope)?;
         let mut items = list.iter();
         let mut accumulator = match start {
-            Some(start) => flat(self.value(start, scope)?)?,
+            Some(start) => self.flat(start, scope)?,
             None => items
                 .next()
                 .ok_or_else(|| Fault::rule("`reduce` of an empty list needs a value to start with"))?,
         };
         for current in items {
             let scope = Val::Object(Object::Reduction(Rc::new((accumulator, current))));
-            accumulator = flat(self.value(rule, &scope)?)?;
+            accumulator = self.flat(rule, &scope)?;
         }
         Ok(accumulator)
     }
@@ -79,14 +79,16 @@ impl<'a> Run<'a> {
             _ => Err(Fault::rule("a list is needed here")),
         }
     }
-}
 
-/// What is accumulated holds no lists of lists, so that its depth does not grow with every item.
-fn flat(accumulator: Val<'_>) -> Result<Val<'_>, Fault> {
-    if accumulator.is_nested() {
-        return Err(Fault::rule(
-            "`reduce` accumulates values, or a list or an object of values, and nothing deeper",
-        ));
+    /// What is accumulated holds no lists of lists, so that its depth does not grow with every item.
+    fn flat(&mut self, rule: &'a Expr, scope: &Val<'a>) -> Result<Val<'a>, Fault> {
+        let accumulator = self.value(rule, scope)?;
+        self.spend(accumulator.parts())?;
+        if accumulator.is_nested() {
+            return Err(Fault::rule(
+                "`reduce` accumulates values, or a list or an object of values, and nothing deeper",
+            ));
+        }
+        Ok(accumulator)
     }
-    Ok(accumulator)
 }

@@ -5,6 +5,13 @@ use super::value::Val;
 #[derive(Clone, Debug)]
 pub(crate) struct Path(Vec<String>);
 
+/// What `missing` looks for, and gives back.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) text: String,
+    pub(crate) path: Path,
+}
+
 impl Path {
     /// A dot, a slash or a backslash behind a backslash is itself.
     pub(crate) fn parse(text: &str) -> Self {

@@ -2,7 +2,7 @@
 
 use super::bucket::{self, Buckets};
 use super::compare::compare;
-use super::path::Path;
+use super::path::{Key, Path};
 use super::value::{Facts, List, Object, Text, Val};
 use super::{Expr, Fault, Operator, version};
 
@@ -58,7 +58,7 @@ impl<'a> Run<'a> {
         rules.iter().map(|rule| self.value(rule, scope)).collect()
     }
 
-    fn spend(&mut self, steps: usize) -> Result<(), Fault> {
+    pub(super) fn spend(&mut self, steps: usize) -> Result<(), Fault> {
         let left = u32::try_from(steps)
             .ok()
             .and_then(|steps| self.steps_left.checked_sub(steps));
@@ -91,10 +91,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn missing(&mut self, keys: &'a [String], scope: &Val<'a>) -> Result<Val<'a>, Fault> {
+    fn missing(&mut self, keys: &'a [Key], scope: &Val<'a>) -> Result<Val<'a>, Fault> {
         self.spend(keys.len())?;
-        let missing = keys.iter().filter(|key| Path::parse(key).find(scope).is_none());
-        let missing: Vec<_> = missing.map(|key| Val::Text(Text::Given(key))).collect();
+        let missing = keys.iter().filter(|key| key.path.find(scope).is_none());
+        let missing: Vec<_> = missing.map(|key| Val::Text(Text::Given(&key.text))).collect();
         Ok(Val::list(missing))
     }
 
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         Ok(Val::list(missing))
     }
 
-    fn missing_some(&mut self, needed: f64, keys: &'a [String], scope: &Val<'a>) -> Result<Val<'a>, Fault> {
+    fn missing_some(&mut self, needed: f64, keys: &'a [Key], scope: &Val<'a>) -> Result<Val<'a>, Fault> {
         let missing = self.missing(keys, scope)?;
         let Val::List(list) = &missing else { return Ok(missing) };
         #[expect(
@@ -199,11 +199,13 @@ impl<'a> Run<'a> {
         scope: &Val<'a>,
     ) -> Result<Val<'a>, Fault> {
         let (low, middle) = (self.value(low, scope)?, self.value(middle, scope)?);
+        self.spend_on(&low)?;
         self.spend_on(&middle)?;
         if !compare(&low, &middle)?.holds(operator) {
             return Ok(Val::Bool(false));
         }
         let high = self.value(high, scope)?;
+        self.spend_on(&high)?;
         Ok(Val::Bool(compare(&middle, &high)?.holds(operator)))
     }
 

@@ -160,6 +160,14 @@ impl<'a> Val<'a> {
         }
     }
 
+    pub(crate) fn parts(&self) -> usize {
+        match self {
+            Self::List(list) => list.len(),
+            Self::Object(Object::Given(members)) => members.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether something with parts has a part with parts.
     pub(crate) fn is_nested(&self) -> bool {
         let has_parts = |part: &Val<'_>| matches!(part, Val::List(_) | Val::Object(_));

@@ -50,6 +50,9 @@ fn a_rule_that_would_run_long_is_stopped() {
         json!({ "reduce": [all(), { "some": [list.clone(), { "in": [-1, list.clone()] }] }, 0] }),
         json!({ "filter": [all(), { "==": [{ "cat": ["a", 1] }, { "cat": list.clone() }] }] }),
         json!({ "map": [all(), { "merge": [list.clone(), list.clone()] }] }),
+        json!({ "reduce": [all(), { "var": "accumulator" }, list.clone()] }),
+        json!({ "map": [all(), { "<": ["1".repeat(20_000), 1, 2] }] }),
+        json!({ "map": [all(), { "<": [0, 1, "1".repeat(20_000)] }] }),
         json!({ "map": [all(), { "missing": { "merge": [list.clone()] } }] }),
         json!({ "map": [all(), { "fractional": list.iter().map(|_| json!(["on", 1])).collect::<Vec<_>>() }] }),
     ];
@@ -97,6 +100,14 @@ fn all_flags_of_a_set_have_a_bound_together() {
     let set = Set::compile(flags, &Evaluators::default(), Map::new());
     let context = Context::default();
     assert!(set.evaluate("last", &context, NOW).is_some());
+    let mut wanted = set.evaluate_where(&context, NOW, |key| key == "last");
+    assert!(wanted.next().is_some_and(|(key, evaluation)| {
+        key == "last"
+            && evaluation
+                .outcome
+                .is_err_and(|failure| failure.details.contains("`true`"))
+    }));
+    assert!(wanted.next().is_none());
     let outcomes: Vec<_> = set
         .evaluate_all(&context, NOW)
         .map(|(_, evaluation)| evaluation.outcome.is_ok())

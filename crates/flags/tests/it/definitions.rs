@@ -197,6 +197,16 @@ fn a_definition_is_kept_as_it_was_given() {
 }
 
 #[test]
+fn numbers_are_kept_to_their_last_digit() {
+    let text = r#"{"state":"ENABLED","variants":{"a":1896.5346544228619,"b":9.153048212646679,"c":10.0,"d":1e-7}}"#;
+    let definition = parse(&serde_json::from_str(text).unwrap()).unwrap();
+    assert_eq!(
+        definition.to_json()["variants"].to_string(),
+        r#"{"a":1896.5346544228619,"b":9.153048212646679,"c":10.0,"d":1e-7}"#
+    );
+}
+
+#[test]
 fn a_flag_is_of_bounded_size() {
     let with = |length: usize| json!({ "state": "ENABLED", "variants": { "a": "x".repeat(length) } });
     let around = with(0).to_string().len();

@@ -41,6 +41,7 @@ const IN_TESTS: Table = &[
 /// Outside crates that would let in what a crate keeps out.
 const NEVER: Table = &[
     ("domain", &["tokio", "axum", "sqlx", "reqwest", "getrandom", "rand"]),
+    ("flags", &["tokio", "axum", "sqlx", "reqwest", "getrandom", "rand"]),
     ("broker", &["axum", "sqlx", "http"]),
     ("http", &["sqlx"]),
     ("http-vault", &["sqlx"]),
