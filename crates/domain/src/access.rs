@@ -127,8 +127,8 @@ impl Access<'_> {
     pub fn path_of(action: Action, entered: &str, missing: Capability) -> Option<String> {
         let (noun, verb) = action.name().split_once('.')?;
         let root = match (noun, verb) {
-            ("secret", "list") if entered.is_empty() => "secret/",
-            ("secret", "list") => return Some(format!("secret/{entered}/")),
+            ("secret", "list") | ("watch", _) if entered.is_empty() => "secret/",
+            ("secret", "list") | ("watch", _) => return Some(format!("secret/{entered}/")),
             // Of several at once, not one by name.
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
