@@ -138,8 +138,8 @@ impl Access<'_> {
     pub fn path_of(action: Action, entered: &str, missing: Capability) -> Option<String> {
         let (noun, verb) = action.name().split_once('.')?;
         let root = match (noun, verb) {
-            ("secret", "list") if entered.is_empty() => "secret/",
-            ("secret", "list") => return Some(format!("secret/{entered}/")),
+            ("secret", "list") | ("watch", _) if entered.is_empty() => "secret/",
+            ("secret", "list") | ("watch", _) => return Some(format!("secret/{entered}/")),
             // Of a target that the policy or role names, or of the secret that a target does: the entry names none of these.
             ("rotation" | "lease_role", "write") if missing == Capability::Rotate => return None,
             ("target", "write") if missing == Capability::Read => return None,

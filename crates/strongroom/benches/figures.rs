@@ -18,6 +18,8 @@ mod flags;
 mod harness;
 #[path = "figures/tokens.rs"]
 mod tokens;
+#[path = "figures/watch.rs"]
+mod watch;
 
 use std::hint::black_box;
 use std::io::Write as _;
@@ -34,6 +36,7 @@ use strongroom_testkit::{Cluster, scale};
 
 const SECRETS: usize = 1000;
 const BARE: &str = "bare";
+const WATCH: &str = "watch";
 /// One read of the 1,000 secrets in rotation, as wrk's Lua has it.
 const READ: &str = "return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n % 1000), h)";
 
@@ -44,6 +47,9 @@ fn main() {
         .unwrap();
     if std::env::args().any(|argument| argument == BARE) {
         runtime.block_on(bare());
+    } else if std::env::args().any(|argument| argument == WATCH) {
+        let cluster = Cluster::start();
+        runtime.block_on(watch::figures(Store::at(cluster.create_database("watch"))));
     } else {
         runtime.block_on(figures());
     }
@@ -118,6 +124,7 @@ async fn figures() {
         reads(&server.address(), &token, store.dir.path());
         if on == On::Postgres {
             one_connection(&server.address(), &token, store.dir.path(), &cluster);
+            watch::figures(Store::at(cluster.create_database("watch"))).await;
         }
         logins(&server.address(), &login, store.dir.path());
         bulk(&root).await;

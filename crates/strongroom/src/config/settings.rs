@@ -144,8 +144,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "watch.poll_ms",
-        Some("100"),
-        "The same while anybody waits for a change, on any node: 10 to 500. Streams end within a second of a revocation.",
+        Some("50"),
+        "The same while anybody on this node waits for a change: 10 to 500. Streams must end within a second of a revocation.",
     ),
     setting(
         "watch.streams",

@@ -68,4 +68,5 @@ mod tls;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "waits for clients of its own")]
 mod watch;

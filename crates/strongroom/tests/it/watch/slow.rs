@@ -1,5 +1,6 @@
 //! Who does not keep up, how many may watch, and how streams end with their node.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::{ALONE, LONG, Stream, put, settle};
-use crate::harness::{Api, On, Store, run};
+use crate::harness::{Api, On, Server, Store, command, own_port, run};
 
 /// Changes made at once.
 const EACH: usize = 100;
@@ -142,7 +143,7 @@ async fn no_more_watch_than_may(on: On) {
     first.change("a").await;
 }
 
-async fn streams_end_with_their_node_and_the_command_line_goes_on(on: On) {
+async fn streams_end_with_their_node(on: On) {
     let store = Store::fresh(on);
     let server = store.dev(&[ALONE]);
     let root = Api::new(&server, store.root_token());
@@ -217,17 +218,85 @@ async fn a_flood_is_told_whole(on: On) {
     }
 }
 
+/// A client that ends with its test.
+struct Client(std::process::Child);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a client has printed so far.
+fn printed(file: &Path, lines: usize) -> Vec<String> {
+    let began = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        if text.lines().count() >= lines {
+            return text.lines().map(str::to_owned).collect();
+        }
+        assert!(began.elapsed() < LONG, "{lines} lines are expected: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_prints_lines() {
+async fn the_command_line_goes_on() {
     let store = Store::fresh(On::Sqlite);
-    let server = store.dev(&[]);
-    let address = server.address();
-    let environment = [
+    let port = own_port();
+    let (data, listen) = (store.data_dir(), format!("127.0.0.1:{port}"));
+    let args = ["dev", "--data-dir", data.to_str().unwrap(), "--listen", &listen];
+    // A log each: a server's own word says when it serves.
+    let logs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let start = |number: usize| Server::start(&args, &[], port, logs[number].path());
+    let server = start(0);
+    let (root, address) = (Api::new(&server, store.root_token()), server.address());
+    let token = store.root_token();
+    let environment = [("STRONGROOM_ADDR", address.as_str()), ("STRONGROOM_TOKEN", &token)];
+    let file = |name: &str| store.dir.path().join(name);
+    let since = root.get("watch?wait=1").await.1["revision"].to_string();
+    let watching = |name: &str, more: &[&str]| {
+        let args = [&["watch", "app", "--since", &since], more].concat();
+        let out = std::fs::File::create(file(name)).unwrap();
+        Client(command(&args, &environment).stdout(out).spawn().unwrap())
+    };
+    let clients = [watching("table", &[]), watching("json", &["-o", "json"])];
+    put(&root, "app/one").await;
+    put(&root, "other/one").await;
+    printed(&file("table"), 1);
+    server.kill9();
+    let server = start(1);
+    put(&root, "app/two").await;
+    assert_eq!(root.delete("secrets/app/two").await.0, 200);
+    let lines = printed(&file("table"), 3);
+    let told: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|line| line.split_whitespace().skip(1).collect())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["secret.write", "app/one", "version", "1"],
+            ["secret.write", "app/two", "version", "1"],
+            ["secret.delete", "app/two", "version", "1"],
+        ]
+    );
+    for (line, json) in lines.iter().zip(printed(&file("json"), 3)) {
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["event"], &json["kind"]), (&json!("change"), &json!("secret")));
+        assert!(line.starts_with(&json["revision"].to_string()), "{line}: {json}");
+    }
+    drop(clients);
+    let refused = [
         ("STRONGROOM_ADDR", address.as_str()),
         ("STRONGROOM_TOKEN", "srs_nobody"),
     ];
-    let (code, out, error) = run(&["watch"], &environment, b"");
+    let (code, out, error) = run(&["watch"], &refused, b"");
     assert_eq!((code, out.len()), (4, 0), "{error}");
+    drop(server);
+    let (code, _, error) = run(&["watch"], &environment, b"");
+    assert_eq!(code, 2, "nobody is there at first: {error}");
     let (code, _, error) = run(&["watch", "a//b"], &environment, b"");
     assert_eq!(code, 1, "{error}");
 }
@@ -235,6 +304,6 @@ async fn the_command_line_prints_lines() {
 on_both_stores!(
     who_reads_nothing_is_dropped_and_holds_nobody_up,
     no_more_watch_than_may,
-    streams_end_with_their_node_and_the_command_line_goes_on,
+    streams_end_with_their_node,
     a_flood_is_told_whole,
 );
