@@ -1,11 +1,15 @@
-//! What is due, on every node: rows whose time has come are found in the store, and whoever claims one first works on it.
+//! What is due, on every node: rows whose time has come are found in the store, and whoever claims one first works on it. Rows of
+//! one target stand in a lane of their own, so that a slow one holds up nobody else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use strongroom_domain::{Code, Error, Kind, ObjectId, Record, Result, SecretPath};
-use tokio::sync::Semaphore;
+use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, SecretPath};
+use strongroom_ports::Due;
+use tokio::sync::Notify;
 
 use crate::faults::hastened;
 use crate::leases::BATCH;
@@ -15,18 +19,83 @@ use crate::{Broker, Inner};
 const KINDS: [Kind; 4] = [Kind::Rotation, Kind::Lease, Kind::Notice, Kind::Secret];
 /// How often is looked, more or less: nodes do not look together.
 const EVERY: Duration = Duration::from_millis(750);
-/// Batches of a kind that one node works on at one time.
-fn at_once(kind: Kind) -> usize {
-    if kind == Kind::Lease { 4 } else { 16 }
-}
-
+/// Where there is more than one page of what is due, how much sooner the next is looked at.
+const SOONER: u32 = 4;
 /// Rows found at one look.
-const WINDOW: u16 = 128;
+const WINDOW: u16 = 256;
+/// Lanes of a kind in which one node works at one time.
+const MOST_LANES: usize = 16;
 /// How long a node leaves a row alone that it could not work on.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 
-/// Rows that this node could not work on, and when it tries again.
-type Left = Arc<Mutex<HashMap<ObjectId, Instant>>>;
+/// Batches of one lane that one node works on at one time.
+fn at_once(kind: Kind) -> usize {
+    if kind == Kind::Lease { 2 } else { 8 }
+}
+
+/// Whose work waits for whose: a namespace's rows of one target, or of none.
+type Lane = (NamespaceId, Option<String>);
+/// Behind which a page of what is due begins; none: the first.
+type Page = Option<Due>;
+
+/// What a node works on of a kind.
+#[derive(Default)]
+struct Desk {
+    /// Each with the page in which its rows were found, if there may be more of them.
+    lanes: Mutex<HashMap<Lane, Option<Page>>>,
+    /// Where a lane was left that is free again, and may have more.
+    again: Mutex<Option<Page>>,
+    ended: Notify,
+    /// Rows that this node could not work on, and when it tries again.
+    left: Mutex<HashMap<ObjectId, Instant>>,
+}
+
+/// Work in a lane. Dropping it frees the lane.
+struct Place {
+    desk: Arc<Desk>,
+    lane: Lane,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    /// A lane in which nobody works yet. A namespace has at most as many as it leaves to others.
+    fn enter(self: &Arc<Self>, lane: &Lane, more: Option<Page>) -> Option<Place> {
+        let mut lanes = locked(&self.lanes);
+        let own = lanes.keys().filter(|(namespace, _)| *namespace == lane.0).count();
+        if lanes.contains_key(lane) || own >= MOST_LANES.saturating_sub(lanes.len()) {
+            return None;
+        }
+        lanes.insert(lane.clone(), more);
+        Some(Place {
+            desk: self.clone(),
+            lane: lane.clone(),
+        })
+    }
+
+    fn is_left(&self, id: &ObjectId) -> bool {
+        locked(&self.left).get(id).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn leave(&self, ids: Vec<ObjectId>) {
+        let (now, until) = (Instant::now(), Instant::now() + hastened(LEFT_ALONE));
+        let mut left = locked(&self.left);
+        left.retain(|_, until| *until > now);
+        left.extend(ids.into_iter().map(|id| (id, until)));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(more) = locked(&self.desk.lanes).remove(&self.lane).flatten() {
+            let mut again = locked(&self.desk.again);
+            *again = Some(again.map_or(more, |other| other.min(more)));
+            self.desk.ended.notify_one();
+        }
+    }
+}
 
 pub(crate) fn start(broker: &Broker) {
     for kind in KINDS {
@@ -34,62 +103,65 @@ pub(crate) fn start(broker: &Broker) {
     }
 }
 
+/// Goes through all that is due, page by page, and comes back at once to where a lane was left.
 async fn work(inner: Weak<Inner>, kind: Kind) {
-    let (room, left) = (Arc::new(Semaphore::new(at_once(kind))), Left::default());
+    let desk = Arc::new(Desk::default());
+    let (mut after, mut next) = (None, Instant::now());
     loop {
-        let Some(strong) = inner.upgrade() else { return };
-        let broker = Broker::new(strong);
-        let [chance] = broker.0.entropy.bytes();
-        match broker.work_on_due(kind, &room, &left).await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => tracing::debug!(?error, "what is due could not be looked for"),
+        let again = locked(&desk.again).take();
+        let is_time = next <= Instant::now();
+        if again.is_some() || is_time {
+            let Some(strong) = inner.upgrade() else { return };
+            let broker = Broker::new(strong);
+            if let Some(from) = again {
+                broker.look_at_due(kind, &desk, from).await;
+            }
+            if is_time {
+                after = broker.look_at_due(kind, &desk, after).await;
+                let [chance] = broker.0.entropy.bytes();
+                let pause = EVERY.mul_f64(0.5 + f64::from(chance) / 256.0);
+                next = Instant::now() + if after.is_some() { pause / SOONER } else { pause };
+            }
         }
-        drop(broker);
-        tokio::time::sleep(EVERY.mul_f64(0.5 + f64::from(chance) / 256.0)).await;
+        let _ = tokio::time::timeout_at(next.into(), desk.ended.notified()).await;
     }
 }
 
 impl Broker {
-    /// Whether there may be more.
-    async fn work_on_due(&self, kind: Kind, room: &Arc<Semaphore>, left: &Left) -> Result<bool> {
-        let now = self.0.clock.now();
-        // Those that are left alone take no room from the others.
-        let alone = left.lock().unwrap_or_else(PoisonError::into_inner).len();
-        let window = WINDOW.saturating_add(u16::try_from(alone).unwrap_or(u16::MAX));
-        let mut found = self.ask(self.0.store.due(now, kind, now, window)).await?.value;
-        let more = found.len() == usize::from(window);
-        {
-            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-            left.retain(|_, until| *until > Instant::now());
-            found.retain(|record| !left.contains_key(&record.id));
+    /// Has a page of what is due worked on, as far as lanes are free. Where the next one begins, if there is more.
+    async fn look_at_due(&self, kind: Kind, desk: &Arc<Desk>, from: Page) -> Page {
+        match self.work_on_due(kind, desk, from).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::debug!(?error, "what is due could not be looked for");
+                None
+            }
         }
+    }
+
+    async fn work_on_due(&self, kind: Kind, desk: &Arc<Desk>, from: Page) -> Result<Page> {
+        let now = self.0.clock.now();
+        let mut found = self.ask(self.0.store.due(now, kind, from, now, WINDOW)).await?.value;
+        let last = found.last().filter(|_| found.len() == usize::from(WINDOW));
+        let next = last.and_then(|last| Some((last.due?, last.id)));
         // Purging, and telling of it, is our own.
         if kind != Kind::Secret && !found.is_empty() && self.is_held().await? {
-            return Ok(false);
+            return Ok(None);
         }
+        found.retain(|record| !desk.is_left(&record.id));
         // Nodes that find the same begin at different ends.
         let seed = u64::from_le_bytes(self.0.entropy.bytes());
         found.sort_by_key(|record| record.id.seed() ^ seed);
-        let any = !found.is_empty();
-        for batch in batches(kind, found) {
-            let Ok(permit) = room.clone().acquire_owned().await else {
-                return Ok(false);
-            };
-            let Some(first) = batch.first() else { continue };
-            let (broker, left) = (self.within(first.namespace), left.clone());
-            tokio::spawn(async move {
-                let ids: Vec<ObjectId> = batch.iter().map(|record| record.id).collect();
-                if let Err(error) = broker.work_on(kind, batch).await {
-                    tracing::warn!(?error, kind = kind.name(), "work that is due was put off");
-                    let until = Instant::now() + hastened(LEFT_ALONE);
-                    let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-                    left.extend(ids.into_iter().map(|id| (id, until)));
-                }
-                drop(permit);
-            });
+        let mut lanes: HashMap<Lane, Vec<Record>> = HashMap::new();
+        for record in found {
+            lanes.entry(lane_of(&record)).or_default().push(record);
         }
-        Ok(more && any)
+        for (lane, rows) in lanes {
+            if let Some(place) = desk.enter(&lane, next.map(|_| from)) {
+                tokio::spawn(work_in(Arc::downgrade(&self.0), kind, place, rows));
+            }
+        }
+        Ok(next)
     }
 
     async fn work_on(&self, kind: Kind, batch: Vec<Record>) -> Result<()> {
@@ -113,15 +185,82 @@ impl Broker {
     }
 }
 
-/// What is worked on together: leases of one namespace, and else each alone.
-fn batches(kind: Kind, mut found: Vec<Record>) -> Vec<Vec<Record>> {
-    if kind != Kind::Lease {
-        return found.into_iter().map(|record| vec![record]).collect();
+/// Works on the rows of a lane, for as long as the broker is there.
+async fn work_in(inner: Weak<Inner>, kind: Kind, place: Place, rows: Vec<Record>) {
+    // Leases are worked on together, and else each row alone.
+    let size = if kind == Kind::Lease { BATCH } else { 1 };
+    let batches: Vec<Vec<Record>> = rows.chunks(size).map(<[Record]>::to_vec).collect();
+    let (inner, place) = (&inner, &place);
+    stream::iter(batches)
+        .for_each_concurrent(at_once(kind), |batch| async move {
+            let Some(strong) = inner.upgrade() else { return };
+            let broker = Broker::new(strong).within(place.lane.0);
+            let ids: Vec<ObjectId> = batch.iter().map(|record| record.id).collect();
+            if let Err(error) = broker.work_on(kind, batch).await {
+                tracing::warn!(?error, kind = kind.name(), "work that is due was put off");
+                place.desk.leave(ids);
+            }
+        })
+        .await;
+}
+
+/// By what the row says of itself: it decides who waits for whom, and nothing else.
+fn lane_of(record: &Record) -> Lane {
+    #[derive(Deserialize)]
+    struct Said {
+        target: Option<String>,
+        policy: Option<Policy>,
     }
-    found.sort_by_key(|record| record.namespace);
-    let of_one = found.chunk_by(|a, b| a.namespace == b.namespace);
-    of_one
-        .flat_map(|of_one| of_one.chunks(BATCH))
-        .map(<[Record]>::to_vec)
-        .collect()
+    #[derive(Deserialize)]
+    struct Policy {
+        target: Option<String>,
+    }
+    let said = serde_json::from_slice::<Said>(&record.body).ok();
+    let target = said.and_then(|said| said.target.or(said.policy?.target));
+    (record.namespace, target)
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_domain::Time;
+
+    use super::*;
+
+    fn lane(namespace: u8, target: &str) -> Lane {
+        (NamespaceId([namespace; 16]), Some(target.to_owned()))
+    }
+
+    #[test]
+    fn one_works_in_a_lane_and_no_namespace_takes_all() {
+        let desk = Arc::new(Desk::default());
+        let slow = desk.enter(&lane(1, "slow"), None).unwrap();
+        assert!(desk.enter(&lane(1, "slow"), None).is_none());
+        let all_of = |namespace| -> Vec<Place> {
+            let targets = (0..100).map(|at| lane(namespace, &at.to_string()));
+            targets.filter_map(|lane| desk.enter(&lane, None)).collect()
+        };
+        let many = all_of(1);
+        assert_eq!(many.len() + 1, MOST_LANES / 2);
+        let others: Vec<Vec<Place>> = (2..5).map(all_of).collect();
+        assert!(others.iter().all(|others| !others.is_empty()));
+        drop(slow);
+        assert!(desk.enter(&lane(1, "slow"), None).is_none(), "others came meanwhile");
+        drop(many);
+        assert!(desk.enter(&lane(1, "slow"), None).is_some());
+    }
+
+    #[test]
+    fn where_a_lane_was_left_is_looked_at_again_from_the_earliest() {
+        let desk = Arc::new(Desk::default());
+        let page = |at| Some((Time(at), ObjectId([1; 16])));
+        let later = desk.enter(&lane(1, "later"), Some(page(5))).unwrap();
+        let earlier = desk.enter(&lane(1, "earlier"), Some(page(3))).unwrap();
+        let last = desk.enter(&lane(1, "last"), None).unwrap();
+        drop((last, later, earlier));
+        assert_eq!(locked(&desk.again).take(), Some(page(3)));
+        drop(desk.enter(&lane(1, "last"), None).unwrap());
+        assert_eq!(locked(&desk.again).take(), None, "there was no more");
+        drop(desk.enter(&lane(1, "first"), Some(None)).unwrap());
+        assert_eq!(locked(&desk.again).take(), Some(None));
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) fn hold_row(keys: &Keys, root: NamespaceId, id: ObjectId, since: Time
 impl Broker {
     /// Whether a restore holds what is outside, as this node saw it last.
     pub fn is_held_seen(&self) -> bool {
-        self.0.held.load(Ordering::Relaxed)
+        self.0.stats.held.load(Ordering::Relaxed)
     }
 
     /// Also where grants were put back, which is when it is written.
@@ -50,7 +50,7 @@ impl Broker {
         if let Some(record) = &found {
             self.check_mac(record)?;
         }
-        self.0.held.store(found.is_some(), Ordering::Relaxed);
+        self.0.stats.held.store(found.is_some(), Ordering::Relaxed);
         Ok(found)
     }
 

@@ -133,7 +133,7 @@ pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
@@ -174,7 +174,6 @@ struct Inner {
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
     strays: AtomicI64,
-    held: AtomicBool,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

@@ -1,7 +1,7 @@
 //! Opening an installation: the root key opens a slot, the slot the ring, and only then is anything else believed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -132,7 +132,6 @@ impl Broker {
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),
             strays: AtomicI64::new(0),
-            held: AtomicBool::new(false),
             passwords: Passwords::default(),
             connectors,
             outside: Outside::default(),

@@ -1,5 +1,7 @@
 //! The way to a server: to an address that the guard let pass, and from there by TLS for the name that was asked for.
 
+mod bounded;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::guard::Guard;
+use bounded::Bounded;
+pub(crate) use bounded::MOST;
 
 /// Of several addresses, the next one is tried after this.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -53,9 +57,13 @@ pub(crate) async fn secure(server: &Server, stream: TcpStream) -> Result<impl Wi
 pub(crate) async fn wire(guard: &Guard, server: &Server) -> Result<Box<dyn Wire>, TargetError> {
     let stream = open(guard, server).await?;
     Ok(match server.tls {
-        Tls::Off => Box::new(stream),
-        Tls::Verify => Box::new(secure(server, stream).await?),
+        Tls::Off => bounded(stream),
+        Tls::Verify => bounded(secure(server, stream).await?),
     })
+}
+
+pub(crate) fn bounded(stream: impl Wire + 'static) -> Box<dyn Wire> {
+    Box::new(Bounded::new(stream))
 }
 
 /// A connection that broke.

@@ -15,7 +15,7 @@ use strongroom_domain::{
 };
 
 use self::state::State;
-use crate::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
+use crate::{Applied, At, AuditFilter, Due, Dump, Fut, Part, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict};
 
 /// It reads no clock: the database's time is the caller's `now`.
 #[derive(Debug, Default)]
@@ -141,11 +141,16 @@ impl Store for MemoryStore {
         })
     }
 
-    fn due(&self, now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+    fn due(&self, now: Time, kind: Kind, after: Option<Due>, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
         self.read(now, |state| {
             let mut due: Vec<Record> = state
                 .records()
-                .filter(|record| record.kind == kind && record.due.is_some_and(|due| due <= by))
+                .filter(|record| record.kind == kind)
+                .filter(|record| {
+                    record
+                        .due
+                        .is_some_and(|due| due <= by && after.is_none_or(|after| (due, record.id) > after))
+                })
                 .cloned()
                 .collect();
             due.sort_by_key(|record| (record.due, record.id));

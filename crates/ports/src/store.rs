@@ -159,6 +159,11 @@ impl fmt::Debug for StoreError {
     }
 }
 
+/// The place of a record among those that fall due: its time, and its id.
+pub type Due = (Time, ObjectId);
+/// Before all of them.
+pub const FIRST_DUE: Due = (Time(i64::MIN), ObjectId([0; 16]));
+
 /// Rows, revisions and the audit log. Every method takes the time from its caller. A lane is used by one caller at a
 /// time and has a connection of its own; a call that is dropped closes that connection.
 pub trait Store: Send + Sync {
@@ -207,8 +212,8 @@ pub trait Store: Send + Sync {
 
     fn version(&self, now: Time, namespace: NamespaceId, owner: ObjectId, number: i64) -> Fut<'_, At<Option<Version>>>;
 
-    /// Records of a kind, in every namespace, that fall due by then, oldest first.
-    fn due(&self, now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>>;
+    /// Records of a kind, in every namespace, that fall due by then, oldest first; behind a place among them, if one is named.
+    fn due(&self, now: Time, kind: Kind, after: Option<Due>, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>>;
 
     /// When these secrets were last read; those that never were are left out.
     fn last_used<'a>(

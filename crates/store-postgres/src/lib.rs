@@ -23,7 +23,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Touch, Version,
 };
-use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+use strongroom_ports::{Applied, At, AuditFilter, Due, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for PostgresStore {
     fn schema(&self) -> Schema {
@@ -77,8 +77,8 @@ impl Store for PostgresStore {
         Box::pin(self.records_of_kind(kind))
     }
 
-    fn due(&self, _now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
-        Box::pin(self.due_records(kind, by, limit))
+    fn due(&self, _now: Time, kind: Kind, after: Option<Due>, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.due_records(kind, after, by, limit))
     }
 
     fn sealed_before(&self, _now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {

@@ -3,7 +3,7 @@
 use strongroom_domain::change::follow;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Touch, Version};
-use strongroom_ports::{At, Sizes, StoreError};
+use strongroom_ports::{At, Due, FIRST_DUE, Sizes, StoreError};
 
 use crate::PostgresStore;
 use crate::columns::{RecordRow, VersionRow};
@@ -174,14 +174,23 @@ impl PostgresStore {
         })
     }
 
-    pub(crate) async fn due_records(&self, kind: Kind, by: Time, limit: u16) -> Result<At<Vec<Record>>, StoreError> {
+    pub(crate) async fn due_records(
+        &self,
+        kind: Kind,
+        after: Option<Due>,
+        by: Time,
+        limit: u16,
+    ) -> Result<At<Vec<Record>>, StoreError> {
+        let (due, id) = after.unwrap_or(FIRST_DUE);
         snapshot!(self, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
-                 WHERE kind = $1 AND due <= $2 ORDER BY due, id LIMIT $3",
+                 WHERE kind = $1 AND due >= $2 AND due <= $3 AND (due > $2 OR id > $4) ORDER BY due, id LIMIT $5",
                 kind.number(),
+                due.0,
                 by.0,
+                id.as_slice(),
                 i64::from(limit)
             ))
             .fetch_all(&mut *transaction)

@@ -23,7 +23,7 @@ use strongroom_domain::row::Key;
 use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Schema, Time, Touch, Version,
 };
-use strongroom_ports::{Applied, At, AuditFilter, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
+use strongroom_ports::{Applied, At, AuditFilter, Due, Dump, Fut, Part, Sizes, Store, Upkeep, UpkeepDone, Verdict};
 
 impl Store for SqliteStore {
     fn schema(&self) -> Schema {
@@ -77,8 +77,8 @@ impl Store for SqliteStore {
         Box::pin(self.records_of_kind(now, kind))
     }
 
-    fn due(&self, now: Time, kind: Kind, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
-        Box::pin(self.due_records(now, kind, by, limit))
+    fn due(&self, now: Time, kind: Kind, after: Option<Due>, by: Time, limit: u16) -> Fut<'_, At<Vec<Record>>> {
+        Box::pin(self.due_records(now, kind, after, by, limit))
     }
 
     fn sealed_before(&self, now: Time, namespace: NamespaceId, epoch: i64, limit: u16) -> Fut<'_, At<Vec<Version>>> {

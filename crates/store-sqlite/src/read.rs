@@ -3,7 +3,7 @@
 use strongroom_domain::change::follow;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Touch, Version};
-use strongroom_ports::{At, Sizes, StoreError};
+use strongroom_ports::{At, Due, FIRST_DUE, Sizes, StoreError};
 
 use crate::SqliteStore;
 use crate::columns::{RecordRow, VersionRow, hex, json};
@@ -121,17 +121,23 @@ impl SqliteStore {
         &self,
         now: Time,
         kind: Kind,
+        after: Option<Due>,
         by: Time,
         limit: u16,
     ) -> Result<At<Vec<Record>>, StoreError> {
         let kind = kind.number();
+        let (due, id) = after.unwrap_or(FIRST_DUE);
+        let id = id.as_slice();
         snapshot!(self, now, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record \
-                 WHERE kind = ? AND due <= ? ORDER BY due, id LIMIT ?",
+                 WHERE kind = ? AND due >= ? AND due <= ? AND (due > ? OR id > ?) ORDER BY due, id LIMIT ?",
                 kind,
+                due.0,
                 by.0,
+                due.0,
+                id,
                 limit
             ))
             .fetch_all(&mut *transaction)

@@ -11,17 +11,25 @@
     reason = "a benchmark that cannot go on should stop, and what it prints is its purpose"
 )]
 
+#[path = "../tests/it/leases/counting.rs"]
+mod counting;
+#[path = "figures/decisions.rs"]
+mod decisions;
 #[path = "figures/flags.rs"]
 mod flags;
 #[expect(dead_code, unused_macros, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/harness.rs"]
 mod harness;
+#[path = "figures/leases.rs"]
+mod leases;
+#[expect(dead_code, reason = "shared with the tests, which use all of it")]
+#[path = "../tests/it/sql.rs"]
+mod sql;
 #[path = "figures/tokens.rs"]
 mod tokens;
 #[path = "figures/watch.rs"]
 mod watch;
 
-use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -29,14 +37,13 @@ use std::time::{Duration, Instant};
 
 use harness::{Api, On, Store};
 use serde_json::json;
-use strongroom_domain::Time;
-use strongroom_domain::access::Access;
-use strongroom_domain::policy::{Capability, Decision, Policy, PolicySet, Rule};
 use strongroom_testkit::{Cluster, scale};
 
 const SECRETS: usize = 1000;
 const BARE: &str = "bare";
 const WATCH: &str = "watch";
+/// Only what leases cost.
+const LEASES: &str = "leases";
 /// One read of the 1,000 secrets in rotation, as wrk's Lua has it.
 const READ: &str = "return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n % 1000), h)";
 
@@ -45,11 +52,14 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    if std::env::args().any(|argument| argument == BARE) {
+    let asked = |what: &str| std::env::args().any(|argument| argument == what);
+    if asked(BARE) {
         runtime.block_on(bare());
-    } else if std::env::args().any(|argument| argument == WATCH) {
+    } else if asked(WATCH) {
         let cluster = Cluster::start();
         runtime.block_on(watch::figures(Store::at(cluster.create_database("watch"))));
+    } else if asked(LEASES) {
+        runtime.block_on(of_leases());
     } else {
         runtime.block_on(figures());
     }
@@ -67,38 +77,21 @@ async fn bare() {
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Of a token with so many rules, of which the last that is looked at matches; as often as takes the clock's steps out.
-fn decisions() {
-    const TIMES: u32 = 20_000;
-    for rules in [1, 64, 1024] {
-        let rule = |at| {
-            Rule::new(
-                format!("secret/team-{at:04}/prod/*"),
-                [Capability::Read, Capability::List],
-            )
+async fn of_leases() {
+    let cluster = Cluster::start();
+    for on in [On::Postgres, On::Sqlite] {
+        println!("\n## leases, {on:?}");
+        let store = |name| match on {
+            On::Postgres => Store::at(cluster.create_database(name)),
+            On::Sqlite => Store::fresh(On::Sqlite),
         };
-        let policies: Vec<_> = (0..rules).map(rule).collect();
-        let policies: Vec<_> = policies
-            .chunks(256)
-            .map(|rules| Policy::new(rules.to_vec(), Time(0)))
-            .collect();
-        let set = PolicySet::compile(&policies);
-        let needs = Access::needs_of("secret/team-0000/prod/database", Capability::Read);
-        let mut each: Vec<Duration> = (0..9)
-            .map(|_| {
-                let began = Instant::now();
-                let allowed = (0..TIMES).filter(|_| set.decide(black_box(&needs), None) == Decision::Allow);
-                assert_eq!(allowed.count(), TIMES as usize);
-                began.elapsed() / TIMES
-            })
-            .collect();
-        each.sort();
-        println!("=> decision, {rules} rules: median {:?}", each[4]);
+        leases::together(&store("together")).await;
+        leases::at_rest(&store("leases")).await;
     }
 }
 
 async fn figures() {
-    decisions();
+    decisions::figures();
     flags::figures();
     let cluster = Cluster::start();
     for on in [On::Postgres, On::Sqlite] {
@@ -139,6 +132,7 @@ async fn figures() {
         })
         .await;
     }
+    of_leases().await;
 }
 
 /// What a server holds on to, and how it starts, on a store that is full: 1,000,000 secrets at scale 50.
@@ -165,7 +159,7 @@ async fn at_rest(store: Store) {
     }
     listing(&root, 1000 * more.min(100)).await;
     drop(server);
-    start_up(&store, 10_000 + 1000 * more);
+    start_up(&store, &format!("{} versions", 10_000 + 1000 * more));
 }
 
 /// The first `names` of a recursive listing, by pages of 1,000.
@@ -377,7 +371,7 @@ fn resident(server: &harness::Server) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-fn start_up(store: &Store, versions: usize) {
+fn start_up(store: &Store, with: &str) {
     let mut took = Vec::new();
     for _ in 0..5 {
         let started = Instant::now();
@@ -386,6 +380,6 @@ fn start_up(store: &Store, versions: usize) {
         drop(server);
     }
     took.sort();
-    println!("=> start to serving with {versions} versions: median {:?}", took[2]);
+    println!("=> start to serving with {with}: median {:?}", took[2]);
     std::io::stdout().flush().unwrap();
 }

@@ -24,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   sqlx --check    only compares, and fails where they are out of date
   docs            writes the reference pages in docs/ from the program's own tables
   docs --check    only compares, and fails where they are out of date
-  bench           prints the figures of docs/PERFORMANCE.md; needs `wrk` and PostgreSQL's binaries
+  bench [leases]  prints the figures of docs/PERFORMANCE.md, or those of leases alone; needs `wrk` and PostgreSQL's binaries
 
 sqlx needs `psql` and STRONGROOM_TEST_POSTGRES_URL, a PostgreSQL where databases may be created.";
 
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         ["sqlx", "--check"] => sqlx::regenerate(sqlx::Mode::Check),
         ["docs"] => docs::regenerate(docs::Mode::Write),
         ["docs", "--check"] => docs::regenerate(docs::Mode::Check),
-        ["bench"] => bench(),
+        ["bench", parts @ ..] => bench(parts),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(1);
@@ -54,9 +54,10 @@ fn main() -> ExitCode {
 }
 
 /// A release build in a process of its own, beside a bare handler, `wrk` and a throw-away PostgreSQL.
-fn bench() -> Result<bool, Box<dyn std::error::Error>> {
+fn bench(parts: &[&str]) -> Result<bool, Box<dyn std::error::Error>> {
     let status = std::process::Command::new("cargo")
-        .args(["bench", "-p", "strongroom", "--bench", "figures"])
+        .args(["bench", "-p", "strongroom", "--bench", "figures", "--"])
+        .args(parts)
         .status()?;
     Ok(status.success())
 }

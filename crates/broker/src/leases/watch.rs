@@ -45,7 +45,7 @@ impl Broker {
             seen.all += i64::from(count.leases);
         }
         for record in self
-            .ask(self.0.store.due(now, Kind::Lease, now + AHEAD, LOOKED_AT))
+            .ask(self.0.store.due(now, Kind::Lease, None, now + AHEAD, LOOKED_AT))
             .await?
             .value
         {

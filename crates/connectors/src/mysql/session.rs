@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Params, SslOpts};
+use mysql_async::prelude::{FromRow, Protocol, Queryable};
+use mysql_async::{Conn, DriverError, Error, IoError, OptsBuilder, Params, QueryResult, SslOpts, Value};
 use secrecy::ExposeSecret;
 use strongroom_domain::target::Tls;
 use strongroom_ports::{Login, Server, TargetError};
@@ -15,6 +15,11 @@ use crate::reach;
 
 /// What no password has as its hash, as far as anybody can tell.
 const NOBODYS: &str = "*0000000000000000000000000000000000000000";
+
+/// What is taken of a server at once. The driver opens its connections itself, so that what comes in all is only bounded by rows.
+const PACKET: usize = 64 << 10;
+/// What a row takes besides its values.
+const ROW: usize = 64;
 
 /// How long a server may take to be told that we leave.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -42,6 +47,7 @@ impl Session {
             .user(Some(&login.username))
             .pass(Some(login.password.expose_secret()))
             .db_name(server.database.as_deref())
+            .max_allowed_packet(Some(PACKET))
             // A server on this machine would else name a file to connect to.
             .prefer_socket(false)
             .ssl_opts(tls(server)?);
@@ -76,8 +82,8 @@ impl Session {
     }
 
     pub(super) async fn lines(&mut self, query: &str) -> Result<Vec<String>, TargetError> {
-        let lines = self.connection()?.query(query).await;
-        lines.map_err(|error| denied(&error))
+        let result = self.connection()?.query_iter(query).await;
+        taken(result.map_err(|error| denied(&error))?).await
     }
 
     pub(super) async fn rows<T>(
@@ -88,8 +94,8 @@ impl Session {
     where
         T: mysql_async::prelude::FromRow + Send + 'static,
     {
-        let rows = self.connection()?.exec(query, parameters.into()).await;
-        rows.map_err(|error| denied(&error))
+        let result = self.connection()?.exec_iter(query, parameters.into()).await;
+        taken(result.map_err(|error| denied(&error))?).await
     }
 
     pub(super) async fn state(&mut self, user: &Account<'_>) -> Result<State, TargetError> {
@@ -115,6 +121,28 @@ impl Drop for Session {
             runtime.spawn(tokio::time::timeout(GOODBYE, connection.disconnect()));
         }
     }
+}
+
+/// All rows of an answer, if it is no larger than any may be.
+async fn taken<T: FromRow, P: Protocol>(mut result: QueryResult<'_, 'static, P>) -> Result<Vec<T>, TargetError> {
+    let (mut rows, mut left) = (Vec::new(), reach::MOST);
+    while let Some(row) = result.next().await.map_err(|error| denied(&error))? {
+        let size = |at| {
+            row.as_ref(at).map_or(0, |value: &Value| match value {
+                Value::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            })
+        };
+        let whole = ROW + (0..row.len()).map(size).sum::<usize>();
+        let fits = left.checked_sub(whole).zip(T::from_row_opt(row).ok());
+        let Some((rest, row)) = fits else {
+            tracing::warn!("a target answered more than is taken of one, or something else than it was asked for");
+            return Err(TargetError::Unreachable);
+        };
+        left = rest;
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 fn tls(server: &Server) -> Result<Option<SslOpts>, TargetError> {

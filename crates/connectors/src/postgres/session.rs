@@ -37,8 +37,8 @@ impl Session {
         let until = Instant::now() + within;
         let stream = reach::open(guard, server).await?;
         let stream: Box<dyn Wire> = match server.tls {
-            Tls::Off => Box::new(stream),
-            Tls::Verify => Box::new(reach::secure(server, asked_for_tls(stream).await?).await?),
+            Tls::Off => reach::bounded(stream),
+            Tls::Verify => reach::bounded(reach::secure(server, asked_for_tls(stream).await?).await?),
         };
         let mut config = Config::new();
         config

@@ -6,6 +6,8 @@ mod authority;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod mysql;
 #[cfg(test)]
 mod postgres;

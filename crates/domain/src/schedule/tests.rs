@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::rotation::{RotationFields, RotationPolicy};
 
 pub(super) fn schedule(value: Value) -> Result<Schedule> {
     serde_json::from_value::<ScheduleFields>(value).unwrap().try_into()
@@ -271,6 +272,15 @@ fn types_that_age() {
 }
 
 /// Its fields stand among those of whatever has a schedule.
+/// What is stored was checked when it was written.
+#[test]
+fn the_runs_of_a_stored_policy_are_not_looked_at_each_time() {
+    let policy = json!({ "rotator": "generate", "cron": "0 * * * *", "jitter": "10m" });
+    let sent: RotationFields = serde_json::from_value(policy.clone()).unwrap();
+    assert!(RotationPolicy::try_from(sent).is_err());
+    assert!(serde_json::from_value::<RotationPolicy>(policy).is_ok());
+}
+
 #[test]
 fn a_schedule_within_another_object() {
     #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -294,15 +294,31 @@ pub(super) async fn records_that_fell_due_come_oldest_first(store: &dyn Store) {
         ])
         .await;
     for limit in [1, 2, 100] {
-        let found = store.due(START, Kind::Secret, START, limit).await.unwrap().value;
+        let found = store.due(START, Kind::Secret, None, START, limit).await.unwrap().value;
         let names: Vec<&str> = found.iter().map(|record| record.name.as_str()).collect();
         let all = ["old", "elsewhere", "now"];
         assert_eq!(names, all[..all.len().min(limit.into())]);
     }
-    let ahead = store.due(START, Kind::Secret, START + seconds(1), 100).await.unwrap();
+    let ahead = store
+        .due(START, Kind::Secret, None, START + seconds(1), 100)
+        .await
+        .unwrap();
     assert_eq!(ahead.value.last().unwrap().name, "later");
-    let again = store.due(START, Kind::Secret, START, 100).await.unwrap();
+    let again = store.due(START, Kind::Secret, None, START, 100).await.unwrap();
     assert_eq!(again.value.len(), 3, "what is asked ahead is not yet");
+    // Page by page, also where several fall due at one time.
+    let same = (10..15).map(|id| due(Kind::Secret, id, &format!("same-{id}"), Some(START - seconds(1))));
+    writer.given(&same.collect::<Vec<_>>()).await;
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.due(START, Kind::Secret, after, START, 2).await.unwrap().value;
+        let Some(last) = page.last() else { break };
+        after = last.due.map(|due| (due, last.id));
+        names.extend(page.into_iter().map(|record| record.name));
+    }
+    let all = store.due(START, Kind::Secret, None, START, 100).await.unwrap().value;
+    assert_eq!(names, all.into_iter().map(|record| record.name).collect::<Vec<_>>());
+    assert_eq!(names.len(), 8);
 }
 
 pub(super) async fn versions_under_old_keys_are_found(store: &dyn Store) {

@@ -2,6 +2,7 @@
 //! after it, whatever happens in between.
 
 mod away;
+pub(crate) mod counting;
 mod life;
 mod names;
 mod together;

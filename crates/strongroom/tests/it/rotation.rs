@@ -4,6 +4,7 @@ mod consumers;
 mod expiring;
 mod faults;
 mod generate;
+mod slow;
 pub(crate) mod users;
 mod wait;
 pub(crate) mod webhooks;

@@ -105,7 +105,7 @@ impl Step {
                 after,
                 limit,
             } => show_records(&store.list(now, *namespace, *kind, prefix, after, *limit).await.unwrap()),
-            Call::Due { kind, limit } => show_records(&store.due(now, *kind, now, *limit).await.unwrap()),
+            Call::Due { kind, limit } => show_records(&store.due(now, *kind, None, now, *limit).await.unwrap()),
             Call::LastUsed { namespace, secret } => {
                 show_at(store.last_used(now, *namespace, &[*secret]).await.unwrap())
             }
