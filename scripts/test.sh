@@ -116,6 +116,7 @@ if [[ -n $all ]]; then
     # The tests built it.
     export STRONGROOM_PROGRAM="$programs/strongroom"
     scripts/test-api.sh
+    scripts/test-flags.sh
     scripts/test-identity.sh
     scripts/test-deploy.sh
 fi

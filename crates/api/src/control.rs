@@ -42,6 +42,14 @@ pub struct AcceptRestore {
     pub reason: String,
 }
 
+/// That work on systems outside is to go on after a restore.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiftHold {
+    /// For whoever reads the log.
+    pub reason: String,
+}
+
 /// What stands from now on.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct RestoreAccepted {

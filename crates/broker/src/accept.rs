@@ -11,6 +11,7 @@ use strongroom_domain::{Error, Kind, NamespaceId, Record, Result, Row, Time, Wri
 
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::hold::hold_key;
 use crate::keys::ring_after;
 use crate::manifest::{Manifest, Scribe, listed};
 use crate::record::Effect;
@@ -19,6 +20,17 @@ use crate::rows::{remove, touch};
 
 /// Characters of a reason: it stands where an entry has a path.
 const REASON: std::ops::RangeInclusive<usize> = 1..=200;
+
+pub(crate) fn check_reason(reason: &str) -> Result<&str> {
+    let reason = reason.trim();
+    if !REASON.contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "'reason' has 1 to {} characters, all of them printable.",
+            REASON.end()
+        )));
+    }
+    Ok(reason)
+}
 
 /// From which manifest on it goes, and how many rows are left out because they fail their check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,19 +49,13 @@ struct Found {
 }
 
 impl Broker {
-    /// Makes the manifests anew from the rows there are, and voids every token.
+    /// Makes the manifests anew from the rows there are, voids every token, and holds what is outside.
     pub async fn accept_restore(&self, request: &Request, reason: &str) -> Result<Accepted> {
-        let reason = reason.trim();
-        if !REASON.contains(&reason.chars().count()) || reason.chars().any(char::is_control) {
-            return Err(Error::invalid(format!(
-                "'reason' has 1 to {} characters, all of them printable.",
-                REASON.end()
-            )));
-        }
+        let reason = check_reason(reason)?;
         let asked = Asked {
             action: Action::AcceptRestore,
             path: reason.to_owned(),
-            locks: vec![self.ring_key(), key(self.0.root, TOP)],
+            locks: vec![self.ring_key(), key(self.0.root, TOP), hold_key(self.0.root)],
             id: ChangeId::Version(self.new_id().to_string()),
             fingerprint: Vec::new().into(),
             needs: vec![vec![Access::Recovery]],
@@ -58,7 +64,8 @@ impl Broker {
             .change(request, asked, |attempt| async move {
                 attempt.authorise(Access::Recovery)?;
                 let found = self.find_all().await?;
-                self.made_anew(found, reason, attempt.now)
+                let hold = self.write_hold(attempt.now).await?;
+                self.made_anew(found, hold, reason, attempt.now)
             })
             .await?;
         self.look_again().await?;
@@ -91,7 +98,7 @@ impl Broker {
         })
     }
 
-    fn made_anew(&self, mut found: Found, reason: &str, now: Time) -> Result<Decided<Accepted>> {
+    fn made_anew(&self, mut found: Found, hold: Option<Write>, reason: &str, now: Time) -> Result<Decided<Accepted>> {
         let root = self.0.root;
         let (ring, keys) = self.open_ring(Some(found.ring))?;
         let entropy = &self.0.entropy;
@@ -129,6 +136,7 @@ impl Broker {
         let (_, inserts) = Manifest::empty(root).next(of_root, number, Some(now), &scribe)?;
         touches.push(touch(key(root, TOP), Action::AcceptRestore, Some(number)));
         writes.extend(inserts);
+        writes.extend(hold);
         writes.push(Write::Replace(expected, Row::Record(ring)));
         Ok(Decided::Write(Decision {
             fresh: Vec::new(),

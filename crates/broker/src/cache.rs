@@ -10,10 +10,10 @@ use quick_cache::sync::Cache;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Head;
 use strongroom_domain::{Fence, Kind, Moved, Revision, Time, Touch, Version};
-
 use tokio::sync::watch;
 
 use crate::feed::Attendance;
+use crate::flags::{Compiled, CompiledSets};
 use crate::manifest::{Known, Manifest};
 use crate::rows::Checked;
 use crate::session::Session;
@@ -109,6 +109,7 @@ pub(crate) struct Node {
     secrets: Cache<Key, Arc<CachedSecret>, Bytes>,
     sessions: Cache<[u8; 32], Arc<Session>>,
     manifests: Known,
+    flag_sets: CompiledSets,
     watchers: Watchers,
     attendance: Arc<Attendance>,
     /// Says when something was learned.
@@ -133,6 +134,7 @@ impl Node {
             secrets: Cache::with_weighter(items, secret_bytes, Bytes),
             sessions: Cache::new(sessions.max(16)),
             manifests: Known::default(),
+            flag_sets: CompiledSets::default(),
             watchers: Watchers::default(),
             attendance: Arc::default(),
             learned: watch::Sender::default(),
@@ -194,6 +196,17 @@ impl Node {
         &self.manifests
     }
 
+    pub(crate) fn flag_sets(&self) -> &CompiledSets {
+        &self.flag_sets
+    }
+
+    pub(crate) fn keep_flag_set(&self, key: Key, compiled: Arc<Compiled>, read_at: Revision) {
+        let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
+        if read_at >= self.revision() {
+            self.flag_sets.keep(key, compiled);
+        }
+    }
+
     pub(crate) fn keep_manifest(&self, manifest: Arc<Manifest>, read_at: Revision) {
         let _learning = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         self.manifests.keep(manifest, read_at >= self.revision());
@@ -239,6 +252,7 @@ impl Node {
             Moved::TooMany => {
                 self.secrets.clear();
                 self.sessions.clear();
+                self.flag_sets.clear();
                 self.manifests.doubt();
                 self.want_ring(fence.top.0);
                 self.backup_is_news.store(true, Ordering::Release);
@@ -288,6 +302,7 @@ impl Node {
         let mut recent = self.learning.lock().unwrap_or_else(PoisonError::into_inner);
         self.secrets.clear();
         self.sessions.clear();
+        self.flag_sets.clear();
         self.want_ring(i64::MAX);
         self.backup_is_news.store(true, Ordering::Release);
         recent.touches.clear();
@@ -348,6 +363,7 @@ impl Node {
                 }
                 Kind::Backup => self.backup_is_news.store(true, Ordering::Release),
                 Kind::Manifest => self.manifests.touched(touch),
+                Kind::Flag | Kind::FlagSet => self.flag_sets.void(touch),
                 _ => grants = true,
             }
         }

@@ -12,7 +12,7 @@ use crate::leases::BATCH;
 use crate::{Broker, Inner};
 
 /// Kinds of rows that are worked on when they are due, each apart from the others.
-const KINDS: [Kind; 3] = [Kind::Rotation, Kind::Lease, Kind::Notice];
+const KINDS: [Kind; 4] = [Kind::Rotation, Kind::Lease, Kind::Notice, Kind::Secret];
 /// How often is looked, more or less: nodes do not look together.
 const EVERY: Duration = Duration::from_millis(750);
 /// Batches of a kind that one node works on at one time.
@@ -64,6 +64,10 @@ impl Broker {
             left.retain(|_, until| *until > Instant::now());
             found.retain(|record| !left.contains_key(&record.id));
         }
+        // Purging, and telling of it, is our own.
+        if kind != Kind::Secret && !found.is_empty() && self.is_held().await? {
+            return Ok(false);
+        }
         // Nodes that find the same begin at different ends.
         let seed = u64::from_le_bytes(self.0.entropy.bytes());
         found.sort_by_key(|record| record.id.seed() ^ seed);
@@ -101,6 +105,7 @@ impl Broker {
             // It is read again, and checked, by whoever changes it.
             match kind {
                 Kind::Rotation => self.rotate(&SecretPath::parse(&record.name)?).await?,
+                Kind::Secret => self.look_at_secret(record).await?,
                 _ => self.send_notice(record.id).await?,
             }
         }

@@ -44,6 +44,13 @@ async fn watch(inner: Weak<Inner>) {
         if let Err(error) = broker.watch_leases().await {
             tracing::warn!(?error, "how leases stand could not be seen");
         }
+        match broker.is_held().await {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!(
+                "since a restore nothing is done at systems outside; 'strongroom operator lift-hold' lets it go on"
+            ),
+            Err(error) => tracing::warn!(?error, "whether work on systems outside is held could not be seen"),
+        }
         drop(broker);
         tokio::time::sleep(WATCH_EVERY.max(20 * began.elapsed())).await;
     }
@@ -72,9 +79,6 @@ async fn upkeep(inner: Weak<Inner>) {
         broker.learn_last_backup().await;
         if let Err(error) = broker.measure().await {
             tracing::warn!(?error, "how large the store is could not be seen");
-        }
-        if let Err(error) = broker.purge_due().await {
-            tracing::warn!(?error, "purging was put off");
         }
         if let Err(error) = broker.reseal_everywhere().await {
             tracing::warn!(?error, "sealing under the newest key was put off");

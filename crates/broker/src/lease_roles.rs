@@ -98,6 +98,9 @@ impl Broker {
         let target = self.load_target(name).await?;
         let target = target.ok_or_else(|| Error::invalid(format!("There is no target '{name}'.")))?;
         config.check(target.config.engine)?;
+        if self.is_held().await? {
+            return Ok(());
+        }
         let Ok(way) = self.way_to(&target).await? else {
             return Ok(());
         };

@@ -118,6 +118,7 @@ impl Broker {
         let asked = self.about_lease(Action::LeaseCreate, role.as_str(), id, Some(access));
         self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
+            self.check_not_held().await?;
             let found = self.load::<LeaseRole>(Kind::LeaseRole, role.as_str()).await?.value;
             let found = found.ok_or_else(|| Error::new(Code::NotFound, "There is no such lease role."))?;
             let holder = attempt.session.principal;
@@ -269,6 +270,7 @@ impl Broker {
     pub async fn renew_lease(&self, request: &Request, id: &LeaseId, by: Option<Period>) -> Result<LeaseView> {
         self.edit_lease(request, Action::LeaseRenew, id, |attempt, lease| async move {
             Self::may(&attempt, &lease, Capability::Update)?;
+            self.check_not_held().await?;
             let renewed = lease.renew(by, attempt.now)?;
             self.extend_user(&renewed).await?;
             Ok(renewed)

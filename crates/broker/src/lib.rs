@@ -16,12 +16,15 @@ mod create_token;
 mod delete;
 mod due;
 mod erase;
+mod expiring;
 mod explain;
 mod faults;
 mod feed;
+mod flags;
 mod grants;
 mod groups;
 mod history;
+mod hold;
 mod holders;
 mod initialise;
 mod introspect;
@@ -49,6 +52,7 @@ mod patch;
 #[cfg(test)]
 mod place;
 mod policies;
+mod pulse;
 mod purge;
 mod put;
 mod read;
@@ -88,6 +92,7 @@ pub use create_token::{CreatedToken, NewToken};
 pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
 pub use feed::{ChangeRow, Changes, Follower, Passed};
+pub use flags::{CopyFlags, Evaluations, FlagSetView, FlagView, SetRules};
 pub use groups::GroupView;
 pub use history::History;
 pub use holders::HolderKind;
@@ -126,7 +131,7 @@ pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
@@ -142,6 +147,7 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::pulse::Pulse;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -159,12 +165,14 @@ struct Inner {
     node: Arc<Node>,
     feed: Feed,
     lanes: Lanes,
+    pulse: Pulse,
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
     strays: AtomicI64,
+    held: AtomicBool,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

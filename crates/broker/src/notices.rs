@@ -32,10 +32,13 @@ struct Sent<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     namespace: String,
+    namespace_name: &'a str,
     /// A secret's path, or a lease role's name.
     about: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -162,14 +165,20 @@ impl Broker {
             Ok(key) => key,
             Err(reason) => return Ok(Err(reason)),
         };
+        let Some((home, ..)) = self.home().await? else {
+            // It is being deleted, and its notices with it.
+            return Ok(Ok(()));
+        };
         let happened = &notice.happened;
         let sent = Sent {
             event: happened.event,
             timestamp: happened.at,
             data: Data {
                 namespace: self.namespace().to_string(),
+                namespace_name: &home.name,
                 about: &happened.about,
                 version: happened.version,
+                due: happened.due,
                 reason: happened.reason.as_deref(),
             },
         };

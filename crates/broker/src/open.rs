@@ -1,7 +1,7 @@
 //! Opening an installation: the root key opens a slot, the slot the ring, and only then is anything else believed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -25,6 +25,7 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::pulse::Pulse;
 use crate::rows::store_failed;
 use crate::stats::Stats;
 use crate::uses::Uses;
@@ -111,6 +112,7 @@ impl Broker {
         };
         let broker = Self::new(Arc::new(Inner {
             lanes: Lanes::start(&workshop, boot, settings.audit_queue),
+            pulse: Pulse::start(workshop, settings.audit_queue),
             store,
             clock,
             start: entropy.bytes(),
@@ -130,6 +132,7 @@ impl Broker {
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),
             strays: AtomicI64::new(0),
+            held: AtomicBool::new(false),
             passwords: Passwords::default(),
             connectors,
             outside: Outside::default(),

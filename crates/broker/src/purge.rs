@@ -7,8 +7,8 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::RowKey;
-use strongroom_domain::secret::{Head, RECOVERY_DAYS};
-use strongroom_domain::{Code, Error, Kind, Record, Result, SecretPath, Time, Write};
+use strongroom_domain::secret::RECOVERY_DAYS;
+use strongroom_domain::{Code, Error, Kind, Result, SecretPath, Time, Write};
 use strongroom_ports::Upkeep;
 
 use crate::Broker;
@@ -20,8 +20,8 @@ use crate::request::Request;
 use crate::rows::{remove, touch};
 
 const DAY: Duration = Duration::from_hours(24);
-/// Secrets that one round of the job purges.
-const ROUND: u16 = 100;
+/// Whose work that is.
+pub(crate) const JOB: &str = "purge";
 
 impl Broker {
     /// Marks a secret for deletion; gives when it will be purged.
@@ -111,23 +111,12 @@ impl Broker {
     }
 
     /// Purges what has been pending long enough. Several nodes may try: one does it.
-    pub(crate) async fn purge_due(&self) -> Result<()> {
-        let now = self.0.clock.now();
-        let due = self.ask(self.0.store.due(now, Kind::Secret, now, ROUND)).await?.value;
-        for record in due {
-            // One that fails holds up nobody else.
-            if let Err(error) = self.within(record.namespace).purge_record(record).await {
-                tracing::warn!(?error, "a secret that is due was not purged this time");
-            }
-        }
-        Ok(())
-    }
-
-    async fn purge_record(&self, record: Record) -> Result<()> {
-        let head = self.check::<Head>(record)?;
-        let path = SecretPath::parse(&head.record.name)?;
-        let request = Request::of_job("purge", self.request_id());
+    pub(crate) async fn purge_due(&self, path: &SecretPath) -> Result<()> {
+        let request = Request::of_job(JOB, self.request_id());
         let due = |until: Option<Time>, now| until.is_some_and(|until| until <= now);
-        self.purge_if(&request, &path, due).await
+        match self.purge_if(&request, path, due).await {
+            Err(error) if matches!(error.code, Code::NotFound | Code::Conflict) => Ok(()),
+            purged => purged,
+        }
     }
 }

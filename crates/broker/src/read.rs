@@ -6,6 +6,7 @@ use strongroom_crypto::CryptoError;
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::policy::Capability;
+use strongroom_domain::row::Key;
 use strongroom_domain::secret::{Head, Selector, VersionEntry};
 use strongroom_domain::{Code, Error, Kind, ObjectId, Payload, Result, Revision, SecretPath, Time, Version, upgrade};
 
@@ -45,29 +46,48 @@ impl Broker {
         path: &SecretPath,
         selector: &Selector,
     ) -> Result<Served<SecretView>> {
+        let found = self.known_secret(attempt, path).await?;
+        Ok(self.served(attempt, path, selector, found).await)
+    }
+
+    /// As this node remembers it, and what that rests on; else as it stands in the store.
+    pub(crate) async fn known_secret(
+        &self,
+        attempt: &Attempt,
+        path: &SecretPath,
+    ) -> Result<(Arc<CachedSecret>, Vec<Key>)> {
         let key = self.key(Kind::Secret, path.as_str());
-        let (secret, objects) = match self.0.node.secret(&key) {
+        match self.0.node.secret(&key) {
             Some(secret) => {
                 count(&self.0.stats.secret_hits);
-                (secret, vec![key])
+                Ok((secret, vec![key]))
             }
             None => {
                 count(&self.0.stats.secret_misses);
-                (Box::pin(self.fill_secret(attempt, path)).await?, Vec::new())
+                Ok((Box::pin(self.fill_secret(attempt, path)).await?, Vec::new()))
             }
-        };
+        }
+    }
+
+    pub(crate) async fn served(
+        &self,
+        attempt: &Attempt,
+        path: &SecretPath,
+        selector: &Selector,
+        (secret, objects): (Arc<CachedSecret>, Vec<Key>),
+    ) -> Served<SecretView> {
         let answer = self.view(attempt, path, selector, &secret).await;
         let (version, until) = match &answer {
             Ok((view, until)) => (Some(view.version), *until),
             Err(_) => (None, None),
         };
-        Ok(Served {
+        Served {
             answer: answer.map(|(view, _)| view),
             about: None,
             version,
             objects,
             until,
-        })
+        }
     }
 
     /// The value, and until when its version lives.

@@ -167,6 +167,19 @@ impl Broker {
             {
                 return done;
             }
+            if action.is_counted() && done.is_ok() && session.as_ref().is_some_and(|session| !session.is_counted()) {
+                let ground = Ground {
+                    decided_at,
+                    session,
+                    objects,
+                    until,
+                    manifest: None,
+                };
+                if self.0.pulse.holds(ground).await? {
+                    return done;
+                }
+                continue;
+            }
             let effect = Effect {
                 version,
                 ..Effect::new(action, about.as_deref().unwrap_or(path))

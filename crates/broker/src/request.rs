@@ -11,13 +11,14 @@ use strongroom_domain::ids::RequestId;
 
 /// What the principals of our own work are called: `system:` and one of these.
 pub(crate) const SYSTEM: &str = "system:";
-pub(crate) const JOBS: [&str; 8] = [
+pub(crate) const JOBS: [&str; 9] = [
     OPERATOR,
     crate::leases::JOB,
     crate::manifest::JOB,
     "namespaces",
     crate::notices::JOB,
-    "purge",
+    crate::expiring::JOB,
+    crate::purge::JOB,
     "reseal",
     crate::rotation::JOB,
 ];

@@ -299,6 +299,9 @@ impl Broker {
         };
         let event = &Event::Told(told);
         self.change(request, asked, |attempt| async move {
+            if *event != Event::Told(Told::Pause) {
+                self.check_not_held().await?;
+            }
             let stepped = self.step_rotation(&attempt, path, event).await?;
             let mut decision = stepped.ok_or_else(no_rotation)?;
             decision

@@ -114,7 +114,7 @@ impl Broker {
         )
     }
 
-    /// A secret's head, new or in the place of an old one. Upkeep finds it once it is due to be purged.
+    /// A secret's head, new or in the place of an old one. Nodes find it once its end is to be told, or has come.
     pub(crate) fn write_head(
         &self,
         old: Option<&Record>,
@@ -123,7 +123,7 @@ impl Broker {
         head: &Head,
     ) -> Result<(Record, Write)> {
         let key = self.key(Kind::Secret, path.as_str());
-        self.write_due(old, id, key, head.pending_until, head)
+        self.write_due(old, id, key, head.due(), head)
     }
 
     /// A record that a job looks at when it is due, new or in the place of an old one.

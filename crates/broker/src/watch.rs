@@ -9,7 +9,7 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::row::Key;
 use strongroom_domain::secret::Selector;
-use strongroom_domain::{Kind, Result, SecretPath};
+use strongroom_domain::{Code, Kind, Result, SecretPath};
 use tokio::sync::Notify;
 
 use crate::Broker;
@@ -107,11 +107,17 @@ impl Broker {
             let current = &current;
             async move {
                 attempt.authorise(Access::Secret(path, Capability::Read))?;
-                let head = self.head(path).await?;
-                if head.is_none_or(|head| head.body.current() <= than) {
-                    return Ok(Served::fresh(None));
+                let found = match self.known_secret(&attempt, path).await {
+                    Err(error) if error.code == Code::NotFound => return Ok(Served::fresh(None)),
+                    found => found?,
+                };
+                if found.0.head.body.current() <= than {
+                    return Ok(Served {
+                        objects: found.1,
+                        ..Served::fresh(None)
+                    });
                 }
-                let read = self.read_now(&attempt, path, current).await?;
+                let read = self.served(&attempt, path, current, found).await;
                 Ok(Served {
                     answer: read.answer.map(Some),
                     about: read.about,

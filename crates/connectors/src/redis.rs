@@ -14,8 +14,19 @@ use crate::guard::Guard;
 use session::Session;
 use user::{User, hash, name};
 
-/// Whoever may do any of these may become anybody.
-const HIGHEST: [&[&str]; 2] = [&["ACL", "SETUSER", "x"], &["CONFIG", "SET", "x", "x"]];
+/// Whoever may do any of these may become anybody, or sees or puts in the place of another all that the server holds.
+const HIGHEST: [&[&str]; 10] = [
+    &["ACL", "SETUSER", "x"],
+    &["ACL", "LOAD"],
+    &["CONFIG", "SET", "x", "x"],
+    &["CONFIG", "GET", "x"],
+    &["MODULE", "LOAD", "x"],
+    &["REPLICAOF", "x", "1"],
+    &["SLAVEOF", "x", "1"],
+    &["PSYNC", "x", "1"],
+    &["MONITOR"],
+    &["DEBUG", "SLEEP", "0"],
+];
 const TRIAL: &str = "strongroom-trial";
 
 #[derive(Debug)]
@@ -54,11 +65,7 @@ impl Redis {
         let mut session = self.administer(order).await?;
         let users = session.users().await?;
         let rules = find(&users, template).ok_or(TargetError::NoTemplate)?.off();
-        for command in HIGHEST {
-            if session.would_let(template, command).await? {
-                return Err(TargetError::Refused("the user administers the server"));
-            }
-        }
+        check_rights(&mut session, template).await?;
         session.set_user(TRIAL, &rules).await?;
         session.drop_user(TRIAL).await?;
         session.keep().await
@@ -72,6 +79,8 @@ impl Redis {
         if find(&users, username).is_some_and(|there| !there.may_as(template)) {
             return Err(TargetError::Refused("a user of this name is there, and is not ours"));
         }
+        // It may have been given more since.
+        check_rights(&mut session, new.template).await?;
         session.set_user(username, &template.another(hash)).await?;
         session.keep().await
     }
@@ -103,6 +112,15 @@ impl Redis {
     async fn administer(&self, order: &Order<'_>) -> Result<Session, TargetError> {
         Session::open(&self.guard, order.server, order.admin).await
     }
+}
+
+async fn check_rights(session: &mut Session, template: &str) -> Result<(), TargetError> {
+    for command in HIGHEST {
+        if session.would_let(template, command).await? {
+            return Err(TargetError::Refused("the user administers the server"));
+        }
+    }
+    Ok(())
 }
 
 fn find<'a>(users: &'a [User], name: &str) -> Option<&'a User> {

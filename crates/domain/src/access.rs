@@ -1,6 +1,7 @@
 //! What each verb needs: in each layout, a path and a capability. The one table; no dialect has another.
 
 use crate::audit::Action;
+use crate::flag::{FlagPath, FlagSetName};
 use crate::policy::{Capability, Layout, Need};
 use crate::{Name, Prefix, SecretPath};
 
@@ -29,6 +30,10 @@ pub enum Access<'a> {
     /// A lease role, and the leases of it.
     LeaseRole(&'a Name, Capability),
     LeaseRoles,
+    Flag(&'a FlagPath, Capability),
+    FlagSets,
+    /// What concerns every flag of a project's environment.
+    FlagSet(&'a FlagSetName, Capability),
     /// A service token by its accessor.
     Token(&'a str, Capability),
     Tokens(Capability),
@@ -73,6 +78,9 @@ impl Access<'_> {
             Self::Targets => "target/".into(),
             Self::LeaseRole(name, _) => format!("lease/{name}"),
             Self::LeaseRoles => "lease/".into(),
+            Self::Flag(path, _) => format!("flag/{path}"),
+            Self::FlagSets => "flag/".into(),
+            Self::FlagSet(set, _) => format!("flag/{set}/"),
             Self::Token(accessor, _) => format!("sys/tokens/{accessor}"),
             Self::Tokens(_) => "sys/tokens/".into(),
             Self::Namespace(name, _) => format!("sys/namespaces/{name}"),
@@ -101,6 +109,8 @@ impl Access<'_> {
             | Self::Method(_, capability)
             | Self::Target(_, capability)
             | Self::LeaseRole(_, capability)
+            | Self::Flag(_, capability)
+            | Self::FlagSet(_, capability)
             | Self::Token(_, capability)
             | Self::Tokens(capability)
             | Self::Namespace(_, capability)
@@ -114,6 +124,7 @@ impl Access<'_> {
             | Self::Methods
             | Self::Targets
             | Self::LeaseRoles
+            | Self::FlagSets
             | Self::Namespaces
             | Self::Slots => Capability::List,
             Self::Audit | Self::Explain | Self::Reports => Capability::Read,
@@ -129,10 +140,18 @@ impl Access<'_> {
         let root = match (noun, verb) {
             ("secret", "list") | ("watch", _) if entered.is_empty() => "secret/",
             ("secret", "list") | ("watch", _) => return Some(format!("secret/{entered}/")),
+            // Of a target that the policy or role names, or of the secret that a target does: the entry names none of these.
+            ("rotation" | "lease_role", "write") if missing == Capability::Rotate => return None,
+            ("target", "write") if missing == Capability::Read => return None,
             // Of several at once, not one by name.
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
             ("target", _) => "target/",
+            ("flag", _) => "flag/",
+            ("flag_set", _) if entered.is_empty() => return Some(Self::FlagSets.path()),
+            // What is copied is of another set, which the entry does not name.
+            ("flag_set", "copy") if missing == Capability::Read => return None,
+            ("flag_set", _) => return Some(format!("flag/{entered}/")),
             // Of a lease by its id: whose it is stands before that.
             ("lease" | "lease_role", _) => {
                 let role = entered.split('/').next().unwrap_or_default();
@@ -181,5 +200,25 @@ impl Access<'_> {
         let below = ["sys/namespaces/", "sys/keys/slots/"];
         let alone = ["sys/keys/signing", "sys/recovery", "sys/backup"];
         below.iter().any(|root| path.starts_with(root)) || alone.contains(&path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_told_as_of_what_it_was_about_or_not_at_all() {
+        let told = |action, missing| Access::path_of(action, "a/b", missing);
+        let secret = Some("secret/a/b".to_owned());
+        assert_eq!(told(Action::RotationWrite, Capability::Manage), secret);
+        assert_eq!(told(Action::RotationTell, Capability::Rotate), secret);
+        // Each of these is about a target or a secret that the entry does not name.
+        assert_eq!(told(Action::RotationWrite, Capability::Rotate), None);
+        assert_eq!(told(Action::LeaseRoleWrite, Capability::Rotate), None);
+        assert_eq!(told(Action::TargetWrite, Capability::Read), None);
+        let target = Some("target/a/b".to_owned());
+        assert_eq!(told(Action::TargetWrite, Capability::Update), target);
+        assert_eq!(told(Action::TargetRead, Capability::Read), target);
     }
 }

@@ -100,11 +100,15 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Manifest
         | Kind::Revocation
         | Kind::UsedState
+        | Kind::Hold
         | Kind::UsedCode
         | Kind::Rotation
         | Kind::Lease
         | Kind::LeaseCount
-        | Kind::Notice => false,
+        | Kind::Notice
+        | Kind::Flag
+        | Kind::FlagVersion
+        | Kind::FlagSet => false,
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Happened {
     pub about: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
+    /// When what is told ahead comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -78,6 +81,7 @@ mod tests {
             at: Time(0),
             about: "a/b".into(),
             version: None,
+            due: None,
             reason: Some("no".into()),
         };
         let mut notice = Notice::new(ObjectId([1; 16]), Name::parse("hook").unwrap(), happened);

@@ -64,6 +64,8 @@ kinds! {
     Revocation = 16, "revocation";
     /// A login's state that was used, so that it is not used again.
     UsedState = 17, "used_state";
+    /// That work on systems outside waits since a restore.
+    Hold = 18, "hold";
     /// A one-time code of an operator that was used; its name is both.
     UsedCode = 20, "used_code";
     /// A system outside whose credentials are kept here.
@@ -78,6 +80,12 @@ kinds! {
     LeaseCount = 25, "lease_count";
     /// What a webhook is to be told still.
     Notice = 26, "notice";
+    /// A feature flag as it is now; its name is `project/environment/key`.
+    Flag = 27, "flag";
+    /// What a flag was from one write to the next.
+    FlagVersion = 28, "flag_version";
+    /// What the flags of a project's environment share; there is one where there is a flag.
+    FlagSet = 29, "flag_set";
 }
 
 impl Kind {

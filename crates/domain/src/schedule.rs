@@ -71,6 +71,15 @@ impl TryFrom<ScheduleFields> for Schedule {
     type Error = Error;
 
     fn try_from(fields: ScheduleFields) -> Result<Self> {
+        let schedule = Self::stored(fields)?;
+        schedule.check_jitter()?;
+        Ok(schedule)
+    }
+}
+
+impl Schedule {
+    /// One that was checked when it was written: its runs are not looked at again.
+    pub(crate) fn stored(fields: ScheduleFields) -> Result<Self> {
         let every = match (fields.interval, fields.cron) {
             (Some(interval), None) => Every::Interval(interval),
             (None, Some(text)) => Every::Cron {
@@ -79,14 +88,12 @@ impl TryFrom<ScheduleFields> for Schedule {
             },
             _ => return Err(Error::invalid("A schedule has either 'interval' or 'cron'.")),
         };
-        let schedule = Self {
+        Ok(Self {
             every,
             zone: fields.time_zone.as_deref().map_or(Ok(TimeZone::UTC), parse_zone)?,
             window: fields.window.as_deref().map(Window::parse).transpose()?,
             jitter: fields.jitter,
-        };
-        schedule.check()?;
-        Ok(schedule)
+        })
     }
 }
 
@@ -199,7 +206,7 @@ impl Schedule {
         runs.take_while(|run| *run < to).take(most).collect()
     }
 
-    fn check(&self) -> Result<()> {
+    fn check_jitter(&self) -> Result<()> {
         let shortest = match (&self.every, self.jitter) {
             (Every::Interval(interval), _) => i64::from(interval.seconds()) * MICROS,
             (Every::Cron { cron, .. }, Some(_)) => shortest_gap(cron)?,

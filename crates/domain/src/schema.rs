@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::flag::FlagKey;
 use crate::{Name, NamespaceId, NamespaceName, ObjectId, PrincipalId, Time};
 
 /// Of everything with 128 random bits.
@@ -29,6 +30,20 @@ impl JsonSchema for Name {
             "type": "string",
             "pattern": "^[a-z0-9][a-z0-9._-]{0,127}$",
             "description": "The name of a policy, a role or a client.",
+        })
+    }
+}
+
+impl JsonSchema for FlagKey {
+    fn schema_name() -> Cow<'static, str> {
+        "FlagKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+            "description": "The name of a flag within its set.",
         })
     }
 }

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::metadata::{MAX_VERSIONS, Metadata};
 use crate::{Code, Digest, Error, PrincipalId, Result, RowRev, Time};
 
+mod expiry;
 mod lifecycle;
 mod rotating;
+
+pub use expiry::{Expires, Expiry};
 
 pub const CURRENT: &str = "current";
 pub const PREVIOUS: &str = "previous";
@@ -84,6 +87,9 @@ pub struct Head {
     /// The first version that a rotation has made which is not over: labelled versions are kept, and stay as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotating_from: Option<i64>,
+    /// Ends of it that were told ahead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -122,6 +128,7 @@ impl Head {
             metadata: Metadata::default(),
             pending_until: None,
             rotating_from: None,
+            told: Vec::new(),
             created_at: now,
             updated_at: now,
         }
@@ -357,7 +364,7 @@ mod tests {
     use super::*;
     use crate::{NamespaceId, ObjectId, Version};
 
-    fn new(id: &str) -> NewVersion {
+    pub(super) fn new(id: &str) -> NewVersion {
         NewVersion {
             id: id.into(),
             digest: Digest::ZERO,

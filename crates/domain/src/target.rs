@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::outbound::check_url;
 use crate::{Error, ObjectId, Result, SecretPath, Time};
 
 /// What a target speaks.
@@ -75,6 +76,8 @@ pub enum Event {
     RotationOverdue,
     #[serde(rename = "lease.stuck")]
     LeaseStuck,
+    #[serde(rename = "secret.expiring")]
+    SecretExpiring,
 }
 
 /// What an operator says of a target.
@@ -101,7 +104,7 @@ pub struct TargetConfig {
     pub credential: SecretPath,
     /// What a webhook is told of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 5))]
     pub events: Vec<Event>,
 }
 
@@ -120,9 +123,7 @@ impl TargetConfig {
     /// Refuses what cannot work, with what to write instead.
     pub fn check(&self) -> Result<()> {
         if self.engine == Engine::Webhook {
-            if !self.address.starts_with("https://") && !self.address.starts_with("http://") {
-                return Err(Error::invalid("The 'address' of a webhook is an https URL."));
-            }
+            check_url("address", &self.address)?;
             if self.database.is_some() || self.tls != Tls::default() {
                 return Err(Error::invalid(
                     "A webhook has no 'database', and its 'address' says how it is called.",
@@ -212,5 +213,6 @@ mod tests {
         }
         assert!(at(Engine::Webhook, "https://hooks.example/x").check().is_ok());
         assert!(at(Engine::Webhook, "db:1").check().is_err());
+        assert!(at(Engine::Webhook, "http://hooks.example/x").check().is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{Kind, Prefix, Touch};
 
-const WATCHED: [(Kind, &str); 1] = [(Kind::Secret, "secret")];
+const WATCHED: [(Kind, &str); 2] = [(Kind::Secret, "secret"), (Kind::Flag, "flag")];
 
 /// All that watchers can be shown of, by name.
 pub fn kinds() -> impl Iterator<Item = &'static str> {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_watched_and_what_grants_is_not() {
+    fn values_are_watched_and_what_grants_is_not() {
         let watched = Watched::of(&touch(Kind::Secret, "payments/prod/api-key")).unwrap();
         assert_eq!((watched.kind(), watched.path()), ("secret", "payments/prod/api-key"));
         assert_eq!(watched.policy_path(), "secret/payments/prod/api-key");
@@ -84,7 +84,12 @@ mod tests {
             Watched::of(&touch(Kind::Secret, "top")).unwrap().policy_folder(),
             "secret/"
         );
-        for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Secret) {
+        let flag = Watched::of(&touch(Kind::Flag, "shop/prod/new-checkout")).unwrap();
+        assert_eq!((flag.kind(), flag.policy_folder()), ("flag", "flag/shop/prod/"));
+        for kind in Kind::ALL
+            .iter()
+            .filter(|kind| !matches!(kind, Kind::Secret | Kind::Flag))
+        {
             assert_eq!(Watched::of(&touch(*kind, "a")), None, "{kind:?}");
         }
     }

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use strongroom_broker::{Broker, ClientCertificate, Request};
 use strongroom_domain::audit::Dialect;
+use strongroom_domain::flag::{FlagPath, FlagSetName};
 use strongroom_domain::ids::RequestId;
 use strongroom_domain::lease::LeaseId;
 use strongroom_domain::{Error, Name, NamespaceName, ObjectId, Prefix, SecretPath};
@@ -32,7 +33,7 @@ pub(crate) struct Call {
     pub(crate) request: Request,
 }
 
-const MAX_TOKEN: usize = 8192;
+pub(crate) const MAX_TOKEN: usize = 8192;
 
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
@@ -50,26 +51,38 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Error
     headers.get(name).map(read).transpose()
 }
 
-impl FromRequestParts<App> for Call {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+impl Call {
+    /// As any protocol's: with the token where that has it.
+    pub(crate) async fn of(
+        parts: &Parts,
+        app: &App,
+        dialect: Dialect,
+        token: Option<SecretString>,
+    ) -> Result<Self, Failure> {
         let origin = parts
             .extensions
             .get::<Origin>()
             .ok_or_else(|| Error::internal("a request without an origin"))?;
         let change_id = text(&parts.headers, "Idempotency-Key")?;
         let namespace = text(&parts.headers, "X-Strongroom-Namespace")?;
-        let mut request = Request::new(origin.id, Dialect::Native, origin.source.clone());
+        let mut request = Request::new(origin.id, dialect, origin.source.clone());
         if origin.operator {
             request = request.of_operator();
         }
         request.certificate.clone_from(&origin.certificate);
         request.change_id = change_id.map(str::to_owned);
         request.namespace = namespace.map(NamespaceName::parse).transpose()?;
-        let request = request.with_token(bearer(&parts.headers));
+        let request = request.with_token(token);
         let broker = app.broker.room(&request).await?;
         Ok(Self { broker, request })
+    }
+}
+
+impl FromRequestParts<App> for Call {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        Self::of(parts, app, Dialect::Native, bearer(&parts.headers)).await
     }
 }
 
@@ -110,6 +123,33 @@ impl<S: Send + Sync, const AT: usize> FromRequestParts<S> for Named<AT> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let name = tail(parts).split('/').nth(AT).unwrap_or_default();
         Ok(Self(Name::parse(name)?))
+    }
+}
+
+/// A project's environment behind the noun.
+pub(crate) struct SetNamed(pub(crate) FlagSetName);
+
+impl<S: Send + Sync> FromRequestParts<S> for SetNamed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let mut names = tail(parts).split('/');
+        let mut name = || Name::parse(names.next().unwrap_or_default());
+        Ok(Self(FlagSetName {
+            project: name()?,
+            environment: name()?,
+        }))
+    }
+}
+
+/// A flag behind the noun.
+pub(crate) struct FlagNamed(pub(crate) FlagPath);
+
+impl<S: Send + Sync> FromRequestParts<S> for FlagNamed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(FlagPath::parse(tail(parts))?))
     }
 }
 

@@ -9,6 +9,7 @@ mod health;
 mod limits;
 mod metrics;
 mod native;
+mod ofrep;
 mod openapi;
 mod operation;
 mod router;

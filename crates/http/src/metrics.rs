@@ -21,8 +21,12 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 32] = [
+const ROUTES: [&str; 36] = [
     "secrets",
+    "flags",
+    "flag-versions",
+    "flag-sets",
+    "ofrep",
     "batch",
     "auth",
     "list",
@@ -123,6 +127,7 @@ impl Metrics {
         let mut segments = path.split('/').skip(1);
         let name = match (segments.next(), segments.next(), segments.next()) {
             (Some("api"), Some("v1"), Some(noun)) => noun,
+            (Some("flags"), ..) => "ofrep",
             (Some(name), None, None) => name,
             (Some(".well-known"), ..) => ".well-known",
             _ => "none",

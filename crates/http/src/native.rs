@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod clients;
 pub(crate) mod control;
 pub(crate) mod explain;
+pub(crate) mod flags;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod labels;

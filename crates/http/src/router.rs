@@ -50,6 +50,9 @@ fn native() -> Vec<Operation> {
         routes::rotation::targets(),
         routes::leases::roles(),
         routes::leases::leases(),
+        routes::flags::flags(),
+        routes::flags::sets(),
+        routes::flags::evaluations(),
         routes::list::folders(),
         routes::list::batch(),
         routes::list::reports(),
@@ -139,6 +142,7 @@ pub fn control_router(app: App) -> Router {
         .route("/api/v1/control/check-key", post(native::control::check_key))
         .route("/api/v1/control/recover-admin", post(native::control::recover_admin))
         .route("/api/v1/control/accept-restore", post(native::control::accept_restore))
+        .route("/api/v1/control/lift-hold", post(native::control::lift_hold))
         .route("/api/v1/control/backup", post(native::control::backup))
         .route("/api/v1/control/backup/kept", post(native::control::backup_kept))
         .with_state(app.clone());

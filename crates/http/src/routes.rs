@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod explain;
+pub(crate) mod flags;
 pub(crate) mod grants;
 pub(crate) mod leases;
 pub(crate) mod list;

@@ -11,6 +11,8 @@
     reason = "a benchmark that cannot go on should stop, and what it prints is its purpose"
 )]
 
+#[path = "figures/flags.rs"]
+mod flags;
 #[expect(dead_code, unused_macros, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/it/harness.rs"]
 mod harness;
@@ -97,6 +99,7 @@ fn decisions() {
 
 async fn figures() {
     decisions();
+    flags::figures();
     let cluster = Cluster::start();
     for on in [On::Postgres, On::Sqlite] {
         println!("\n## {on:?}");

@@ -355,6 +355,10 @@ impl Client {
             .await
     }
 
+    pub async fn lift_hold(&self, wanted: &control::LiftHold) -> Result<()> {
+        self.call(Method::POST, "control/lift-hold", &(), Some(wanted)).await
+    }
+
     pub async fn recover_admin(&self) -> Result<control::Recovered> {
         self.call(Method::POST, "control/recover-admin", &(), NONE).await
     }

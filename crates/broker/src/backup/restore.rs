@@ -16,6 +16,7 @@ use strongroom_ports::{Clock, Entropy, Part, Snapshot, Store, StoreError};
 use super::{BackupFile, Counts};
 use crate::authenticate::job_principal;
 use crate::chain::Chain;
+use crate::hold::hold_row;
 use crate::keys::ring_after;
 use crate::lanes::Noted;
 use crate::manifest::{Manifest, Scribe, Slots, listed};
@@ -94,6 +95,8 @@ pub async fn restore(
             Part::Records(rows) => {
                 let of_root = |row: &Record| row.key() == key(root, row.name.as_str());
                 manifest.extend(rows.extract_if(.., |row| of_root(row)));
+                // It gets one of its own.
+                rows.retain(|row| row.kind != Kind::Hold);
                 let before = rows.len();
                 rows.retain(|row| row.kind != Kind::Token);
                 restored.tokens += (before - rows.len()) as u64;
@@ -109,7 +112,8 @@ pub async fn restore(
     })
     .await?;
     let records = new_keys(&file, unlocked, entropy, rekeyed.then_some(unlock), now)?;
-    let (manifest, number) = new_manifest(manifest, &records, unlocked, entropy)?;
+    let (mut manifest, number) = new_manifest(manifest, &records, unlocked, entropy)?;
+    manifest.push(hold_row(unlocked, root, ObjectId(entropy.bytes()), now)?);
     restored.counts.records += manifest.len() as u64;
     store
         .fill(now, id, Part::Records(manifest))

@@ -49,6 +49,9 @@ impl Broker {
     }
 
     async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<()> {
+        if self.is_held().await? {
+            return Ok(());
+        }
         let taken = self.claim_leases(role, ids).await?;
         let tried: Vec<Tried> = stream::iter(taken)
             .map(|(id, lease)| async move {
@@ -222,6 +225,9 @@ impl Broker {
 
     /// Takes back one that was told to end. Whether it is gone, after a while.
     pub(super) async fn await_end(&self, id: &LeaseId) -> Result<bool> {
+        if self.is_held().await? {
+            return Ok(false);
+        }
         let (broker, ending) = (self.clone(), id.clone());
         tokio::spawn(async move {
             let ended = match broker.load_lease(&ending).await {
@@ -287,6 +293,7 @@ fn stuck(role: &Name, reason: &str, at: Time) -> Happened {
         at,
         about: role.to_string(),
         version: None,
+        due: None,
         reason: Some(reason.to_owned()),
     }
 }

@@ -60,6 +60,9 @@ impl Broker {
     /// Asks targets for users that are of our making and that no lease explains. They are told, not removed: they may be
     /// another installation's, which was made from a backup of this one.
     pub(crate) async fn find_strays(&self) -> Result<()> {
+        if self.is_held().await? {
+            return Ok(());
+        }
         let mut strays = 0;
         for namespace in self.every_namespace().await? {
             let broker = self.within(namespace);

@@ -283,6 +283,7 @@ fn happened(news: News, path: &SecretPath, rotation: &Rotation, at: Time) -> Hap
         at,
         about: path.to_string(),
         version,
+        due: None,
         reason: failure.map(|failure| failure.reason.clone()),
     }
 }

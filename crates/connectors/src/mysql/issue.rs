@@ -6,25 +6,21 @@ use super::Mysql;
 use super::account::{Account, identified, role, shown};
 use super::session::{Session, State};
 
-/// Whether a role, or one that it has, may make itself into anybody. No row: there is no such role.
+/// Whether a role, or one that it has, may make itself into anybody, by what it may do to the server or to the tables that hold
+/// its users, or reads all that is written. No row: there is no such role.
 const RIGHTS: &str = "WITH RECURSIVE reached AS (SELECT CAST(? AS CHAR(128)) AS name UNION \
     SELECT Role FROM mysql.roles_mapping JOIN reached ON User = name AND Host = '') \
-    SELECT 'Y' IN (Super_priv, Create_user_priv, Grant_priv) FROM mysql.user JOIN reached ON User = name WHERE is_role = 'Y'";
+    SELECT 'Y' IN (Super_priv, Create_user_priv, Grant_priv, File_priv, Repl_slave_priv, Insert_priv, Update_priv) \
+        OR EXISTS (SELECT 1 FROM mysql.db WHERE db.User = name AND db.Host = '' AND 'mysql' LIKE db.Db \
+            AND 'Y' IN (db.Insert_priv, db.Update_priv, db.Grant_priv)) \
+    FROM mysql.user JOIN reached ON user.User = name WHERE is_role = 'Y'";
 
 impl Mysql {
     /// Makes a user by it and drops that.
     pub(super) async fn check_template(&self, order: &Order<'_>, template: &str) -> Result<(), TargetError> {
         let role = role(template)?;
         let mut session = self.administer(order).await?;
-        let rights: Vec<bool> = session.rows(RIGHTS, (template,)).await?;
-        if rights.is_empty() {
-            return Err(TargetError::NoTemplate);
-        }
-        if rights.contains(&true) {
-            return Err(TargetError::Refused(
-                "the role administers the server or makes users, or has one that does",
-            ));
-        }
+        check_rights(&mut session, template).await?;
         let trial = format!("strongroom trial {}", session.id());
         let trial = Account::parse(&trial)?;
         session.begin_user(&trial).await?;
@@ -37,6 +33,8 @@ impl Mysql {
         let (user, password) = (Account::parse(new.username)?, identified(new.verifier)?);
         let role = role(new.template)?;
         let mut session = self.administer(order).await?;
+        // It may have been given more since.
+        check_rights(&mut session, new.template).await?;
         if session.state(&user).await? == State::Made {
             let ours = format!("GRANT {} TO {}@`%`", shown(new.template), shown(user.name()));
             let grants = session.lines(&format!("SHOW GRANTS FOR {user}")).await?;
@@ -75,6 +73,19 @@ impl Mysql {
         let mut session = self.administer(order).await?;
         session.rows(query, (prefix, prefix, after, limit)).await
     }
+}
+
+async fn check_rights(session: &mut Session, template: &str) -> Result<(), TargetError> {
+    let rights: Vec<bool> = session.rows(RIGHTS, (template,)).await?;
+    if rights.is_empty() {
+        return Err(TargetError::NoTemplate);
+    }
+    if rights.contains(&true) {
+        return Err(TargetError::Refused(
+            "the role, or one that it has, administers the server, makes users, writes everywhere, or reads its files or its log",
+        ));
+    }
+    Ok(())
 }
 
 /// What the role may, from the start of each session.

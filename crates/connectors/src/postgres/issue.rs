@@ -5,14 +5,18 @@ use strongroom_ports::{NewUser, Order, TargetError};
 use tokio_postgres::types::Type;
 
 use super::quote::{identifier, literal, password};
-use super::role;
-use super::session::column;
+use super::role::{self, Role};
+use super::session::{Work, column};
 use super::{Postgres, revoke};
 
-/// Whom a template stands for too, by membership: whoever is made by it could act as them.
+/// Whom a template stands for too, by membership: whoever is made by it could act as them. Of PostgreSQL's own roles, those are
+/// let through that reach no further than tables and statistics; one that is not known yet is not.
 const RIGHTS: &str = "WITH RECURSIVE reached AS (SELECT $1::oid AS oid UNION \
     SELECT roleid FROM pg_auth_members JOIN reached ON member = reached.oid) \
-    SELECT bool_or(rolsuper OR rolcreaterole) FROM pg_roles JOIN reached USING (oid)";
+    SELECT bool_or(rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls \
+        OR starts_with(rolname::text, 'pg_') AND rolname NOT IN ('pg_read_all_data', 'pg_write_all_data', \
+            'pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_database_owner')) \
+    FROM pg_roles JOIN reached USING (oid)";
 
 impl Postgres {
     /// Makes a user by it and removes it again, without doing either.
@@ -20,13 +24,7 @@ impl Postgres {
         identifier(template)?;
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
-        let template = role::find(&work, template).await?.ok_or(TargetError::NoTemplate)?;
-        let rows = work.rows(RIGHTS, &[(&template.oid, Type::OID)]).await?;
-        if rows.first().map_or(Ok(true), |row| column(row, 0))? {
-            return Err(TargetError::Refused(
-                "the role is a superuser or makes roles, or may become one who does",
-            ));
-        }
+        let template = find_template(&work, template).await?;
         let trial = identifier("strongroom trial")?;
         role::make(&work, &trial, &template, "").await?;
         work.run(&role::mark(&trial, None, order.fence)).await?;
@@ -44,7 +42,8 @@ impl Postgres {
         let held = role::change(&work, new.username, &format!("LOGIN {clauses}"), order.fence).await?;
         match &held {
             None => {
-                let template = role::find(&work, new.template).await?.ok_or(TargetError::NoTemplate)?;
+                // It may have been given more since.
+                let template = find_template(&work, new.template).await?;
                 role::make(&work, &user, &template, &clauses).await?;
             }
             Some(made) if made.order().is_some() => {}
@@ -81,6 +80,18 @@ impl Postgres {
         let rows = work.rows(query, parameters).await?;
         rows.iter().map(|row| column(row, 0)).collect()
     }
+}
+
+async fn find_template(work: &Work<'_>, name: &str) -> Result<Role, TargetError> {
+    let template = role::find(work, name).await?.ok_or(TargetError::NoTemplate)?;
+    let rows = work.rows(RIGHTS, &[(&template.oid, Type::OID)]).await?;
+    if rows.first().map_or(Ok(true), |row| column(row, 0))? {
+        return Err(TargetError::Refused(
+            "the role, or one that it may become, is a superuser, makes roles, replicates, passes row security, or is one of \
+             PostgreSQL's own that reaches beyond tables",
+        ));
+    }
+    Ok(template)
 }
 
 fn until(time: Time) -> String {

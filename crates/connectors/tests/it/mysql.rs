@@ -296,10 +296,12 @@ async fn a_lease_has_the_templates_rights_until_it_is_revoked() {
         place.issue("v-3", "missing", "never let in").await,
         Err(TargetError::NoTemplate)
     );
-    place
-        .mariadb
-        .sql("CREATE ROLE maker, via; GRANT CREATE USER ON *.* TO maker; GRANT maker TO via");
-    for template in ["maker", "via"] {
+    place.mariadb.sql(
+        "CREATE ROLE maker, via, files, copies, writes, users; GRANT CREATE USER ON *.* TO maker; GRANT maker TO via; \
+             GRANT FILE ON *.* TO files; GRANT REPLICATION SLAVE ON *.* TO copies; GRANT UPDATE ON *.* TO writes; \
+             GRANT INSERT ON mysql.* TO users",
+    );
+    for template in ["maker", "via", "files", "copies", "writes", "users"] {
         let refused = place.targets.check_template(place.order(), template).await;
         assert!(
             matches!(refused, Err(TargetError::Refused(_))),
@@ -310,6 +312,12 @@ async fn a_lease_has_the_templates_rights_until_it_is_revoked() {
         let refused = place.targets.check_template(place.order(), template).await;
         assert_eq!(refused, Err(TargetError::NoTemplate), "{template}");
     }
+    // What it was given later, nobody gets by it.
+    place.mariadb.sql("GRANT files TO reporting");
+    let refused = place.issue("v-4", "reporting", "of the lease").await;
+    assert!(matches!(refused, Err(TargetError::Refused(_))), "{refused:?}");
+    let v_4 = "SELECT count(*) FROM mysql.user WHERE User = 'v-4'";
+    assert_eq!(place.mariadb.sql(v_4), "0");
     place.mariadb.sql("CREATE ROLE unheld");
     let refused = place.targets.check_template(place.order(), "unheld").await;
     assert!(refused.is_err());

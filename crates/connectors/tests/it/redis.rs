@@ -242,7 +242,20 @@ async fn a_lease_has_the_templates_rules_until_it_is_revoked() {
     );
     place.run("ACL SETUSER maker off +acl|setuser");
     place.run("ACL SETUSER setter off +config");
-    for template in ["maker", "setter", "default", "strongroom_admin"] {
+    place.run("ACL SETUSER copies off +psync");
+    place.run("ACL SETUSER follows off +replicaof");
+    place.run("ACL SETUSER loads off +module");
+    place.run("ACL SETUSER sees off +monitor");
+    for template in [
+        "maker",
+        "setter",
+        "copies",
+        "follows",
+        "loads",
+        "sees",
+        "default",
+        "strongroom_admin",
+    ] {
         let refused = place.targets.check_template(place.order(), template).await;
         assert!(
             matches!(refused, Err(TargetError::Refused(_))),
@@ -251,6 +264,10 @@ async fn a_lease_has_the_templates_rules_until_it_is_revoked() {
     }
     let refused = place.targets.check_template(place.order(), "missing").await;
     assert_eq!(refused, Err(TargetError::NoTemplate));
+    // What it was given later, nobody gets by it.
+    place.run("ACL SETUSER reporting +config");
+    let refused = place.issue("v-4", "reporting", "never let in").await;
+    assert!(matches!(refused, Err(TargetError::Refused(_))), "{refused:?}");
 }
 
 #[tokio::test]

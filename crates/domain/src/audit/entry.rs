@@ -69,6 +69,7 @@ numbered! {
         SecretRetire = 29, "secret.retire";
         SecretRestore = 30, "secret.restore";
         SecretPurge = 31, "secret.purge";
+        SecretExpiring = 32, "secret.expiring";
         PolicyWrite = 40, "policy.write";
         PolicyDelete = 41, "policy.delete";
         RoleWrite = 42, "role.write";
@@ -107,6 +108,7 @@ numbered! {
         AcceptRestore = 79, "operator.accept_restore";
         RecoverAdmin = 80, "operator.recover_admin";
         ManifestCheck = 81, "manifest.check";
+        LiftHold = 82, "operator.lift_hold";
         TargetWrite = 90, "target.write";
         TargetDelete = 91, "target.delete";
         LeaseRoleWrite = 92, "lease_role.write";
@@ -116,6 +118,10 @@ numbered! {
         LeaseRoleRead = 202, "lease_role.read";
         LeaseRead = 203, "lease.read";
         PolicyDryRun = 204, "policy.dry_run";
+        FlagRead = 205, "flag.read";
+        FlagHistory = 206, "flag.history";
+        FlagSetRead = 207, "flag_set.read";
+        FlagEvaluate = 208, "flag.evaluate";
         WatchStart = 220, "watch.start";
         WatchEnd = 221, "watch.end";
         WatchRead = 222, "watch.read";
@@ -139,6 +145,12 @@ numbered! {
         NoticeSend = 331, "notice.send";
         NoticeFail = 332, "notice.fail";
         NoticeEnd = 333, "notice.end";
+        FlagWrite = 340, "flag.write";
+        FlagDelete = 341, "flag.delete";
+        FlagRollback = 342, "flag.rollback";
+        FlagSetWrite = 343, "flag_set.write";
+        FlagImport = 344, "flag_set.import";
+        FlagCopy = 345, "flag_set.copy";
     }
 }
 
@@ -147,6 +159,7 @@ numbered! {
     Dialect {
         Native = 1, "native";
         Internal = 2, "internal";
+        Ofrep = 3, "ofrep";
     }
 }
 
@@ -188,6 +201,11 @@ impl Action {
     /// Actions that show something and change nothing stand below 20, and from 200 to 299.
     pub fn is_read(self) -> bool {
         matches!(self.number(), ..20 | 200..300)
+    }
+
+    /// What is counted rather than entered where it is granted: nothing secret is shown, and a program does it all the time.
+    pub fn is_counted(self) -> bool {
+        self == Self::FlagEvaluate
     }
 
     /// Actions on what grants something stand from 40 to 199. Where an entry of one has a version, it is the number of the

@@ -1,6 +1,7 @@
 //! The forms of what a method is told.
 
 use super::Algorithm;
+use crate::outbound::check_url;
 use crate::{Error, Result};
 
 const MAX_TOKEN_LIFETIME: u32 = 366 * 86_400;
@@ -15,22 +16,6 @@ pub(super) fn check_issuer(issuer: &str, asked: bool) -> Result<()> {
         check_url("issuer", issuer)?;
     }
     Ok(())
-}
-
-/// What outbound calls refuse anyway, told before. Plain HTTP is for tests on one machine.
-pub(super) fn check_url(field: &str, url: &str) -> Result<()> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let fits = host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
-        && url.len() <= MAX_TEXT
-        && !url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#');
-    if fits {
-        Ok(())
-    } else {
-        Err(Error::invalid(format!(
-            "'{field}' is an https address without user and fragment, at most 1,024 bytes long."
-        )))
-    }
 }
 
 pub(super) fn check_text(field: &str, text: &str) -> Result<()> {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::Algorithm;
 use super::check::{
     MAX_LIST, MAX_PEM, MAX_TEXT, check_algorithms, check_audiences, check_issuer, check_lifetime, check_list,
-    check_pem, check_text, check_url,
+    check_pem, check_text,
 };
+use crate::outbound::check_url;
 use crate::{Error, Name, Result};
 
 /// Seconds that an outside token may be valid for in all.

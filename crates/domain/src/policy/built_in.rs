@@ -20,6 +20,7 @@ const GRANTED: Grants = &[
     ("sys/roles/*", &[Read, List]),
     ("sys/tokens/*", &[Read, List]),
     ("sys/namespaces/*", &[Read, List]),
+    ("flag/*", &[Read, List]),
     ("lease/*", &[Read, List]),
     ("target/*", &[Read, List]),
 ];
@@ -42,7 +43,7 @@ const OPERATOR: Grants = &[
     ("sys/tokens/*", &[Delete]),
 ];
 
-const READER: Grants = &[("secret/*", &[Read, List])];
+const READER: Grants = &[("flag/*", &[Read, List]), ("secret/*", &[Read, List])];
 
 /// The built-in policy of this name.
 pub fn built_in(name: &Name) -> Option<Policy> {

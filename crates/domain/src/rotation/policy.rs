@@ -102,7 +102,7 @@ pub struct RotationFields {
 
 /// A rotation policy that can be followed: what was parsed was checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "RotationFields", into = "RotationFields")]
+#[serde(try_from = "Stored", into = "RotationFields")]
 pub struct RotationPolicy {
     pub rotator: RotatorKind,
     /// A manual rotation may name a server, at which the value is then tested.
@@ -114,27 +114,23 @@ pub struct RotationPolicy {
     alert_after: Option<Period>,
 }
 
+/// The fields of a policy that was checked when it was written.
+#[derive(Deserialize)]
+struct Stored(RotationFields);
+
+impl TryFrom<Stored> for RotationPolicy {
+    type Error = Error;
+
+    fn try_from(Stored(fields): Stored) -> Result<Self> {
+        Self::by(Schedule::stored, fields)
+    }
+}
+
 impl TryFrom<RotationFields> for RotationPolicy {
     type Error = Error;
 
     fn try_from(fields: RotationFields) -> Result<Self> {
-        let policy = Self {
-            schedule: Schedule::try_from(ScheduleFields {
-                interval: fields.interval,
-                cron: fields.cron,
-                time_zone: fields.time_zone,
-                window: fields.window,
-                jitter: fields.jitter,
-            })?,
-            rotator: fields.rotator,
-            target: fields.target,
-            users: fields.users,
-            recipe: fields.recipe,
-            retries: fields.retries,
-            alert_after: fields.alert_after,
-        };
-        policy.check()?;
-        Ok(policy)
+        Self::by(Schedule::try_from, fields)
     }
 }
 
@@ -158,6 +154,26 @@ impl From<RotationPolicy> for RotationFields {
 }
 
 impl RotationPolicy {
+    fn by(schedule: impl FnOnce(ScheduleFields) -> Result<Schedule>, fields: RotationFields) -> Result<Self> {
+        let policy = Self {
+            schedule: schedule(ScheduleFields {
+                interval: fields.interval,
+                cron: fields.cron,
+                time_zone: fields.time_zone,
+                window: fields.window,
+                jitter: fields.jitter,
+            })?,
+            rotator: fields.rotator,
+            target: fields.target,
+            users: fields.users,
+            recipe: fields.recipe,
+            retries: fields.retries,
+            alert_after: fields.alert_after,
+        };
+        policy.check()?;
+        Ok(policy)
+    }
+
     fn check(&self) -> Result<()> {
         let (kind, name) = (self.rotator, self.rotator.name());
         if kind.needs_target() && self.target.is_none() {

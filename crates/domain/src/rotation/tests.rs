@@ -72,11 +72,17 @@ fn a_policy_says_what_it_needs() {
         json!({ "rotator": "generate", "interval": "1h", "jitter": "10m" }),
         json!({ "rotator": "generate", "interval": "1h", "colour": "red" }),
     ] {
+        let sent = serde_json::from_value::<RotationFields>(wrong.clone()).ok();
         assert!(
-            serde_json::from_value::<RotationPolicy>(wrong.clone()).is_err(),
+            sent.is_none_or(|fields| RotationPolicy::try_from(fields).is_err()),
             "{wrong}"
         );
     }
+    // What is stored was checked: the runs of a schedule are not looked at each time.
+    let stored = json!({ "rotator": "generate", "cron": "0 * * * *", "jitter": "10m" });
+    let sent = serde_json::from_value::<RotationFields>(stored.clone()).unwrap();
+    assert!(RotationPolicy::try_from(sent).is_err());
+    assert!(serde_json::from_value::<RotationPolicy>(stored).is_ok());
     let whole = json!({
         "rotator": "mysql", "target": "db", "users": ["a", "b"], "cron": "0 3 * * 1", "time_zone": "Europe/Berlin",
         "window": "22:00-04:00", "jitter": "1m", "recipe": { "length": 20 }, "retries": 3, "alert_after": "2h",

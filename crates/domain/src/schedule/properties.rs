@@ -82,7 +82,7 @@ fn schedules() -> impl Strategy<Value = Schedule> {
             Every::Cron { cron, .. } => (shortest_gap(cron).unwrap() / MICROS).unsigned_abs(),
         };
         schedule.jitter = Period::from_seconds(shortest / 10 * percent / 100);
-        schedule.check().unwrap();
+        schedule.check_jitter().unwrap();
         schedule
     })
 }

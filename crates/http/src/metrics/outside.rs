@@ -67,6 +67,11 @@ impl BrokerMetrics {
                 "Users of targets that are named as ours are, and that no lease explains, seen every ten minutes.",
                 self.0.strays_seen(),
             ),
+            (
+                "strongroom_outside_held",
+                "1 while nothing is done at systems outside since a restore, seen every minute.",
+                self.0.is_held_seen().into(),
+            ),
         ] {
             let gauge = IntGauge::new(name, help)?;
             gauge.set(value);

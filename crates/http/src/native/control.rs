@@ -5,7 +5,7 @@ use std::io;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
-use strongroom_api::control::{AcceptRestore, BackupKept, CheckKey, KeyChecked, Recovered, RestoreAccepted};
+use strongroom_api::control::{AcceptRestore, BackupKept, CheckKey, KeyChecked, LiftHold, Recovered, RestoreAccepted};
 use strongroom_broker::{Counts, Stamp};
 use strongroom_domain::{Error, Result, Revision};
 use tokio::sync::mpsc;
@@ -39,6 +39,11 @@ pub(crate) async fn accept_restore(Call { broker, request }: Call, Json(body): J
         rows: accepted.rows,
         broken: accepted.broken,
     })
+}
+
+pub(crate) async fn lift_hold(Call { broker, request }: Call, Json(body): Json<LiftHold>) -> Answer {
+    broker.lift_hold(&request, &body.reason).await?;
+    no_content()
 }
 
 /// A backup that is being made, from its second part on.

@@ -32,6 +32,9 @@ pub struct Put {
     /// The version's id, 32 to 64 characters: repeating the write with it changes nothing
     #[arg(long)]
     id: Option<String>,
+    /// Put this label on the version instead of `current`; several: each of them
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
     /// The source is a JSON object, to be kept as it is
     #[arg(long, conflicts_with = "binary")]
     json: bool,
@@ -65,11 +68,13 @@ impl Put {
         let options = WriteOptions {
             cas: self.cas,
             id: self.id,
-            labels: None,
+            labels: Some(self.labels).filter(|labels| !labels.is_empty()),
         };
+        let labelled = options.labels.as_ref().map(|labels| labels.join(", "));
         let written = session.client.write(&path, &With::new(payload, options)?).await?;
-        session.output.show(&written, || {
-            format!("{} is at version {} now.", written.path, written.version)
+        session.output.show(&written, || match labelled {
+            None => format!("{} is at version {} now.", written.path, written.version),
+            Some(labels) => format!("Version {} of {} is under {labels}.", written.version, written.path),
         })
     }
 
@@ -202,6 +207,7 @@ mod tests {
             sources,
             cas: None,
             id: None,
+            labels: Vec::new(),
             json: false,
             binary: false,
         }

@@ -30,7 +30,8 @@ impl AcceptRestore {
                 broken => format!(" {broken} more fail their check and are not used."),
             };
             format!(
-                "The {} rows that grant access stand as they are now.{broken} Every token is void, and nodes serve again.\n\
+                "The {} rows that grant access stand as they are now.{broken} Every token is void, and nodes serve again. Nothing is \
+                 done at systems outside until 'strongroom operator lift-hold'.\n\
                  Next: strongroom operator recover-admin, which issues a root token for 15 minutes; then look at what roles, \
                  clients and operators may do.",
                 accepted.rows

@@ -4,6 +4,7 @@ mod accept;
 mod backup;
 mod console;
 mod doctor;
+mod hold;
 pub(crate) mod init;
 mod recover;
 mod restore;
@@ -43,6 +44,8 @@ pub(crate) enum Step {
     RecoverAdmin(recover::RecoverAdmin),
     /// Let what grants access stand as it was put back; every token is void then.
     AcceptRestore(accept::AcceptRestore),
+    /// Let work on systems outside go on after a restore: rotations, ends of leases, webhooks.
+    LiftHold(hold::LiftHold),
 }
 
 /// What opens the installation where the root key is not at hand.
@@ -119,6 +122,7 @@ impl Step {
             Self::RotateKey(rotate) => rotate.opening().choose(sources),
             Self::RecoverAdmin(recover) => recover.opening.choose(sources),
             Self::AcceptRestore(accept) => accept.opening.choose(sources),
+            Self::LiftHold(lift) => lift.opening.choose(sources),
             Self::Backup(backup) => backup.adjust(sources),
         }
     }
@@ -131,6 +135,7 @@ impl Step {
             Self::RotateKey(rotate) => rotate.run(config, output).await,
             Self::RecoverAdmin(recover) => recover.run(config, output).await,
             Self::AcceptRestore(accept) => accept.run(config, output).await,
+            Self::LiftHold(lift) => lift.run(config, output).await,
             Self::Backup(backup) => return backup.run(config, output).await,
             Self::Restore(restore) => restore.run(config, output).await,
         }?;

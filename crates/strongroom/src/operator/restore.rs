@@ -45,6 +45,8 @@ fn text(restored: &Restored, unlock: &Unlock) -> String {
     text.push_str(
         "What was revoked since the backup is granted again: look through policies, roles, clients, operators with their \
          passwords and groups, and key slots.\n\
+         Nothing is done at systems outside (rotations, ends of leases, webhooks) until 'strongroom operator lift-hold': run it \
+         where this installation takes the place of the one that was backed up.\n\
          Next: strongroom operator recover-admin, which issues a root token for 15 minutes; then start the server.",
     );
     text

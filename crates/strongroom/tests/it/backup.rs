@@ -1,5 +1,7 @@
 //! Backups: of any kind of store into any other, while it serves, and only whole.
 
+mod held;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,15 +17,16 @@ use crate::harness::{Api, On, Store, command, run};
 use crate::operator::Installation;
 use crate::sql::{Row, Sql, dump, restore_dump};
 
-/// Kinds of records that come and go with backups, restores and starts: keys, tokens, change ids, the last backup, and the
-/// manifest that lists keys and tokens.
-const PASSING: [Kind; 6] = [
+/// Kinds of records that come and go with backups, restores and starts: keys, tokens, change ids, the last backup, the
+/// manifest that lists keys and tokens, and the hold of what is outside.
+const PASSING: [Kind; 7] = [
     Kind::KeySlot,
     Kind::KeyRing,
     Kind::Token,
     Kind::ChangeId,
     Kind::Backup,
     Kind::Manifest,
+    Kind::Hold,
 ];
 
 fn other(on: On) -> On {

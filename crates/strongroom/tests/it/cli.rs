@@ -134,6 +134,13 @@ async fn versions_and_exit_codes(on: On) {
         shell.ok(&["put", "v/a", "-", "--id", id], b"two");
     }
     assert_eq!(shell.run(&["put", "v/a", "-", "--cas", "0"], b"x").0, 5);
+    shell.ok(&["put", "aside/a", "-"], b"one");
+    shell.ok(
+        &["put", "aside/a", "-", "--label", "pending", "--label", "mine"],
+        b"two",
+    );
+    assert_eq!(shell.ok(&["get", "aside/a"], b""), b"one");
+    assert_eq!(shell.ok(&["get", "aside/a", "--label", "mine"], b""), b"two");
     let history = shell.json(&["history", "v/a"]);
     assert_eq!(
         (&history["current"], &history["versions"][1]["id"]),

@@ -2,7 +2,7 @@
 
 mod doors;
 mod namespaces;
-mod races;
+pub(crate) mod races;
 pub(crate) mod revocation;
 mod tokens;
 

@@ -88,10 +88,14 @@ fn check(method: &str, answer: Option<&Answer>) -> Result<(), String> {
             Err("no request id".to_owned())
         };
     }
+    let problem = answer.json();
+    // What OFREP says of an evaluation.
+    if problem["errorCode"].is_string() && problem["errorDetails"].is_string() {
+        return Ok(());
+    }
     if answer.header("content-type") != Some("application/problem+json") {
         return Err("no problem+json".to_owned());
     }
-    let problem = answer.json();
     for field in ["code", "title", "help", "detail", "request_id"] {
         if problem[field].as_str().is_none_or(str::is_empty) {
             return Err(format!("no '{field}'"));

@@ -27,6 +27,8 @@ mod explain;
 #[cfg(test)]
 mod fence;
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "waits for a shell of its own")]
 mod guides;
 #[cfg(test)]

@@ -70,6 +70,21 @@ const ORDER: &[&str] = &[
     "readMetadata/metadata",
     "moveLabel/canary",
     "removeLabel/canary",
+    "writeFlag/flag",
+    "listFlags/all",
+    "readFlag/flag",
+    "listFlagSets/all",
+    "writeSharedRules/rules",
+    "readSharedRules/rules",
+    "readFlagdDocument/set",
+    "evaluateFlag/staff",
+    "evaluateFlags/staff",
+    "writeFlag/on",
+    "readFlagHistory/flag",
+    "changeFlag/rollback",
+    "copyFlags/staging",
+    "importFlags/banner",
+    "deleteFlag/flag",
     "listTop/top",
     "listRoot/top",
     "listFolder/search",
@@ -352,7 +367,10 @@ async fn refusals_are_as_described(on: On) {
             expected.push((401, None, example.body.as_ref().map(Value::to_string)));
         }
         if example.body.is_some() {
-            expected.push((400, root.token.as_deref(), Some(json!({ "surprise": 1 }).to_string())));
+            // OFREP's clients may send what a newer version of it has.
+            let lenient = example.path.starts_with("/flags/");
+            let wrong = if lenient { json!(7) } else { json!({ "surprise": 1 }) };
+            expected.push((400, root.token.as_deref(), Some(wrong.to_string())));
         }
         for (status, token, body) in expected {
             let (found, shown, text) = description::send(&root, &example.method, &example.path, token, body).await;

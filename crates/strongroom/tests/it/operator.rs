@@ -357,7 +357,14 @@ async fn control_routes_leave_entries(on: On) {
     let installation = Installation::initialised(on);
     let server = installation.serve();
     let root = installation.root(&server);
-    for path in ["check-key", "recover-admin", "accept-restore", "backup", "backup/kept"] {
+    for path in [
+        "check-key",
+        "recover-admin",
+        "accept-restore",
+        "lift-hold",
+        "backup",
+        "backup/kept",
+    ] {
         let (status, answer) = root.post(&format!("control/{path}"), json!({})).await;
         assert_eq!(status, 404, "{path}: {answer}");
     }

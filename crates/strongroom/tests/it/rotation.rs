@@ -1,6 +1,7 @@
 //! Rotation: new values on schedule and on demand, at real targets, and whoever is told of it.
 
 mod consumers;
+mod expiring;
 mod faults;
 mod generate;
 pub(crate) mod users;

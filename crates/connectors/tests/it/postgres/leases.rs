@@ -115,17 +115,28 @@ async fn a_template_that_stands_for_too_much_is_refused() {
     let place = Place::new();
     place.sql(
         "CREATE ROLE maker CREATEROLE; CREATE ROLE via; GRANT maker TO via; CREATE ROLE high;
-         GRANT postgres TO high; GRANT via, high TO strongroom_admin WITH ADMIN OPTION",
+         GRANT postgres TO high; CREATE ROLE copies REPLICATION; CREATE ROLE passes BYPASSRLS; CREATE ROLE runs;
+         GRANT pg_execute_server_program TO runs; CREATE ROLE reads; GRANT pg_read_server_files TO reads;
+         CREATE ROLE sees; GRANT pg_read_all_data, pg_monitor TO sees;
+         GRANT via, high, copies, passes, runs, reads, sees TO strongroom_admin WITH ADMIN OPTION",
     );
-    for template in ["postgres", "maker", "via", "high"] {
+    for template in ["postgres", "maker", "via", "high", "copies", "passes", "runs", "reads"] {
         let refused = place.targets.check_template(place.order(1), template).await;
         assert!(
             matches!(refused, Err(TargetError::Refused(_))),
             "{template}: {refused:?}"
         );
     }
+    place.targets.check_template(place.order(1), "sees").await.unwrap();
     let refused = place.targets.check_template(place.order(1), "missing").await;
     assert_eq!(refused, Err(TargetError::NoTemplate));
+    // What it was given later, nobody gets by it.
+    place.issue("v-1", "sees", "of the lease", LATER).await.unwrap();
+    place.sql("GRANT runs TO sees");
+    let refused = place.issue("v-2", "sees", "of the lease", LATER).await;
+    assert!(matches!(refused, Err(TargetError::Refused(_))), "{refused:?}");
+    assert!(!place.exists("v-2"));
+    place.revoke("v-1", "sees").await.unwrap();
 }
 
 #[tokio::test]

@@ -8,9 +8,18 @@ use strongroom_http::Route;
 /// `METHOD /route` of the native API, as the router has them.
 pub(crate) fn routes() -> BTreeSet<String> {
     let native = strongroom_http::every_route().into_iter().filter(|route| !route.exempt);
-    let name = |route: Route| format!("{} {}", route.method, route.path.strip_prefix("/api/v1/").unwrap());
+    let name = |route: Route| {
+        let path = route.path.strip_prefix("/api/v1/").unwrap_or(route.path);
+        format!("{} {path}", route.method)
+    };
     native.map(name).collect()
 }
+
+/// Counted rather than entered; tried by the tests of flags.
+pub(crate) const EVALUATIONS: [&str; 2] = [
+    "POST /flags/{project}/{environment}/ofrep/v1/evaluate/flags",
+    "POST /flags/{project}/{environment}/ofrep/v1/evaluate/flags/{key}",
+];
 
 /// What is asked for, and what the log must say of it.
 pub(crate) struct Case {
@@ -73,6 +82,7 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
     let same = |route, path: &str, body, action, about: &str| case(route, path, body, action, [about, about]);
     let metadata = |owner| Some(json!({"owner": owner}));
     let undelete = json!({"action": "undelete", "versions": [2]});
+    let flag = json!({"definition": {"state": "ENABLED", "variants": {"on": true}}});
     let batch = json!({"reads": [{"path": "all/x"}]});
     vec![
         same(
@@ -376,6 +386,84 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             None,
             "client.delete",
             client,
+        ),
+        same(
+            "PUT flags/{project}/{environment}/{key}",
+            "flags/all/x/k",
+            Some(flag.clone()),
+            "flag.write",
+            "all/x/k",
+        ),
+        same(
+            "GET flags/{project}/{environment}/{key}",
+            "flags/all/x/k",
+            None,
+            "flag.read",
+            "all/x/k",
+        ),
+        same(
+            "GET flags/{project}/{environment}",
+            "flags/all/x",
+            None,
+            "flag_set.read",
+            "all/x",
+        ),
+        same(
+            "GET flag-versions/{project}/{environment}/{key}",
+            "flag-versions/all/x/k",
+            None,
+            "flag.history",
+            "all/x/k",
+        ),
+        same("GET flag-sets", "flag-sets", None, "flag_set.read", ""),
+        same(
+            "PUT flag-sets/{project}/{environment}/evaluators",
+            "flag-sets/all/x/evaluators",
+            Some(json!({"evaluators": {"always": true}})),
+            "flag_set.write",
+            "all/x",
+        ),
+        same(
+            "GET flag-sets/{project}/{environment}/evaluators",
+            "flag-sets/all/x/evaluators",
+            None,
+            "flag_set.read",
+            "all/x",
+        ),
+        same(
+            "GET flag-sets/{project}/{environment}/flagd.json",
+            "flag-sets/all/x/flagd.json",
+            None,
+            "flag_set.read",
+            "all/x",
+        ),
+        case(
+            "PUT flag-sets/{project}/{environment}/flagd.json",
+            "flag-sets/all/y/flagd.json",
+            Some(json!({"flags": {"i": flag["definition"]}})),
+            "flag_set.import",
+            ["all/y/i", "all/y"],
+        ),
+        case(
+            "POST flag-sets/{project}/{environment}/copy",
+            "flag-sets/all/y/copy",
+            Some(json!({"from": {"project": "all", "environment": "x"}})),
+            "flag_set.copy",
+            ["all/y/k", "all/y"],
+        ),
+        same(
+            "POST flag-versions/{project}/{environment}/{key}",
+            "flag-versions/all/y/k",
+            Some(json!({"action": "rollback", "version": 1})),
+            "flag.rollback",
+            "all/y/k",
+        ),
+        same(
+            "DELETE flags/{project}/{environment}/{key}",
+            "flags/all/x/k",
+            None,
+            "flag.delete",
+            "all/x/k",
         ),
         same("GET tokens", "tokens", None, "token.read", ""),
         case(

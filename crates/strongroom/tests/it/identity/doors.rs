@@ -8,7 +8,7 @@ use strongroom_http::Door;
 
 use super::{made, prepare};
 use crate::asks::Ask;
-use crate::audit::routes::{Case, Names, cases};
+use crate::audit::routes::{Case, EVALUATIONS, Names, cases};
 use crate::harness::{Api, On, Store};
 
 /// Open to anybody: what is exempt from the log, and logins.
@@ -60,6 +60,7 @@ fn the_table_is_the_routers() {
         .map(String::as_str)
         .filter(|route| !TOKEN.contains(route))
         .chain([LEASE])
+        .chain(EVALUATIONS)
         .collect();
     assert_eq!(of(Door::Capability), granted);
 }

@@ -9,15 +9,25 @@ use super::{code_now, made, prepare, status};
 use crate::harness::{Api, On, Store};
 use crate::operators::PASSWORD;
 
-const AT_ONCE: usize = 64;
+pub(crate) const AT_ONCE: usize = 64;
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a number of rounds"
 )]
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     (5.0 * scale()).ceil() as usize
+}
+
+/// Of many uses of what is good once: how many were served, refused, and told to try again for want of time.
+pub(crate) fn one_won(round: usize, [won, lost, busy]: [usize; 3], of: usize) {
+    assert_eq!(won + lost + busy, of, "{round}: another answer");
+    assert!(
+        won == 1 || won == 0 && busy > 0,
+        "{round}: {won} won, {lost} lost, {busy} were busy"
+    );
+    assert!(lost > 0 || busy > 0, "{round}");
 }
 
 /// 64 requests with one token that has few uses: exactly so many are served, on any of the nodes.

@@ -88,7 +88,12 @@ async fn any_text_anywhere(on: On) {
     let store = Store::fresh(on);
     let target = Target::on(&store);
     let description = Description::of(&Api::new(&target.server, store.root_token())).await;
-    for example in description.examples().values() {
+    let ends = |example: &&Example| {
+        example.operation["responses"]["200"]["content"]
+            .get("text/event-stream")
+            .is_none()
+    };
+    for example in description.examples().values().filter(ends) {
         for (plain, encoded) in hostile() {
             let with = added(example, &description, &plain);
             for body in example.body.iter().flat_map(|body| replaced(body, &plain)).chain(with) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::PASSWORD;
 use crate::asks::Ask;
-use crate::audit::routes::{Names, cases, routes};
+use crate::audit::routes::{EVALUATIONS, Names, cases, routes};
 use crate::harness::{Api, On, Store};
 
 /// What shows something to both, and no value.
@@ -14,6 +14,12 @@ const SHOWN: &[&str] = &[
     "GET audit",
     "GET clients",
     "GET clients/{id}",
+    "GET flag-sets",
+    "GET flag-sets/{project}/{environment}/evaluators",
+    "GET flag-sets/{project}/{environment}/flagd.json",
+    "GET flag-versions/{project}/{environment}/{key}",
+    "GET flags/{project}/{environment}",
+    "GET flags/{project}/{environment}/{key}",
     "GET groups",
     "GET groups/{name}",
     "GET keys/slots",
@@ -104,6 +110,11 @@ async fn no_value_is_shown(on: On) {
     for name in ["new", "kept"] {
         assert_eq!(root.put(&format!("targets/{name}"), target.clone()).await.0, 200);
     }
+    let definition = json!({ "state": "ENABLED", "variants": { "on": true } });
+    let flag = json!({ "definition": definition });
+    for path in ["flags/all/x/k", "flags/all/y/k"] {
+        assert_eq!(root.put(path, flag.clone()).await.0, 200);
+    }
     let lease_role = json!({ "target": "kept", "template": "reporting" });
     assert_eq!(root.put("lease-roles/new", lease_role).await.0, 200);
     for policy in ["auditor", "operator"] {
@@ -128,7 +139,7 @@ async fn no_value_is_shown(on: On) {
                 .to_owned(),
             client,
         });
-        let mut asked: BTreeSet<&str> = OPEN.iter().copied().collect();
+        let mut asked: BTreeSet<&str> = OPEN.iter().copied().chain(EVALUATIONS).collect();
         let mut allowed = BTreeSet::new();
         for case in &cases {
             asked.insert(case.route);

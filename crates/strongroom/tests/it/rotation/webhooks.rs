@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use strongroom_crypto::{SignedMessage, WebhookKey};
 use strongroom_domain::Time;
 
-use super::{Stage, stage};
+use super::{HOME, Stage, stage};
 use crate::harness::On;
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -65,7 +65,7 @@ impl Seen {
     }
 }
 
-async fn hooked(on: On, events: Value) -> (Stage, Arc<Seen>) {
+pub(super) async fn hooked(on: On, events: Value) -> (Stage, Arc<Seen>) {
     let stage = stage(on).await;
     let (url, seen) = Seen::start().await;
     assert_eq!(
@@ -134,6 +134,7 @@ async fn whoever_asked_for_it_is_told(on: On) {
     };
     assert_eq!((first, told), (second, again));
     assert_eq!(told["type"], "rotation.succeeded");
+    assert_eq!(told["data"]["namespace_name"], "root");
     assert_eq!(
         (&told["data"]["about"], &told["data"]["version"]),
         (&json!("app/key"), &json!(1))
@@ -160,4 +161,34 @@ async fn whoever_asked_for_it_is_told(on: On) {
     );
 }
 
-on_both_stores!(a_service_of_ones_own_is_told_each_step, whoever_asked_for_it_is_told);
+async fn a_value_that_cannot_be_stored_stops_and_is_told(on: On) {
+    let (Stage { store, server, root }, seen) = hooked(on, json!(["rotation.failed"])).await;
+    let policy = json!({ "rotator": "generate", "interval": "1h", "recipe": { "length": 100 } });
+    root.written("rotation/app/long", policy).await;
+    assert_eq!(root.told("app/long", "rotate").await.0, 200);
+    let value = root.value("app/long").await;
+    server.kill9();
+    let server = store.dev(&[HOME, ("STRONGROOM_LIMITS_PAYLOAD_BYTES", "99")]);
+    let root = root.at(&server);
+    let (status, stopped) = root.told("app/long", "rotate").await;
+    let failure = &stopped["run"]["failure"];
+    assert_eq!((status, &failure["permanent"]), (202, &json!(true)), "{stopped}");
+    assert!(
+        failure["reason"].as_str().unwrap().contains("99 are allowed"),
+        "{stopped}"
+    );
+    let messages = seen.until(|messages| !messages.is_empty()).await;
+    assert_eq!(messages[0].1["data"]["about"], "app/long");
+    assert_eq!(root.value("app/long").await, value, "what is current goes on");
+    server.kill9();
+    let server = store.dev(&[HOME]);
+    let root = root.at(&server);
+    assert_eq!(root.told("app/long", "rotate").await.0, 200, "whoever mends it goes on");
+    assert_ne!(root.value("app/long").await, value);
+}
+
+on_both_stores!(
+    a_service_of_ones_own_is_told_each_step,
+    whoever_asked_for_it_is_told,
+    a_value_that_cannot_be_stored_stops_and_is_told,
+);

@@ -258,6 +258,12 @@ async fn accepted_within(on: On, namespace: Option<&str>) {
     let (_, page) = recovered.get("audit?action=operator.accept_restore").await;
     assert_eq!(page["items"][0]["path"], "a drill of the tests");
     assert_eq!(root.put("groups/after", json!({"policies": []})).await.0, 200);
+    let policy = json!({"rotator": "generate", "interval": "1h"});
+    assert_eq!(root.put("rotation/held", policy).await.0, 200);
+    let rotate = async || root.post("rotation/held", json!({"action": "rotate"})).await.0;
+    assert_eq!(rotate().await, 409, "what is outside is left alone");
+    installation.done(&["operator", "lift-hold", "--reason", "it was meant"]);
+    assert_eq!(rotate().await, 200);
     stage.server.terminate();
     let server = installation.serve();
     assert_eq!(root.at(&server).get("groups/after").await.0, 200);

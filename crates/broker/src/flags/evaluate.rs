@@ -1,0 +1,103 @@
+//! Evaluating flags: from the compiled set, behind the fence, without an entry.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use strongroom_domain::access::Access;
+use strongroom_domain::audit::Action;
+use strongroom_domain::flag::{FlagKey, FlagPath, FlagSetName};
+use strongroom_domain::policy::Capability;
+use strongroom_domain::{Result, Time};
+use strongroom_flags::{Context, Evaluation, Failure, FailureCode};
+
+use super::Compiled;
+use crate::Broker;
+use crate::record::{Attempt, Served};
+use crate::request::Request;
+
+/// What the flags of a set give.
+#[derive(Debug, Clone)]
+pub struct Evaluations {
+    /// In key order.
+    pub flags: Vec<(String, Evaluation)>,
+    pub metadata: Arc<Map<String, Value>>,
+}
+
+fn seconds(now: Time) -> i64 {
+    now.0.div_euclid(1_000_000)
+}
+
+fn broken(compiled: &Compiled) -> Evaluation {
+    Evaluation {
+        outcome: Err(Failure {
+            code: FailureCode::General,
+            details: "the stored definition cannot be read".into(),
+        }),
+        metadata: compiled.set.metadata().clone(),
+    }
+}
+
+impl Broker {
+    /// What a flag gives; none: there is no such flag.
+    pub async fn evaluate(
+        &self,
+        request: &Request,
+        set: &FlagSetName,
+        key: &FlagKey,
+        context: &Context,
+    ) -> Result<Option<Evaluation>> {
+        let path = FlagPath {
+            set: set.clone(),
+            key: key.clone(),
+        };
+        let (name, path) = (path.to_string(), &path);
+        self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+            attempt.authorise(Access::Flag(path, Capability::Read))?;
+            let compiled = self.compiled(&path.set).await?;
+            let key = path.key.as_str();
+            let is_broken = || {
+                compiled
+                    .broken
+                    .iter()
+                    .any(|broken| broken == key)
+                    .then(|| broken(&compiled))
+            };
+            let answer = compiled
+                .set
+                .evaluate(key, context, seconds(attempt.now))
+                .or_else(is_broken);
+            Ok(self.evaluated_by(&path.set, answer))
+        })
+        .await
+    }
+
+    /// What each flag of a set gives that the caller may read.
+    pub async fn evaluate_all(&self, request: &Request, set: &FlagSetName, context: &Context) -> Result<Evaluations> {
+        let name = set.to_string();
+        self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+            let compiled = self.compiled(set).await?;
+            let broken = compiled.broken.iter().map(|key| (key.as_str(), broken(&compiled)));
+            let whole = compiled.set.evaluate_all(context, seconds(attempt.now));
+            let own = whole
+                .chain(broken)
+                .filter(|(key, _)| Self::may_evaluate(&attempt, set, key));
+            let mut flags: Vec<_> = own.map(|(key, evaluation)| (key.to_owned(), evaluation)).collect();
+            if flags.is_empty() {
+                attempt.authorise(Access::FlagSet(set, Capability::Read))?;
+            }
+            flags.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let metadata = compiled.set.metadata().clone();
+            Ok(self.evaluated_by(set, Evaluations { flags, metadata }))
+        })
+        .await
+    }
+
+    fn evaluated_by<T>(&self, set: &FlagSetName, answer: T) -> Served<T> {
+        Served::resting_on(vec![self.set_key(set)], answer)
+    }
+
+    fn may_evaluate(attempt: &Attempt, set: &FlagSetName, key: &str) -> bool {
+        let path = |key| FlagPath { set: set.clone(), key };
+        FlagKey::parse(key).is_ok_and(|key| attempt.authorise(Access::Flag(&path(key), Capability::Read)).is_ok())
+    }
+}

@@ -1,0 +1,32 @@
+//! The definitions that docs/FLAGS.md shows.
+
+use serde_json::{Value, json};
+use strongroom_flags::{Definition, Evaluators, parse_flagd};
+
+#[test]
+fn every_definition_in_the_page_is_one() {
+    let page = include_str!("../../../../docs/FLAGS.md");
+    let blocks = page
+        .split("```json\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap());
+    let shown: Vec<Value> = blocks.map(|block| serde_json::from_str(block).unwrap()).collect();
+    let mut seen = [0; 3];
+    for json in shown {
+        if json["flags"].is_object() {
+            parse_flagd(&json).unwrap();
+            seen[0] += 1;
+        } else if json["variants"].is_object() {
+            Definition::parse(&json, &Evaluators::default()).unwrap();
+            seen[1] += 1;
+        } else if json["fractional"].is_array() {
+            let flag = json!({ "state": "ENABLED", "variants": { "on": true, "off": false }, "targeting": json });
+            Definition::parse(&flag, &Evaluators::default()).unwrap();
+            seen[2] += 1;
+        }
+    }
+    assert!(
+        seen.iter().all(|count| *count > 0),
+        "sets, definitions and rules: {seen:?}"
+    );
+}

@@ -1,0 +1,75 @@
+//! What it costs to evaluate a flag, within one process: without a connection, a token and the fence.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use strongroom_flags::{Bucketing, Context, Definition, Evaluators, Set};
+
+const NOW: i64 = 1_790_000_000;
+const BULK: usize = 100;
+
+pub(crate) fn figures() {
+    let context = json!({
+        "targetingKey": "user-1234", "email": "ana@example.com", "plan": "pro", "country": "CH", "version": "2.4.1", "age": 41,
+    });
+    let kinds = [
+        ("without a rule", Value::Null),
+        (
+            "suffix, then 25/75",
+            json!({ "if": [
+            { "ends_with": [{ "var": "email" }, "@example.org"] }, "on",
+            { "fractional": [["on", 25], ["off", 75]] }
+        ] }),
+        ),
+        (
+            "six conditions",
+            json!({ "if": [{ "and": [
+            { "in": [{ "var": "country" }, ["AT", "CH", "DE"]] }, { "==": [{ "var": "plan" }, "pro"] }, { ">=": [{ "var": "age" }, 18] },
+            { "sem_ver": [{ "var": "version" }, ">=", "2.0.0"] }, { "starts_with": [{ "var": "email" }, "ana"] },
+            { "<": [{ "var": "$flagd.timestamp" }, NOW + 1] }
+        ] }, "on", "off"] }),
+        ),
+    ];
+    let parsed = Context::parse(context.clone()).unwrap();
+    for (kind, rule) in &kinds {
+        let set = set(rule, 1);
+        let one = median(50_000, || set.evaluate(black_box("flag-000"), &parsed, NOW));
+        println!("=> evaluation, {kind}: median {one:?}");
+    }
+    let reading = median(20_000, || Context::parse(black_box(context.clone())));
+    println!("=> a context of six members is read: median {reading:?}");
+    let set_of_many = set(&kinds[1].1, BULK);
+    let all = median(500, || set_of_many.evaluate_all(&parsed, NOW).count());
+    println!("=> evaluation of all {BULK} flags of a set: median {all:?}");
+
+    // The most that one evaluation may cost, and one of all flags.
+    let list: Vec<_> = (0..1_000).collect();
+    let endless = json!({ "map": [list.clone(), { "map": [list, { "cat": [{ "var": "" }, "x"] }] }] });
+    let endless = set(&endless, BULK);
+    let one = median(5, || endless.evaluate("flag-000", &parsed, NOW));
+    let all = median(3, || endless.evaluate_all(&parsed, NOW).count());
+    println!("=> a rule without end is stopped: median {one:?}; a set of such: {all:?}");
+}
+
+fn set(rule: &Value, flags: usize) -> Set {
+    let mut json = json!({ "state": "ENABLED", "variants": { "on": true, "off": false }, "defaultVariant": "off" });
+    if !rule.is_null() {
+        json["targeting"] = rule.clone();
+    }
+    let definition = Definition::parse(&json, &Evaluators::default()).unwrap();
+    let flags = (0..flags).map(|number| (format!("flag-{number:03}"), definition.clone(), Bucketing::V2));
+    Set::compile(flags, &Evaluators::default(), Map::new())
+}
+
+fn median<T>(times: u32, once: impl Fn() -> T) -> Duration {
+    let mut each: Vec<Duration> = (0..9)
+        .map(|_| {
+            let began = Instant::now();
+            (0..times).for_each(|_| drop(black_box(once())));
+            began.elapsed() / times
+        })
+        .collect();
+    each.sort();
+    each[4]
+}
