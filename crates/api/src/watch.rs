@@ -26,7 +26,7 @@ pub struct WatchQuery {
 pub struct WatchedChange<'a> {
     #[schemars(range(min = 1))]
     pub revision: i64,
-    /// `secret`; there may be more kinds.
+    /// `secret` or `flag`; there may be more kinds.
     pub kind: Cow<'a, str>,
     pub path: Cow<'a, str>,
     /// The version it is about, where it is about one.
