@@ -24,7 +24,7 @@ use crate::answer::{Answer, Failure, json};
 use crate::body::Json;
 use crate::call::{Asked, Call, MAX_TOKEN, bearer, request_of};
 use crate::native::flags::{known, tag, with_tag};
-use crate::native::watch::{Form, again, streaming};
+use crate::native::watch::{Form, LAST_EVENT_ID, again, streaming};
 
 /// What every path of it starts with.
 pub(crate) const ROOT: &str = "/flags/";
@@ -50,6 +50,7 @@ pub(crate) fn cors(app: &App) -> CorsLayer {
             header::AUTHORIZATION,
             header::IF_NONE_MATCH,
             API_KEY,
+            HeaderName::from_static(LAST_EVENT_ID),
         ])
         .expose_headers([header::ETAG, header::RETRY_AFTER])
         .max_age(PREFLIGHT)

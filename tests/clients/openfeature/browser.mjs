@@ -24,6 +24,9 @@ const verbs = {
     await page.addInitScript(remember);
     await page.goto(url);
   },
+  async close({ name }) {
+    await pages[name].page.close();
+  },
   async reload({ name }) {
     await pages[name].page.reload();
   },

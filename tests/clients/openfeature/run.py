@@ -3,6 +3,7 @@ browser."""
 
 import contextlib
 import functools
+import http.client
 import http.server
 import json
 import os
@@ -150,11 +151,11 @@ def by_programs(server, name, program, skipped):
 
 
 class Pages(http.server.ThreadingHTTPServer):
-    """Serves a folder on a port of its own, so as an origin of its own."""
+    """Serves a folder on a port of its own, so as an origin of its own, and below /flags/ what another server answers."""
 
-    def __init__(self, folder):
-        handler = functools.partial(Quiet, directory=folder)
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(self, folder, behind=None):
+        self.behind = behind
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
         self.origin = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -163,9 +164,32 @@ class Pages(http.server.ThreadingHTTPServer):
         super().__exit__(*why)
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
+
+    def do_GET(self):
+        if self.server.behind and self.path.startswith("/flags/"):
+            self.pass_on()
+        else:
+            super().do_GET()
+
+    def do_POST(self):
+        self.pass_on()
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        with contextlib.closing(http.client.HTTPConnection(self.server.behind)) as other:
+            other.request(self.command, self.path, body or None, dict(self.headers))
+            answer = other.getresponse()
+            self.send_response_only(answer.status)
+            for name in ("content-type", "etag"):
+                if answer.getheader(name):
+                    self.send_header(name, answer.getheader(name))
+            self.end_headers()
+            while some := answer.read1():
+                self.wfile.write(some)
+        self.close_connection = True
 
 
 class Browser:
@@ -233,6 +257,7 @@ def in_a_browser(server, folder, browser):
         said = browser.ask("answers", "other")
         check("another page is refused", [f"/flags/{SET}/ofrep/v1/evaluate/flags", 401] in said, str(said))
         reloaded(server, browser)
+        at_its_own_origin(server, folder.parent, browser)
         restarted(server, browser)
         revoked(server, browser, made["id"], ours.origin)
     print(f"React in a browser: {time.monotonic() - began:.1f} s")
@@ -244,6 +269,21 @@ def reloaded(server, browser):
     browser.until("shop", NEW)
     after, _ = flip(server, browser, "shop", "off")
     print(f"and {after} ms after it was loaded again")
+
+
+def at_its_own_origin(server, folder, browser):
+    """Behind a proxy that serves the page too, browsers do not say of which page a stream is."""
+    site = folder / "behind"
+    site.mkdir()
+    with Pages(site, server.of_browsers) as pages:
+        made = server.ask("POST", f"flag-sets/{SET}/browser-keys", {"origins": [pages.origin]})
+        build(site, f"{pages.origin}/flags/{SET}", made["key"])
+        browser.ask("open", "behind", url=pages.origin)
+        browser.until("behind", OLD)
+        after, _ = flip(server, browser, "behind", "on")
+        flip(server, browser, "behind", "off")
+        print(f"and {after} ms at the page's own origin")
+        browser.ask("close", "behind")
 
 
 def restarted(server, browser):

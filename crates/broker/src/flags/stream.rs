@@ -1,6 +1,7 @@
 //! Who is told that flags of a set changed. A browser's `EventSource` sends no headers: what opens a stream stands in its
 //! address, sealed, for one stream and a minute. A stream that broke off goes on with what only its events tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -32,6 +33,8 @@ const NAMESPACE: usize = 32;
 struct Ticket {
     set: String,
     token: String,
+    /// The page it was made for.
+    page: Option<String>,
     until: Time,
     /// What the stream's events tell, and no address does.
     again: String,
@@ -51,6 +54,7 @@ impl Broker {
         let ticket = Ticket {
             set: set.to_string(),
             token: bearing.token.expose_secret().to_owned(),
+            page: request.page.as_deref().map(str::to_owned),
             until: self.0.clock.now() + HOLDS,
             again: HEXLOWER.encode(&self.0.entropy.bytes::<16>()),
         };
@@ -87,7 +91,9 @@ impl Broker {
         if !goes_on && until <= self.0.clock.now() {
             return Err(refused());
         }
-        let request = request.with_token(Some(SecretString::from(opened.token)));
+        let mut request = request.with_token(Some(SecretString::from(opened.token)));
+        // A browser names no page to the origin that the page itself is of.
+        request.page = request.page.or_else(|| opened.page.map(Arc::from));
         let name = HEXLOWER.encode(&Sha256::digest(ticket.as_bytes()));
         let asked = Asked {
             action: Action::FlagStream,

@@ -306,6 +306,19 @@ async fn a_page_is_given_a_stream(on: On) {
     shop.server.terminate();
 }
 
+/// An address opens a stream for its page alone, also where a browser names none: behind a proxy, at the page's own origin.
+async fn a_stream_is_of_its_page(on: On) {
+    let shop = shop(on).await;
+    for (page, expected) in [(Some("https://evil.example.com"), 401), (None, 200)] {
+        let mut request = shop.root.http.get(shop.stream_of().await);
+        if let Some(page) = page {
+            request = request.header("origin", page);
+        }
+        assert_eq!(request.send().await.unwrap().status(), expected, "{page:?}");
+    }
+    shop.server.terminate();
+}
+
 /// A stream that broke off goes on at its address by what its events told, and by nothing else.
 async fn a_stream_goes_on(on: On) {
     let shop = shop(on).await;
@@ -399,6 +412,7 @@ on_both_stores!(
     a_key_expires,
     a_stream_tells_of_changes,
     a_page_is_given_a_stream,
+    a_stream_is_of_its_page,
     a_stream_goes_on,
     pages_are_named,
 );
