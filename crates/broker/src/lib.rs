@@ -149,7 +149,6 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
-use crate::pulse::Pulse;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -167,7 +166,6 @@ struct Inner {
     node: Arc<Node>,
     feed: Feed,
     lanes: Lanes,
-    pulse: Pulse,
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,

@@ -116,17 +116,19 @@ fn asked(
     key: Option<&str>,
     of: Result<OfSet, Failure>,
     body: Result<Json<Evaluate>, Failure>,
-) -> Result<(OfSet, Context), Answer> {
-    let refuse = |failure: Failure| match crate::answer::status(failure.0.code) {
-        status @ StatusCode::BAD_REQUEST => refused(status, key, "PARSE_ERROR", failure.0.detail),
-        _ => Err(failure),
+) -> Result<(OfSet, Context), Box<Answer>> {
+    let refuse = |failure: Failure| {
+        Box::new(match crate::answer::status(failure.0.code) {
+            status @ StatusCode::BAD_REQUEST => refused(status, key, "PARSE_ERROR", failure.0.detail),
+            _ => Err(failure),
+        })
     };
     let of = of.map_err(refuse)?;
     let Json(sent) = body.map_err(refuse)?;
     let sent = sent.context.unwrap_or_else(|| Value::Object(Map::new()));
     let context = Context::parse(sent).map_err(|mistake| {
         let details = mistake.to_string();
-        refused(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details)
+        Box::new(refused(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details))
     })?;
     Ok((of, context))
 }
@@ -160,7 +162,7 @@ pub(crate) async fn one(
 ) -> Answer {
     let (OfSet { call, set }, context) = match asked(Some(&key), of, body) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     // What can be no key is a flag that is not there, to whoever may ask.
     let absent = || {
@@ -189,7 +191,7 @@ pub(crate) async fn all(
 ) -> Answer {
     let (OfSet { call, set }, context) = match asked(None, of, body) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let found = call.broker.evaluate_all(&call.request, &set, &context).await?;
     let flags = found.flags.into_iter().map(|(key, evaluation)| {

@@ -78,7 +78,7 @@ impl Broker {
         let wanted = Wanted::Set(set.clone());
         let may = &wanted;
         self.change(&request, asked, |attempt| async move {
-            Self::may_watch(&attempt.session, may, attempt.from)?;
+            may.may_watch(&attempt.session, attempt.from)?;
             if self.load::<UsedState>(Kind::UsedState, name).await?.value.is_some() {
                 return Err(refused());
             }

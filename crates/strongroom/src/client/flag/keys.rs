@@ -62,7 +62,7 @@ impl Key {
                     let about = &created.about;
                     table(
                         ["KEY", "ID", "EXPIRES"],
-                        [[created.key.clone(), about.id.to_string(), about.expires_at.to_string()]],
+                        [[created.key.clone(), about.key_id.to_string(), about.expires_at.to_string()]],
                     )
                 })
             }
@@ -84,7 +84,7 @@ fn rows(keys: &[BrowserKey]) -> String {
     let rows = keys.iter().map(|key| {
         let origins: Vec<&str> = key.origins.iter().map(WebOrigin::as_str).collect();
         [
-            key.id.to_string(),
+            key.key_id.to_string(),
             origins.join(" "),
             key.expires_at.to_string(),
             or_dash(key.description.as_deref()),

@@ -409,7 +409,7 @@ async fn browser_keys_and_denials(on: On) {
     ];
     let made = shell.json(&create);
     assert!(made["key"].as_str().unwrap().starts_with("srb_"));
-    let id = made["id"].as_str().unwrap();
+    let id = made["key_id"].as_str().unwrap();
     let listed = shell.text(&["flag", "key", "list", "shop/prod"]);
     assert!(
         listed.contains(id) && listed.contains("https://shop.example.com") && !listed.contains("srb_"),

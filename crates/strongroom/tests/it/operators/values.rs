@@ -76,6 +76,8 @@ const OPEN: &[&str] = &[
     "GET leases/{lease}",
     "DELETE leases/{lease}",
     "POST leases/{lease}/renew",
+    "GET /flags/{project}/{environment}/ofrep/v1/stream",
+    "DELETE flag-sets/{project}/{environment}/browser-keys/{key_id}",
 ];
 
 async fn no_value_is_shown(on: On) {
