@@ -1,6 +1,7 @@
 //! The typed client that the command line and the tests use.
 
 mod error;
+mod flags;
 mod leases;
 mod methods;
 mod rotation;

@@ -188,7 +188,7 @@ pub struct NewBrowserKey {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BrowserKey {
-    pub id: ObjectId,
+    pub key_id: ObjectId,
     pub origins: Vec<WebOrigin>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -213,6 +213,6 @@ pub struct CreatedBrowserKey {
 
 impl std::fmt::Debug for CreatedBrowserKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CreatedBrowserKey({})", self.about.id)
+        write!(f, "CreatedBrowserKey({})", self.about.key_id)
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cache::{Fresh, Node, Touched};
 use crate::clock::NodeClock;
+use crate::pulse::Pulse;
 use crate::session::Session;
 use crate::stats::{Stats, count};
 use crate::worker::Worker;
@@ -92,6 +93,7 @@ pub(crate) struct Job {
 
 pub(crate) struct Lanes {
     senders: [mpsc::Sender<Job>; 3],
+    pulse: Pulse,
     stats: Arc<Stats>,
 }
 
@@ -115,8 +117,14 @@ impl Lanes {
         });
         Self {
             senders,
+            pulse: Pulse::start(workshop.clone(), queue),
             stats: workshop.stats.clone(),
         }
+    }
+
+    /// Whether what an answer rests on still holds, where that leaves no entry.
+    pub(crate) async fn holds(&self, ground: Ground) -> Result<bool> {
+        self.pulse.holds(ground).await
     }
 
     /// Makes an entry durable, and says whether what the answer rests on still holds.

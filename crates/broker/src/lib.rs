@@ -94,7 +94,7 @@ pub use explain::{ExplainQuery, Explained};
 pub use feed::{ChangeRow, Changes, Follower, Passed};
 pub use flags::{
     BrowserKeyView, CopyFlags, CreatedBrowserKey, Evaluations, FlagSetView, FlagStream, FlagView, NewBrowserKey,
-    SetRules,
+    SetRules, StaleFlag, StaleFlags, Staleness, VariantUse,
 };
 pub use groups::GroupView;
 pub use history::History;
@@ -150,7 +150,6 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
-use crate::pulse::Pulse;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -168,7 +167,6 @@ struct Inner {
     node: Arc<Node>,
     feed: Feed,
     lanes: Lanes,
-    pulse: Pulse,
     locks: Locks,
     uses: Uses,
     extent: ArcSwapOption<Extent>,

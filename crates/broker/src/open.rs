@@ -25,7 +25,6 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
-use crate::pulse::Pulse;
 use crate::rows::store_failed;
 use crate::stats::Stats;
 use crate::uses::Uses;
@@ -112,7 +111,6 @@ impl Broker {
         };
         let broker = Self::new(Arc::new(Inner {
             lanes: Lanes::start(&workshop, boot, settings.audit_queue),
-            pulse: Pulse::start(workshop, settings.audit_queue),
             store,
             clock,
             start: entropy.bytes(),

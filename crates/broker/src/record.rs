@@ -167,15 +167,15 @@ impl Broker {
             {
                 return done;
             }
+            let ground = Ground {
+                decided_at,
+                session: session.clone(),
+                objects,
+                until,
+                manifest: None,
+            };
             if action.is_counted() && done.is_ok() && session.as_ref().is_some_and(|session| !session.is_counted()) {
-                let ground = Ground {
-                    decided_at,
-                    session,
-                    objects,
-                    until,
-                    manifest: None,
-                };
-                if self.0.pulse.holds(ground).await? {
+                if self.0.lanes.holds(ground).await? {
                     return done;
                 }
                 continue;
@@ -191,13 +191,6 @@ impl Broker {
                 Lane::Events
             };
             let spent = self.spends(session.as_deref())?;
-            let ground = Ground {
-                decided_at,
-                session,
-                objects,
-                until,
-                manifest: None,
-            };
             if let Recorded::Committed(entry) = self.record_with(lane, note, spent, ground).await? {
                 return done.map_err(|refusal| refusal.entered(entry));
             }

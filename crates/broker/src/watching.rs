@@ -1,15 +1,13 @@
 //! Watching: which names changed, for whoever may see them, never what they hold.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+mod seer;
+
+pub(crate) use seer::Wanted;
+
 use std::time::Duration;
 
-use strongroom_domain::access::Access;
 use strongroom_domain::audit::{Action, Lane};
-use strongroom_domain::flag::FlagSetName;
-use strongroom_domain::policy::Capability;
-use strongroom_domain::watched::kinds;
-use strongroom_domain::{Code, Error, Kind, Prefix, Result, Revision};
+use strongroom_domain::{Code, Error, Prefix, Result, Revision};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,7 +16,7 @@ use crate::feed::{ChangeRow, Changes, FRESH, Follower, PAGE, Passed};
 use crate::lanes::Ground;
 use crate::record::{Effect, Served};
 use crate::request::Request;
-use crate::session::Session;
+use seer::Seer;
 
 const DECIDE_AGAIN: Duration = Duration::from_millis(50);
 const READ_AGAIN: Duration = Duration::from_millis(500);
@@ -32,25 +30,6 @@ pub struct WatchQuery {
     pub prefix: Prefix,
     /// The revision after which changes are wanted; none: from now on.
     pub since: Option<Revision>,
-}
-
-/// What somebody waits for.
-#[derive(Debug, Clone)]
-pub(crate) enum Wanted {
-    /// A name, and all below it, as far as it may be seen.
-    Names(Prefix),
-    /// Any change of a set of flags, for whoever may see one of them.
-    Set(FlagSetName),
-}
-
-impl Wanted {
-    /// What the log says that it was about.
-    fn about(&self) -> String {
-        match self {
-            Self::Names(prefix) => prefix.as_str().to_owned(),
-            Self::Set(set) => set.to_string(),
-        }
-    }
 }
 
 /// Changes that the caller may see, as of a decision.
@@ -86,37 +65,6 @@ pub struct ChangePage {
     /// Up to which nothing is missing.
     pub revision: Revision,
     pub shown: Vec<Shown>,
-}
-
-/// Who watches what, as of when that was decided.
-struct Seer {
-    session: Arc<Session>,
-    from: Option<IpAddr>,
-    decided_at: Revision,
-}
-
-impl Seer {
-    fn sees(&self, broker: &Broker, wanted: &Wanted, row: &ChangeRow) -> bool {
-        let key = &row.touch.key;
-        key.namespace == broker.namespace()
-            && match wanted {
-                Wanted::Names(prefix) => row.watched.as_ref().is_some_and(|watched| {
-                    let (folder, path) = (watched.policy_folder(), watched.policy_path());
-                    watched.is_within(prefix) && self.session.shows(folder, path, self.from)
-                }),
-                Wanted::Set(set) => key.kind == Kind::FlagSet && key.name == set.to_string(),
-            }
-    }
-
-    fn shown(&self, broker: &Broker, wanted: &Wanted, changes: Changes) -> Shown {
-        let rows = changes.rows().iter().enumerate();
-        let seen = rows.filter(|(_, row)| self.sees(broker, wanted, row));
-        Shown {
-            places: seen.map(|(place, _)| place).collect(),
-            changes,
-            decided_at: self.decided_at,
-        }
-    }
 }
 
 /// Whether whoever is refused so has lost the right, and it is not that nobody can tell.
@@ -258,36 +206,13 @@ impl Watching {
 }
 
 impl Broker {
-    /// Whoever may see a name below the prefix may watch it, or whoever may list there.
-    pub(crate) fn may_watch(session: &Session, wanted: &Wanted, from: Option<IpAddr>) -> Result<()> {
-        let prefix = match wanted {
-            Wanted::Names(prefix) => prefix,
-            Wanted::Set(set) if session.shows_within(&format!("flag/{set}/"), &format!("flag/{set}"), from) => {
-                return Ok(());
-            }
-            Wanted::Set(set) => return session.authorise(Access::FlagSet(set, Capability::Read), from),
-        };
-        let sees = |kind: &str| {
-            let (folder, path) = (
-                format!("{kind}/{}", prefix.start()),
-                format!("{kind}/{}", prefix.as_str()),
-            );
-            session.shows_within(&folder, path.trim_end_matches('/'), from)
-        };
-        if kinds().any(sees) {
-            Ok(())
-        } else {
-            session.authorise(Access::Folder(prefix), from)
-        }
-    }
-
     /// Who asks, as of now: nothing is recorded, and nothing used up.
     async fn seer(&self, request: &Request, wanted: &Wanted) -> Result<Seer> {
         self.stand().await?;
         let decided_at = self.0.node.revision();
         let session = self.session_of(request).await?;
         let from = session.whence(&request.source);
-        Self::may_watch(&session, wanted, from)?;
+        wanted.may_watch(&session, from)?;
         Ok(Seer {
             session,
             from,
@@ -310,7 +235,7 @@ impl Broker {
                 Action::WatchStart,
                 query.prefix.as_str(),
                 |attempt| async move {
-                    Self::may_watch(&attempt.session, wanted, attempt.from)?;
+                    wanted.may_watch(&attempt.session, attempt.from)?;
                     let follower = self.changes(query.since).await?;
                     let at = follower.at().0;
                     let seer = Seer {
@@ -380,7 +305,7 @@ impl Broker {
             Action::WatchRead,
             query.prefix.as_str(),
             |attempt| async move {
-                Self::may_watch(&attempt.session, wanted, attempt.from)?;
+                wanted.may_watch(&attempt.session, attempt.from)?;
                 let mut follower = self.changes(query.since).await?;
                 let seer = Seer {
                     session: attempt.session,

@@ -57,7 +57,7 @@ impl FlagKey {
             && text
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-            && text.as_bytes()[0].is_ascii_alphanumeric();
+            && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if fits {
             Ok(Self(text.to_owned()))
         } else {

@@ -124,13 +124,13 @@ fn asked(
     key: Option<&str>,
     of: Result<OfSet, Failure>,
     body: Result<Json<Evaluate>, Failure>,
-) -> Result<(OfSet, Context), Answer> {
-    let of = of.map_err(|failure| unread(key, failure))?;
-    let Json(sent) = body.map_err(|failure| unread(key, failure))?;
+) -> Result<(OfSet, Context), Box<Answer>> {
+    let of = of.map_err(|failure| Box::new(unread(key, failure)))?;
+    let Json(sent) = body.map_err(|failure| Box::new(unread(key, failure)))?;
     let sent = sent.context.unwrap_or_else(|| Value::Object(Map::new()));
     let context = Context::parse(sent).map_err(|mistake| {
         let details = mistake.to_string();
-        refused(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details)
+        Box::new(refused(StatusCode::BAD_REQUEST, key, "INVALID_CONTEXT", details))
     })?;
     Ok((of, context))
 }
@@ -164,7 +164,7 @@ pub(crate) async fn one(
 ) -> Answer {
     let (OfSet { call, set }, context) = match asked(Some(&key), of, body) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     // What can be no key is a flag that is not there, to whoever may ask.
     let absent = || {
@@ -194,7 +194,7 @@ pub(crate) async fn all(
 ) -> Answer {
     let (OfSet { call, set }, context) = match asked(None, of, body) {
         Ok(asked) => asked,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let Asked(hint) = match hint {
         Ok(hint) => hint,

@@ -163,8 +163,14 @@ impl PostgresStore {
         snapshot!(self, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
-                "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
-                 WHERE kind = $1 ORDER BY namespace, name",
+                // From one namespace to the next by the index: no index leads with the kind.
+                "WITH RECURSIVE place (namespace) AS (\
+                     SELECT namespace FROM (SELECT namespace FROM strongroom.record ORDER BY namespace LIMIT 1) AS first \
+                     UNION ALL SELECT (SELECT r.namespace FROM strongroom.record r WHERE r.namespace > place.namespace \
+                         ORDER BY r.namespace LIMIT 1) FROM place WHERE place.namespace IS NOT NULL) \
+                 SELECT r.namespace AS \"namespace!\", r.kind AS \"kind!\", r.id AS \"id!\", r.name AS \"name!\", r.rev AS \"rev!\", r.due, \
+                     r.format AS \"format!\", r.body AS \"body!\", r.mac AS \"mac!\"" [", r.writer"] " \
+                 FROM place JOIN strongroom.record r ON r.namespace = place.namespace WHERE r.kind = $1 ORDER BY r.namespace, r.name",
                 kind.number()
             ))
             .fetch_all(&mut *transaction)

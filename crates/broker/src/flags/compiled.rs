@@ -1,15 +1,17 @@
 //! Sets of flags as evaluations see them: compiled once, and forgotten with the next change of one.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use strongroom_domain::flag::{Flag, FlagSet, FlagSetName};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, ObjectId, Record, Result, Revision, Touch};
-use strongroom_flags::{Bucketing, Definition, Evaluators, Set};
+use strongroom_domain::{Kind, ObjectId, Record, Result, Revision, Time, Touch};
+use strongroom_flags::{Bucketing, Definition, Evaluators, Failure, FailureCode, Set};
 
+use super::used::Used;
 use crate::Broker;
 use crate::grants::oldest;
 use crate::rows::Checked;
@@ -21,11 +23,23 @@ const CHUNK: u16 = 1000;
 
 pub(crate) struct Compiled {
     pub(crate) set: Set,
-    /// Flags whose rows fail their check, or whose definitions this program cannot read. The others are evaluated.
-    pub(crate) broken: Vec<String>,
+    /// Flags whose rows fail their check, or whose definitions this program cannot read, and why. The others are evaluated.
+    pub(crate) broken: BTreeMap<String, Failure>,
     /// The rows, by key.
     pub(crate) ids: HashMap<String, ObjectId>,
     bytes: u64,
+    /// In which minute what was evaluated last was noted.
+    noted: Mutex<HashMap<u64, Time>>,
+}
+
+impl Compiled {
+    /// Whether this is the first evaluation of its minute that gave this.
+    pub(crate) fn is_first(&self, used: &Used<'_>, now: Time) -> bool {
+        let mut hasher = DefaultHasher::new();
+        used.hash(&mut hasher);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.insert(hasher.finish(), now.minute()) != Some(now.minute())
+    }
 }
 
 #[derive(Clone)]
@@ -98,19 +112,20 @@ impl Broker {
         let start = name.start().len();
         let mut compiled = Compiled {
             set: Set::default(),
-            broken: Vec::new(),
+            broken: BTreeMap::new(),
             ids: HashMap::new(),
             bytes: 0,
+            noted: Mutex::default(),
         };
         let mut whole = Vec::new();
         for record in flags {
             let key = record.name[start..].to_owned();
             compiled.bytes += record.body.len() as u64;
             compiled.ids.insert(key.clone(), record.id);
-            let flag = self.check::<Flag>(record).map(|flag| flag.body);
-            match flag.ok().and_then(|flag| readable(&flag, &evaluators)) {
-                Some((definition, bucketing)) => whole.push((key, definition, bucketing)),
-                None => compiled.broken.push(key),
+            let flag = self.check::<Flag>(record).map_err(|_| unreadable());
+            match flag.and_then(|flag| readable(&flag.body, &evaluators)) {
+                Ok((definition, bucketing)) => whole.push((key, definition, bucketing)),
+                Err(failure) => drop(compiled.broken.insert(key, failure)),
             }
         }
         compiled.set = Set::compile(whole, &evaluators, metadata);
@@ -146,7 +161,47 @@ impl Broker {
     }
 }
 
-fn readable(flag: &Flag, evaluators: &Evaluators) -> Option<(Definition, Bucketing)> {
-    let definition = Definition::parse(&flag.definition, evaluators).ok()?;
-    Some((definition, Bucketing::from_number(flag.bucketing)?))
+fn unreadable() -> Failure {
+    Failure {
+        code: FailureCode::General,
+        details: "the stored definition cannot be read".into(),
+    }
+}
+
+fn readable(flag: &Flag, evaluators: &Evaluators) -> Result<(Definition, Bucketing), Failure> {
+    let definition = Definition::parse(&flag.definition, evaluators).map_err(|mistake| Failure {
+        code: FailureCode::ParseError,
+        details: mistake.to_string(),
+    })?;
+    let bucketing = Bucketing::from_number(flag.bucketing).ok_or_else(unreadable)?;
+    Ok((definition, bucketing))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use strongroom_domain::flag::{FlagAbout, NewFlag};
+    use strongroom_domain::{PrincipalId, Time};
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_compile_any_more_is_told_with_its_place() {
+        let new = NewFlag {
+            definition: json!({
+                "state": "ENABLED", "variants": { "on": true }, "targeting": { "if": [{ "$ref": "staff" }, "on", null] },
+            }),
+            bucketing: 2,
+            about: FlagAbout::default(),
+        };
+        let mut flag = Flag::written(None, &new, PrincipalId([1; 16]), Time(1));
+        let rules = Evaluators::parse(&json!({ "staff": { "var": "staff" } })).unwrap();
+        assert!(readable(&flag, &rules).is_ok());
+        let failure = readable(&flag, &Evaluators::default()).unwrap_err();
+        assert_eq!(failure.code, FailureCode::ParseError);
+        assert!(failure.details.starts_with("/targeting/if/0"), "{}", failure.details);
+        flag.bucketing = 9;
+        let failure = readable(&flag, &rules).unwrap_err();
+        assert_eq!(failure, unreadable());
+    }
 }

@@ -8,7 +8,7 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::flag::{FlagKey, FlagPath, FlagSetName};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Result, Time};
-use strongroom_flags::{Context, Evaluation, Failure, FailureCode};
+use strongroom_flags::{Context, Evaluation, Failure};
 
 use super::Compiled;
 use crate::Broker;
@@ -27,12 +27,9 @@ fn seconds(now: Time) -> i64 {
     now.0.div_euclid(1_000_000)
 }
 
-fn broken(compiled: &Compiled) -> Evaluation {
+fn broken(compiled: &Compiled, why: &Failure) -> Evaluation {
     Evaluation {
-        outcome: Err(Failure {
-            code: FailureCode::General,
-            details: "the stored definition cannot be read".into(),
-        }),
+        outcome: Err(why.clone()),
         metadata: compiled.set.metadata().clone(),
     }
 }
@@ -51,45 +48,47 @@ impl Broker {
             key: key.clone(),
         };
         let (name, path) = (path.to_string(), &path);
-        self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+        let serving = self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
             attempt.authorise(Access::Flag(path, Capability::Read))?;
             let compiled = self.compiled(&path.set).await?;
             let key = path.key.as_str();
-            let is_broken = || {
-                compiled
-                    .broken
-                    .iter()
-                    .any(|broken| broken == key)
-                    .then(|| broken(&compiled))
-            };
+            let is_broken = || compiled.broken.get(key).map(|why| broken(&compiled, why));
             let answer = compiled
                 .set
                 .evaluate(key, context, seconds(attempt.now))
                 .or_else(is_broken);
-            Ok(self.evaluated_by(&path.set, answer))
-        })
-        .await
+            Ok(self.evaluated_by(&path.set, (answer, compiled)))
+        });
+        let (answer, compiled) = serving.await?;
+        if let Some(evaluation) = &answer {
+            self.note_evaluation(&compiled, path.key.as_str(), evaluation, false);
+        }
+        Ok(answer)
     }
 
     /// What each flag of a set gives that the caller may read.
     pub async fn evaluate_all(&self, request: &Request, set: &FlagSetName, context: &Context) -> Result<Evaluations> {
         let name = set.to_string();
-        self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+        let serving = self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
             let compiled = self.compiled(set).await?;
-            let broken = compiled.broken.iter().map(|key| (key.as_str(), broken(&compiled)));
-            let whole = compiled.set.evaluate_all(context, seconds(attempt.now));
-            let own = whole
-                .chain(broken)
-                .filter(|(key, _)| Self::may_evaluate(&attempt, set, key));
+            let may = |key: &str| Self::may_evaluate(&attempt, set, key);
+            let failing = compiled.broken.iter().filter(|(key, _)| may(key));
+            let failing = failing.map(|(key, why)| (key.as_str(), broken(&compiled, why)));
+            let whole = compiled.set.evaluate_where(context, seconds(attempt.now), may);
+            let own = whole.chain(failing);
             let mut flags: Vec<_> = own.map(|(key, evaluation)| (key.to_owned(), evaluation)).collect();
             if flags.is_empty() {
                 attempt.authorise(Access::FlagSet(set, Capability::Read))?;
             }
             flags.sort_by(|(a, _), (b, _)| a.cmp(b));
             let metadata = compiled.set.metadata().clone();
-            Ok(self.evaluated_by(set, Evaluations { flags, metadata }))
-        })
-        .await
+            Ok(self.evaluated_by(set, (Evaluations { flags, metadata }, compiled)))
+        });
+        let (answer, compiled) = serving.await?;
+        for (key, evaluation) in &answer.flags {
+            self.note_evaluation(&compiled, key, evaluation, true);
+        }
+        Ok(answer)
     }
 
     fn evaluated_by<T>(&self, set: &FlagSetName, answer: T) -> Served<T> {

@@ -107,7 +107,7 @@ impl Broker {
         let wanted = Wanted::Set(set.clone());
         let may = &wanted;
         self.change(&request, asked, |attempt| async move {
-            Self::may_watch(&attempt.session, may, attempt.from)?;
+            may.may_watch(&attempt.session, attempt.from)?;
             if goes_on {
                 return Ok(Decided::Nothing(()));
             }

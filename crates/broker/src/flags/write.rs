@@ -218,8 +218,9 @@ impl Broker {
 
     /// Copies flags of another set. Gives the keys that were changed.
     pub async fn copy_flags(&self, request: &Request, set: &FlagSetName, copy: &CopyFlags) -> Result<Vec<String>> {
-        let said = format!("{:?}", copy);
-        let asked = self.asked_of_set(request, set, Action::FlagCopy, said.as_bytes());
+        let said = (copy.from.to_string(), &copy.keys, copy.overwrite);
+        let said = serde_json::to_vec(&said).map_err(Error::internal)?;
+        let asked = self.asked_of_set(request, set, Action::FlagCopy, &said);
         self.change(request, asked, |attempt| async move {
             let mut flags = Vec::new();
             for found in self.flags_of(&copy.from).await? {

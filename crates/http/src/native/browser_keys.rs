@@ -8,7 +8,7 @@ use crate::call::{Call, KeyNamed, SetNamed};
 
 fn shown(view: BrowserKeyView) -> BrowserKey {
     BrowserKey {
-        id: view.id,
+        key_id: view.id,
         origins: view.body.origins,
         description: view.body.description,
         principal: view.body.by,

@@ -131,8 +131,7 @@ pub(crate) async fn flagd(Call { broker, request }: Call, SetNamed(set): SetName
 
 /// A strong tag of exactly these bytes.
 pub(crate) fn tag(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    data_encoding::BASE64URL_NOPAD.encode(&digest[..18])
+    data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(bytes))
 }
 
 /// The tags of what the caller has already, without quotes: some send none, some call them weak.

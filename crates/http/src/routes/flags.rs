@@ -292,19 +292,25 @@ fn text(_: &mut SchemaGenerator) -> Schema {
 const KEYS: &str = "/api/v1/flag-sets/{project}/{environment}/browser-keys";
 
 pub(crate) fn browser_keys() -> Vec<Operation> {
-    let key = json!({
-        "id": SECRET_ID, "origins": ["https://shop.example.com"], "description": "The shop's pages.", "principal": PRINCIPAL,
-        "created_at": AT, "expires_at": LATER,
-    });
-    let mut created = key.clone();
-    created["key"] = json!("srb_example");
+    let key = |secret: Option<&str>| {
+        let about = json!({
+            "key_id": SECRET_ID, "origins": ["https://shop.example.com"], "description": "The shop's pages.",
+            "principal": PRINCIPAL, "created_at": AT, "expires_at": LATER,
+        });
+        let fields = about.as_object().cloned().unwrap_or_default().into_iter();
+        Value::Object(
+            fields
+                .chain(secret.map(|secret| ("key".to_owned(), json!(secret))))
+                .collect(),
+        )
+    };
     vec![
         get(KEYS, "listBrowserKeys", "List browser keys", native::browser_keys::list)
             .describe("Needs `manage` on `flag/PROJECT/ENVIRONMENT/`.")
             .guarded()
             .shows::<BrowserKeys>(StatusCode::OK, "Those that hold, oldest first.")
             .example("all", StatusCode::OK, &SET)
-            .shown(json!({ "items": [key] })),
+            .shown(json!({ "items": [key(None)] })),
         post(KEYS, "createBrowserKey", "Make a browser key", native::browser_keys::create)
             .describe(
                 "It evaluates the flags of this set, on the listener of flags (`flags_listen`) and by the pages that it is bound to; \
@@ -318,9 +324,9 @@ pub(crate) fn browser_keys() -> Vec<Operation> {
             .sent(json!({
                 "origins": ["https://shop.example.com"], "description": "The shop's pages.", "ttl": 604_800,
             }))
-            .shown(created),
+            .shown(key(Some("srb_example"))),
         delete(
-            "/api/v1/flag-sets/{project}/{environment}/browser-keys/{id}",
+            "/api/v1/flag-sets/{project}/{environment}/browser-keys/{key_id}",
             "deleteBrowserKey",
             "End a browser key",
             native::browser_keys::delete,
@@ -330,6 +336,6 @@ pub(crate) fn browser_keys() -> Vec<Operation> {
         .finds()
         .changes()
         .ends("It is gone.")
-        .example("shop", StatusCode::NO_CONTENT, &[SET[0], SET[1], ("id", SECRET_ID)]),
+        .example("shop", StatusCode::NO_CONTENT, &[SET[0], SET[1], ("key_id", SECRET_ID)]),
     ]
 }

@@ -36,10 +36,11 @@ pub(super) async fn together(store: &Store) {
     let root = Api::new(&server, store.root_token());
     fill(&root, "bench/prod", SECRETS).await;
     let counting = Counting::start().await;
-    counting.is_target(&root, count.max(FIRST)).await;
+    // What was refused counts until it is taken back.
+    counting.is_target(&root, 2 * count.max(FIRST)).await;
     let began = Instant::now();
     make(FIRST, |_| lease(&root, 1)).await;
-    let until = began.elapsed() * count * 3 / FIRST / 2 + QUIET;
+    let until = began.elapsed() * count * 2 / FIRST + QUIET;
     while counting.users() > 0 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -49,9 +50,10 @@ pub(super) async fn together(store: &Store) {
     })
     .await;
     let made = began.elapsed();
+    let users = counting.users();
     assert!(
-        counting.users() == count as usize && made + QUIET / 2 < until,
-        "{made:?}"
+        users >= count as usize && made + QUIET / 2 < until,
+        "{users} in {made:?}"
     );
     println!(
         "=> leases made: {:.0}/s, {AT_ONCE} at once",

@@ -62,16 +62,19 @@ pub(super) fn command(common: &Common, request: &Request) -> String {
 
 /// The request that a verb builds from the answer to its first one, of which there is none here.
 pub(super) fn following(verb: &Verb, common: &Common) -> Option<String> {
-    let (method, noun, path) = match verb {
-        Verb::Edit(edit) => (Method::PUT, "secrets/", edit.path.as_str()),
-        Verb::Undelete(undelete) if undelete.versions.is_empty() => (Method::POST, "versions/", undelete.path.as_str()),
-        Verb::Rollback(_) => (Method::POST, "batch", ""),
-        Verb::Run(run) if run.wanted.has_folders() => (Method::POST, "batch", ""),
-        Verb::Export(export) if export.wanted.has_folders() => (Method::POST, "batch", ""),
+    let (method, path) = match verb {
+        Verb::Edit(edit) => (Method::PUT, format!("secrets/{}", edit.path)),
+        Verb::Undelete(undelete) if undelete.versions.is_empty() => {
+            (Method::POST, format!("versions/{}", undelete.path))
+        }
+        Verb::Rollback(_) => (Method::POST, "batch".to_owned()),
+        Verb::Run(run) if run.wanted.has_folders() => (Method::POST, "batch".to_owned()),
+        Verb::Export(export) if export.wanted.has_folders() => (Method::POST, "batch".to_owned()),
+        Verb::Flag(flag) => flag.following()?,
         _ => return None,
     };
     let addr = common.addr.trim_end_matches('/');
-    let command = start(common, &method, &format!("{addr}{BASE}/{noun}{}", path::encode(path)));
+    let command = start(common, &method, &format!("{addr}{BASE}/{}", path::encode(&path)));
     Some(format!("# then, built from what that answers:\n{command} -d @-"))
 }
 
@@ -80,8 +83,9 @@ fn start(common: &Common, method: &Method, url: &str) -> String {
         Method::GET => String::new(),
         _ => format!("-X {method} "),
     };
-    // What stands outside the API takes no token.
-    let token = if url.contains(BASE) { BEARER } else { "" };
+    // Outside the API, evaluations of flags alone take a token.
+    let takes = url.contains(BASE) || url.contains("/ofrep/");
+    let token = if takes { BEARER } else { "" };
     let tls: String = [
         ("--cacert", &common.ca_cert),
         ("--cert", &common.client_cert),

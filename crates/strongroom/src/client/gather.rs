@@ -16,9 +16,10 @@ use super::{field, list};
 
 // No doc comment: clap would show it as the verb's own description.
 #[derive(Debug, clap::Args)]
+#[group(id = "Wanted", required = true, multiple = true)]
 pub(super) struct Wanted {
     /// A folder whose secrets are taken, without its subfolders; may be repeated, later ones win
-    #[arg(long = "prefix", value_name = "PREFIX", required_unless_present = "secrets")]
+    #[arg(long = "prefix", value_name = "PREFIX")]
     prefixes: Vec<String>,
     /// One secret or one field of it, as a variable of this name or of its own; may be repeated, wins over folders
     #[arg(long = "secret", value_name = "[NAME=]PATH[#KEY]")]

@@ -5,9 +5,11 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use super::yaml;
 
 /// More than any server takes: beyond it, reading on would only waste memory.
 const MAX: u64 = 4 << 20;
@@ -32,6 +34,28 @@ pub(super) fn file_or_stdin(path: &Path) -> Result<Bytes, Failure> {
 /// What a JSON file says.
 pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     strongroom_api::parse(&file_or_stdin(path)?).map_err(|error| Failure::from(error).at(&path.display().to_string()))
+}
+
+/// What a JSON or YAML document says: of stdin (`-`), or of a file, with an `@` before its name or without.
+pub(super) fn document(source: &str) -> Result<Value, Failure> {
+    let text = text(source)?;
+    value(&text).map_err(|failure| failure.at(source))
+}
+
+/// The same of what stands there: JSON where it starts as an object does, or else YAML.
+pub(super) fn value(text: &str) -> Result<Value, Failure> {
+    if text.trim_start().starts_with('{') {
+        return Ok(strongroom_api::parse(text.as_bytes())?);
+    }
+    yaml::read(text).map_err(Failure::usage)
+}
+
+/// Text of stdin (`-`), or of a file, with an `@` before its name or without.
+pub(super) fn text(source: &str) -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = file_or_stdin(Path::new(source.strip_prefix('@').unwrap_or(source)))?;
+    String::from_utf8(std::mem::take(&mut *bytes))
+        .map(Zeroizing::new)
+        .map_err(|_| Failure::usage(format!("{source} is not UTF-8 text.")))
 }
 
 fn all(source: impl Read, name: &str) -> Result<Bytes, Failure> {

@@ -19,6 +19,8 @@ mod explain;
 mod export;
 pub(crate) mod failure;
 mod field;
+mod findings;
+mod flag;
 mod gather;
 mod get;
 mod groups;
@@ -157,6 +159,9 @@ pub enum Verb {
     /// Leases: credentials made on demand
     #[command(subcommand, alias = "leases")]
     Lease(lease::Lease),
+    /// Feature flags: what programs do differently without being deployed anew
+    #[command(subcommand, alias = "flags")]
+    Flag(flag::Flag),
     /// Policies: which capabilities on which paths
     #[command(subcommand, alias = "policies")]
     Policy(policy::Policy),
@@ -258,9 +263,13 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Logout => return login::logout(common).await.map(|()| ExitCode::SUCCESS),
         verb => verb,
     };
-    if let Verb::Policy(policy) = &verb
-        && let Some(done) = policy.offline(&output::Output::new(common.output))
-    {
+    let output = output::Output::new(common.output);
+    let offline = match &verb {
+        Verb::Policy(policy) => policy.offline(&output),
+        Verb::Flag(flag) => flag.offline(&output),
+        _ => None,
+    };
+    if let Some(done) = offline {
         return done.map(|()| ExitCode::SUCCESS);
     }
     let session = Session::open(common).await?;
@@ -285,6 +294,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Target(target) => target.run(&session).await,
         Verb::LeaseRole(role) => role.run(&session).await,
         Verb::Lease(lease) => lease.run(&session).await,
+        Verb::Flag(flag) => flag.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,
         Verb::Method(method) => method.run(&session).await,

@@ -9,6 +9,7 @@ use strongroom_domain::policy::{Policy as Rules, check_native, expectations, lin
 use strongroom_domain::{Name, Time};
 
 use super::failure::Failure;
+use super::findings::Findings;
 use super::input;
 use super::output::{Output, or_dash, table, word};
 use super::session::{Session, all_pages};
@@ -202,38 +203,13 @@ fn rules_of(file: &Path) -> Result<Vec<strongroom_domain::policy::Rule>, Failure
     Ok(rules)
 }
 
-/// What was looked at, and what was found.
-#[derive(Serialize)]
-struct Looked {
-    findings: Vec<String>,
-}
-
-impl Looked {
-    fn told(self, output: &Output, fine: &str) -> Result<(), Failure> {
-        output.show(&self, || {
-            if self.findings.is_empty() {
-                fine.to_owned()
-            } else {
-                self.findings
-                    .join("\n")
-                    .replace(|c: char| c.is_control() && c != '\n', "?")
-            }
-        })?;
-        if self.findings.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::check_failed())
-        }
-    }
-}
-
 fn lint_files(files: &[PathBuf], output: &Output) -> Result<(), Failure> {
     let mut findings = Vec::new();
     for file in files {
         let found = lint(&rules_of(file)?).into_iter();
         findings.extend(found.map(|found| format!("{}: rule {}: {}", file.display(), found.rule, found.text)));
     }
-    Looked { findings }.told(output, "There is nothing to say.")
+    Findings { findings }.told(output, "There is nothing to say.")
 }
 
 fn test_files(expected: &Path, files: &[PathBuf], output: &Output) -> Result<(), Failure> {
@@ -250,7 +226,7 @@ fn test_files(expected: &Path, files: &[PathBuf], output: &Output) -> Result<(),
     let findings = disappointed
         .map(|text| format!("{}: {text}", expected.display()))
         .collect();
-    Looked { findings }.told(output, &format!("All of {} are as expected.", lines.len()))
+    Findings { findings }.told(output, &format!("All of {} are as expected.", lines.len()))
 }
 
 #[derive(Serialize)]

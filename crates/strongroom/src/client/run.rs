@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::failure::Failure;
+use super::flag::Flags;
 use super::gather::Wanted;
 use super::session::Session;
 use super::{Common, child};
@@ -15,7 +16,7 @@ const OWN_FAILURE: u8 = 125;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Run a command with secrets as its environment
+/// Run a command with secrets and flags as its environment
 ///
 /// A text secret becomes a variable of its name (`api-key`: API_KEY), a JSON object one variable a field (`db` with
 /// `user`: db_user). The command does not inherit Strongroom's own credentials. The exit code is the command's (128+N:
@@ -24,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Run {
     #[command(flatten)]
     pub(super) wanted: Wanted,
+    #[command(flatten)]
+    flags: Flags,
     /// How long to try again while the server cannot be reached or is not ready
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u64,
@@ -59,7 +62,12 @@ impl Run {
     }
 
     async fn gather(&self, common: &Common) -> Result<Environment, Failure> {
-        let wanted = self.wanted.parse()?;
-        wanted.gather(&Session::open(common).await?).await
+        let (wanted, flags) = (self.wanted.parse()?, self.flags.parse()?);
+        let session = Session::open(common).await?;
+        let mut environment = wanted.gather(&session).await?;
+        if let Some(flags) = flags {
+            environment.overlay(flags.gather(&session).await?);
+        }
+        Ok(environment)
     }
 }

@@ -1,6 +1,8 @@
-//! JSON written as YAML. Every string is quoted: readers disagree about which bare words are numbers, dates or truths.
+//! JSON written as YAML. Every string is quoted: readers disagree about which bare words are numbers, dates or truths. Read are
+//! only the words of YAML 1.2, so that the variant `on` stays one.
 
 use serde::ser::{Error as _, Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -14,6 +16,24 @@ pub(super) fn of_json(json: &str) -> Option<Zeroizing<String>> {
     let options = serde_saphyr::ser_options! { quote_all: true };
     serde_saphyr::to_fmt_writer_with_options(&mut *yaml, &node, options).ok()?;
     Some(yaml)
+}
+
+/// What a YAML document says. A mistake is told with its place, and without what stands there.
+pub(super) fn read(yaml: &str) -> Result<Value, String> {
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
+        let place = error.location();
+        place.map_or_else(
+            || "It is neither JSON nor YAML.".to_owned(),
+            |place| {
+                format!(
+                    "It is neither JSON nor YAML: see line {} column {}.",
+                    place.line(),
+                    place.column()
+                )
+            },
+        )
+    })
 }
 
 struct Node<'a>(&'a RawValue);
@@ -57,7 +77,7 @@ fn number<S: Serializer>(json: &str, serializer: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
+    use serde_json::json;
 
     use super::*;
 
@@ -93,11 +113,23 @@ mod tests {
         })
     }
 
+    #[test]
+    fn bare_words_are_those_of_yaml_1_2() {
+        let text = "on: true\noff: false\nyes: no\nn: 1\nx: off\ny: \"1\"\nz: 1.0\nlist: [on, {var: a}]\n";
+        let wanted = json!({
+            "on": true, "off": false, "yes": "no", "n": 1, "x": "off", "y": "1", "z": 1.0, "list": ["on", { "var": "a" }],
+        });
+        assert_eq!(read(text).unwrap(), wanted);
+        let mistake = read("a: 1\nb: [hunter2\n").unwrap_err();
+        assert!(mistake.contains("line ") && !mistake.contains("hunter2"), "{mistake}");
+        assert!(read("a: 1\na: 2\n").is_err());
+    }
+
     proptest! {
         #[test]
         fn any_json_comes_back(value in values()) {
             let yaml = yaml(&value.to_string());
-            prop_assert_eq!(serde_saphyr::from_str::<Value>(&yaml).unwrap(), value, "{}", yaml);
+            prop_assert_eq!(read(&yaml).unwrap(), value, "{}", yaml);
         }
     }
 }

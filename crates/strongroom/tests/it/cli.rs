@@ -5,6 +5,7 @@ mod curl;
 mod diff;
 mod edit;
 mod export;
+mod flags;
 mod formats;
 mod health;
 mod install;

@@ -29,7 +29,7 @@ pub(crate) fn boolean(default: &str) -> Value {
 }
 
 pub(crate) fn flag(definition: Value) -> Value {
-    json!({ "definition": definition })
+    Value::Object([("definition".to_owned(), definition)].into_iter().collect())
 }
 
 impl Api {

@@ -57,6 +57,7 @@ pages! {
     performance: "docs/PERFORMANCE.md",
     reliability: "docs/RELIABILITY.md",
     targets: "docs/TARGETS.md",
+    flags: "docs/FLAGS.md",
 }
 
 /// The pages of the repository: at its top and in `docs`.

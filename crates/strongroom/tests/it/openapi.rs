@@ -82,6 +82,9 @@ const ORDER: &[&str] = &[
     "writeFlag/on",
     "readFlagHistory/flag",
     "changeFlag/rollback",
+    "createBrowserKey/shop",
+    "listBrowserKeys/all",
+    "deleteBrowserKey/shop",
     "copyFlags/staging",
     "importFlags/banner",
     "deleteFlag/flag",
@@ -94,6 +97,7 @@ const ORDER: &[&str] = &[
     "watch/since",
     "reportUnused/year",
     "reportStale/year",
+    "reportStaleFlags/month",
     "deleteSecret/current",
     "changeVersions/undelete",
     "changeVersions/destroy",
@@ -172,11 +176,13 @@ const CHOSEN: &[&str] = &[
     "key",
     "jwks",
     "jwks_uri",
+    "key_id",
     "kid",
     "last_used_at",
     "next_cursor",
     "place",
     "principal",
+    "requestUri",
     "request_id",
     "revision",
     "secret_id",
@@ -223,7 +229,14 @@ fn missing(place: &str, wanted: &Value, found: &Value, faults: &mut Vec<String>)
 
 /// Ids that the server chose, instead of those of the examples.
 fn learn(wanted: &Value, found: &Value, known: &mut BTreeMap<String, String>) {
-    for field in ["client_id", "client_secret", "secret_id", "principal", "token"] {
+    for field in [
+        "client_id",
+        "client_secret",
+        "secret_id",
+        "key_id",
+        "principal",
+        "token",
+    ] {
         if let (Some(example), Some(real)) = (wanted[field].as_str(), found[field].as_str()) {
             known.insert(example.to_owned(), real.to_owned());
         }
@@ -262,7 +275,7 @@ async fn every_example_is_answered_so(on: On) {
     assert_eq!(order, examples.keys().map(String::as_str).collect(), "every example");
     assert_eq!(order.len(), ORDER.len(), "each once");
     let with_examples = ORDER.iter().filter_map(|name| name.split('/').next());
-    let with_examples: BTreeSet<&str> = with_examples.chain(OF_LEASES).collect();
+    let with_examples: BTreeSet<&str> = with_examples.chain(OF_LEASES).chain(["followFlags"]).collect();
     assert_eq!(with_examples, description.ids(), "every operation has one");
     let (mut faults, mut known) = (Vec::new(), vouching().await);
     let mut operators: Option<String> = None;

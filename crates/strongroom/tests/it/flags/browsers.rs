@@ -41,7 +41,7 @@ async fn shop(on: On) -> Shop {
         root,
         open: format!("http://{listen}"),
         key: made["key"].as_str().unwrap().to_owned(),
-        id: made["id"].as_str().unwrap().to_owned(),
+        id: made["key_id"].as_str().unwrap().to_owned(),
     }
 }
 
@@ -152,7 +152,7 @@ async fn a_key_does_one_thing(on: On) {
     );
     let (_, listed) = shop.root.get("flag-sets/shop/prod/browser-keys").await;
     assert_eq!(
-        (listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]),
+        (listed["items"].as_array().unwrap().len(), &listed["items"][0]["key_id"]),
         (1, &json!(shop.id))
     );
     assert!(!listed.to_string().contains(&shop.key), "it is shown once");

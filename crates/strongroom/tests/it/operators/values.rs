@@ -39,6 +39,7 @@ const SHOWN: &[&str] = &[
     "GET policies/{name}",
     "GET policy-versions/{name}",
     "GET reports/stale",
+    "GET reports/stale-flags",
     "GET reports/unused",
     "GET roles",
     "GET roles/{name}",
@@ -76,6 +77,8 @@ const OPEN: &[&str] = &[
     "GET leases/{lease}",
     "DELETE leases/{lease}",
     "POST leases/{lease}/renew",
+    "GET /flags/{project}/{environment}/ofrep/v1/stream",
+    "DELETE flag-sets/{project}/{environment}/browser-keys/{key_id}",
 ];
 
 async fn no_value_is_shown(on: On) {
