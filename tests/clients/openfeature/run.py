@@ -259,7 +259,7 @@ def in_a_browser(server, folder, browser):
         reloaded(server, browser)
         at_its_own_origin(server, folder.parent, browser)
         restarted(server, browser)
-        revoked(server, browser, made["id"], ours.origin)
+        revoked(server, browser, made["key_id"], ours.origin)
     print(f"React in a browser: {time.monotonic() - began:.1f} s")
 
 
