@@ -37,9 +37,12 @@ const verbs = {
       if (seen.text === text || Date.now() > end) return seen;
     }
   },
-  // What pages were answered since they were asked last.
-  answers({ name }) {
-    return pages[name].answers.splice(0);
+  // What a page was answered, as soon as it has asked for flags.
+  async answers({ name }) {
+    const { answers } = pages[name];
+    const asked = () => answers.some(([path]) => path.includes('/ofrep/'));
+    for (const end = Date.now() + 10_000; !asked() && Date.now() < end; ) await pause(20);
+    return answers;
   },
 };
 

@@ -252,15 +252,20 @@ def in_a_browser(server, folder, browser):
             check("the page was not loaded again", loaded == first["loaded"])
             took.append(after)
         print(f"a browser shows a flip after {', '.join(map(str, took))} ms")
-        browser.ask("open", "other", url=other.origin)
-        browser.until("other", NONE)
-        said = browser.ask("answers", "other")
-        check("another page is refused", [f"/flags/{SET}/ofrep/v1/evaluate/flags", 401] in said, str(said))
+        refused(browser, "other", other.origin)
         reloaded(server, browser)
         at_its_own_origin(server, folder.parent, browser)
         restarted(server, browser)
         revoked(server, browser, made["key_id"], ours.origin)
     print(f"React in a browser: {time.monotonic() - began:.1f} s")
+
+
+def refused(browser, name, url):
+    browser.ask("open", name, url=url)
+    said = browser.ask("answers", name)
+    check(f"{name} is refused", [f"/flags/{SET}/ofrep/v1/evaluate/flags", 401] in said, str(said))
+    time.sleep(0.5)
+    browser.until(name, NONE)
 
 
 def reloaded(server, browser):
@@ -306,8 +311,7 @@ def revoked(server, browser, key, url):
     time.sleep(3)
     now = browser.ask("until", "shop", text="", within=0)["text"]
     check("a page whose key is revoked learns nothing", now == NEW, now)
-    browser.ask("open", "late", url=url)
-    browser.until("late", NONE)
+    refused(browser, "late", url)
 
 
 def main():
