@@ -5,6 +5,7 @@ mod compiled;
 mod evaluate;
 mod sets;
 mod stream;
+mod used;
 mod write;
 
 pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, namespace_of_key};
@@ -12,6 +13,7 @@ pub use browser_keys::{BrowserKeyView, CreatedBrowserKey, NewBrowserKey};
 pub(crate) use compiled::{Compiled, CompiledSets};
 pub use evaluate::Evaluations;
 pub use sets::{FlagSetView, SetRules};
+pub use used::{StaleFlag, StaleFlags, Staleness, VariantUse};
 pub use write::CopyFlags;
 
 use serde::{Deserialize, Serialize};

@@ -94,6 +94,7 @@ pub use explain::{ExplainQuery, Explained};
 pub use feed::{ChangeRow, Changes, Follower, Passed};
 pub use flags::{
     BrowserKeyView, CopyFlags, CreatedBrowserKey, Evaluations, FlagSetView, FlagView, NewBrowserKey, SetRules,
+    StaleFlag, StaleFlags, Staleness, VariantUse,
 };
 pub use groups::GroupView;
 pub use history::History;

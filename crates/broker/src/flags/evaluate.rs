@@ -48,7 +48,7 @@ impl Broker {
             key: key.clone(),
         };
         let (name, path) = (path.to_string(), &path);
-        self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+        let serving = self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
             attempt.authorise(Access::Flag(path, Capability::Read))?;
             let compiled = self.compiled(&path.set).await?;
             let key = path.key.as_str();
@@ -57,15 +57,19 @@ impl Broker {
                 .set
                 .evaluate(key, context, seconds(attempt.now))
                 .or_else(is_broken);
-            Ok(self.evaluated_by(&path.set, answer))
-        })
-        .await
+            Ok(self.evaluated_by(&path.set, (answer, compiled)))
+        });
+        let (answer, compiled) = serving.await?;
+        if let Some(evaluation) = &answer {
+            self.note_evaluation(&compiled, path.key.as_str(), evaluation, false);
+        }
+        Ok(answer)
     }
 
     /// What each flag of a set gives that the caller may read.
     pub async fn evaluate_all(&self, request: &Request, set: &FlagSetName, context: &Context) -> Result<Evaluations> {
         let name = set.to_string();
-        self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+        let serving = self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
             let compiled = self.compiled(set).await?;
             let may = |key: &str| Self::may_evaluate(&attempt, set, key);
             let failing = compiled.broken.iter().filter(|(key, _)| may(key));
@@ -78,9 +82,13 @@ impl Broker {
             }
             flags.sort_by(|(a, _), (b, _)| a.cmp(b));
             let metadata = compiled.set.metadata().clone();
-            Ok(self.evaluated_by(set, Evaluations { flags, metadata }))
-        })
-        .await
+            Ok(self.evaluated_by(set, (Evaluations { flags, metadata }, compiled)))
+        });
+        let (answer, compiled) = serving.await?;
+        for (key, evaluation) in &answer.flags {
+            self.note_evaluation(&compiled, key, evaluation, true);
+        }
+        Ok(answer)
     }
 
     fn evaluated_by<T>(&self, set: &FlagSetName, answer: T) -> Served<T> {

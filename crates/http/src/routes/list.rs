@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use strongroom_api::Page;
 use strongroom_api::batch::{BatchRequest, ReadAnswer, WriteAnswer};
 use strongroom_api::list::{ListQuery, Listing};
-use strongroom_api::reports::{ReportQuery, Reported};
+use strongroom_api::reports::{ReportQuery, Reported, StaleFlag};
 
 use super::AT;
 use crate::native;
@@ -136,6 +136,20 @@ pub(crate) fn reports() -> Vec<Operation> {
             native::reports::stale,
         ))
         .example("year", StatusCode::OK, &[("days", "365")])
+        .shown(page.clone()),
+        get(
+            "/api/v1/reports/stale-flags",
+            "reportStaleFlags",
+            "Flags that may be stale",
+            native::reports::stale_flags,
+        )
+        .describe(
+            "Only flags of which the caller may see the name, and none that is permanent. `days` is 30 unless said.",
+        )
+        .guarded()
+        .query::<ReportQuery>()
+        .shows::<Page<StaleFlag>>(StatusCode::OK, "A page, by name.")
+        .example("month", StatusCode::OK, &[("days", "30")])
         .shown(page),
     ]
 }

@@ -97,6 +97,7 @@ const ORDER: &[&str] = &[
     "watch/since",
     "reportUnused/year",
     "reportStale/year",
+    "reportStaleFlags/month",
     "deleteSecret/current",
     "changeVersions/undelete",
     "changeVersions/destroy",

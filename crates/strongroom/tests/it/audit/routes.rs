@@ -167,6 +167,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
         ),
         same("GET reports/unused", "reports/unused", None, "report.read", "unused"),
         same(
+            "GET reports/stale-flags",
+            "reports/stale-flags?days=1",
+            None,
+            "report.read",
+            "stale-flags",
+        ),
+        same(
             "GET reports/stale",
             "reports/stale?days=1",
             None,

@@ -179,7 +179,48 @@ async fn what_is_on_record(on: On) {
     assert_eq!(counted.ofrep(&format!("{BULK}/a"), json!({})).await.0, 401);
 }
 
+/// When a flag was evaluated last, by variant, one by one and as one of all: it is in the report of what is past its time.
+async fn what_was_evaluated_is_known(on: On) {
+    let stage = stage(on);
+    let root = &stage.root;
+    let past = "2020-01-01T00:00:00Z";
+    for (key, body) in [
+        ("used", json!({ "definition": boolean("on"), "expires_at": past })),
+        (
+            "kept",
+            json!({ "definition": boolean("on"), "expires_at": past, "permanent": true }),
+        ),
+        ("fresh", flag(boolean("on"))),
+    ] {
+        assert_eq!(root.put(&format!("flags/shop/prod/{key}"), body).await.0, 200);
+    }
+    let found = root.get("reports/stale-flags").await.1["items"].clone();
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(
+        (&found[0]["key"], &found[0]["why"]),
+        (&json!("used"), &json!(["expired"]))
+    );
+    root.evaluated("used").await;
+    root.ofrep(BULK, json!({})).await;
+    // What was noted is written now and then, and when the server stops.
+    stage.server.terminate();
+    let server = stage.store.dev(&[]);
+    let (_, found) = root.at(&server).get("reports/stale-flags").await;
+    let of = |variant: &str| {
+        let mut all = found["items"][0]["variants"].as_array().unwrap().iter();
+        all.find(|used| used["variant"] == variant).unwrap().clone()
+    };
+    for field in ["last_evaluated_at", "last_in_bulk_at"] {
+        assert!(
+            of("on")[field].is_string() && of("off")[field].is_null(),
+            "{field}: {found}"
+        );
+    }
+    server.terminate();
+}
+
 on_both_stores!(
+    what_was_evaluated_is_known,
     one_by_one,
     all_at_once,
     a_rule_that_fails_fails_alone,

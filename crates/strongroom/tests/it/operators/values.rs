@@ -39,6 +39,7 @@ const SHOWN: &[&str] = &[
     "GET policies/{name}",
     "GET policy-versions/{name}",
     "GET reports/stale",
+    "GET reports/stale-flags",
     "GET reports/unused",
     "GET roles",
     "GET roles/{name}",
