@@ -62,7 +62,11 @@ impl Key {
                     let about = &created.about;
                     table(
                         ["KEY", "ID", "EXPIRES"],
-                        [[created.key.clone(), about.key_id.to_string(), about.expires_at.to_string()]],
+                        [[
+                            created.key.clone(),
+                            about.key_id.to_string(),
+                            about.expires_at.to_string(),
+                        ]],
                     )
                 })
             }
