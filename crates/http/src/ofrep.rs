@@ -125,8 +125,9 @@ fn asked(
     of: Result<OfSet, Failure>,
     body: Result<Json<Evaluate>, Failure>,
 ) -> Result<(OfSet, Context), Box<Answer>> {
-    let of = of.map_err(|failure| Box::new(unread(key, failure)))?;
-    let Json(sent) = body.map_err(|failure| Box::new(unread(key, failure)))?;
+    let refuse = |failure: Failure| Box::new(unread(key, failure));
+    let of = of.map_err(refuse)?;
+    let Json(sent) = body.map_err(refuse)?;
     let sent = sent.context.unwrap_or_else(|| Value::Object(Map::new()));
     let context = Context::parse(sent).map_err(|mistake| {
         let details = mistake.to_string();

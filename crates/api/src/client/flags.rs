@@ -13,6 +13,7 @@ use crate::flags::{
     FlagsWritten, NewBrowserKey, WriteFlag,
 };
 use crate::ofrep::{Evaluate, Evaluated, Evaluations, Refused};
+use crate::reports::{ReportQuery, StaleFlag};
 use crate::{Page, PageQuery};
 
 impl Client {
@@ -45,6 +46,10 @@ impl Client {
     pub async fn change_flag(&self, path: &FlagPath, body: &ChangeFlag) -> Result<Flag> {
         self.call(Method::POST, &format!("flag-versions/{path}"), &(), Some(body))
             .await
+    }
+
+    pub async fn stale_flags(&self, query: &ReportQuery) -> Result<Page<StaleFlag>> {
+        self.call(Method::GET, "reports/stale-flags", query, NONE).await
     }
 
     pub async fn flagd_document(&self, set: &FlagSetName) -> Result<FlagdDocument> {

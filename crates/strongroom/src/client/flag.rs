@@ -4,6 +4,7 @@ mod definition;
 mod document;
 mod evaluate;
 mod keys;
+mod stale;
 mod variables;
 mod versions;
 mod write;
@@ -43,6 +44,7 @@ pub enum Flag {
     Off(write::Turn),
     Rollout(write::Rollout),
     Eval(evaluate::Eval),
+    Stale(stale::Stale),
     /// Write flags from a file, all or none
     #[command(subcommand)]
     Import(document::Import),
@@ -135,6 +137,7 @@ impl Flag {
             Self::Off(turn) => turn.run(session, false).await,
             Self::Rollout(rollout) => rollout.run(session).await,
             Self::Eval(eval) => eval.run(session).await,
+            Self::Stale(stale) => stale.run(session).await,
             Self::Import(import) => import.run(session).await,
             Self::Export(export) => export.run(session).await,
             Self::History { path } => versions::history(session, &FlagPath::parse(&path)?).await,

@@ -29,9 +29,14 @@ pub(super) fn json_or_text(text: &str) -> Value {
 pub(super) fn of_variable(text: &str) -> Value {
     match json_or_text(text) {
         truth @ Value::Bool(_) => truth,
-        number @ Value::Number(_) if number.to_string() == text && holds(&number) => number,
+        number @ Value::Number(_) if is_written(&number, text) && holds(&number) => number,
         _ => text.into(),
     }
+}
+
+fn is_written(value: &Value, text: &str) -> bool {
+    let written = value.to_string();
+    written == text
 }
 
 fn holds(value: &Value) -> bool {

@@ -102,14 +102,27 @@ impl Import {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
             Self::Flagd { file, set } => {
-                let document = serde_json::from_value(input::document(&file)?);
-                let document: FlagdDocument =
-                    document.map_err(|_| Failure::usage("It is no document of flags: it has 'flags'.").at(&file))?;
+                let document = read(&file).map_err(|failure| failure.at(&file))?;
                 Imported::write(session, &FlagSetName::parse(&set)?, &document).await
             }
             Self::Dotenv(dotenv) => dotenv.run(session).await,
         }
     }
+}
+
+/// What no flag is part of is looked at here: a server would not see a member that is none of the document's. Flags may need
+/// evaluators that only the server has.
+fn read(file: &str) -> Result<FlagdDocument, Failure> {
+    let document = input::document(file)?;
+    let mut shared = document.clone();
+    if let Some(flags) = shared.get_mut("flags") {
+        *flags = Value::Object(Map::new());
+    }
+    parse_flagd(&shared).map_err(|mistakes| {
+        let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        Failure::usage(told.join("\n"))
+    })?;
+    serde_json::from_value(document).map_err(|_| Failure::usage("It is no document of flags."))
 }
 
 impl Dotenv {

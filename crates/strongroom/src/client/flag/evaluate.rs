@@ -31,13 +31,13 @@ pub struct Eval {
 #[derive(Debug, clap::Args)]
 pub(in crate::client) struct Flags {
     /// A project's environment whose flags are taken, each as a variable of its key; they win over secrets
-    #[arg(long, value_name = "PROJECT/ENVIRONMENT", group = "Wanted")]
-    flags: Option<String>,
+    #[arg(long = "flags", value_name = "PROJECT/ENVIRONMENT", group = "Wanted")]
+    set: Option<String>,
     /// What the names of their variables start with
     #[arg(long = "flag-prefix", value_name = "PREFIX", default_value = "FEATURE_", value_parser = variables::prefix)]
     prefix: String,
     /// Whom they are evaluated for: a JSON object, `@FILE` or NAME=VALUE; may be repeated, later ones win
-    #[arg(long = "flag-context", value_name = "CONTEXT", requires = "flags")]
+    #[arg(long = "flag-context", value_name = "CONTEXT", requires = "set")]
     contexts: Vec<String>,
 }
 
@@ -50,7 +50,10 @@ pub(in crate::client) struct AskedFlags {
 
 impl Flags {
     pub(in crate::client) fn parse(&self) -> Result<Option<AskedFlags>, Failure> {
-        let Some(set) = &self.flags else { return Ok(None) };
+        let Some(set) = &self.set else { return Ok(None) };
+        if self.contexts.iter().any(|context| context == "-") {
+            return Err(Failure::usage("Stdin is the command's: give the context as '@FILE'."));
+        }
         Ok(Some(AskedFlags {
             set: FlagSetName::parse(set)?,
             prefix: self.prefix.clone(),
@@ -68,7 +71,7 @@ impl AskedFlags {
     /// A flag without a value is no variable: the program uses its own default, as it does where flags fail.
     pub(in crate::client) async fn gather(&self, session: &Session) -> Result<Environment, Failure> {
         let found = session.client.evaluate_all(&self.set, &self.whom).await?;
-        let found = found.map_err(failed)?;
+        let found = found.map_err(|refused| failed(&refused))?;
         if found.flags.is_empty() {
             // Most likely misspelt, or a missing policy: better seen now than by the program.
             return Err(Failure::usage(format!(
@@ -141,8 +144,8 @@ fn told(refused: &Refused) -> String {
     text.replace(char::is_control, "?")
 }
 
-fn failed(refused: Refused) -> Failure {
-    let told = told(&refused);
+fn failed(refused: &Refused) -> Failure {
+    let told = told(refused);
     match refused.error_code.as_str() {
         "FLAG_NOT_FOUND" => Failure::not_found(told),
         "INVALID_CONTEXT" => Failure::usage(told),
@@ -154,13 +157,16 @@ impl Eval {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let path = FlagPath::parse(&self.path)?;
         let found = session.client.evaluate(&path, &whom(&self.contexts)?).await?;
-        let evaluated = found.map_err(failed)?;
+        let evaluated = found.map_err(|refused| failed(&refused))?;
         match (session.output.format(), evaluated.value) {
             (Format::Table, Some(value)) => output::line(text(value).as_bytes()),
-            (Format::Table, None) => Ok(output::note(&format!(
-                "{path} gives no value ({}): programs use their own default.",
-                evaluated.reason
-            ))),
+            (Format::Table, None) => {
+                let reason = evaluated.reason.replace(char::is_control, "?");
+                output::note(&format!(
+                    "{path} gives no value ({reason}): programs use their own default."
+                ));
+                Ok(())
+            }
             (_, value) => session.output.show(&Evaluated { value, ..evaluated }, String::new),
         }
     }

@@ -100,8 +100,8 @@ fn changes(old: &Value, new: &Value) -> Vec<Change> {
     let differing = places.into_iter().filter(|at| before.get(*at) != after.get(*at));
     let changes = differing.map(|at| Change {
         at: at.clone(),
-        old: before.get(at).cloned().cloned(),
-        new: after.get(at).cloned().cloned(),
+        old: before.get(at).copied().cloned(),
+        new: after.get(at).copied().cloned(),
     });
     changes.collect()
 }

@@ -224,6 +224,37 @@ async fn versions_tell_and_come_back(on: On) {
     assert_eq!(shell.text(&["flag", "history", at]).lines().count(), 5);
 }
 
+async fn stale_ones_are_listed(on: On) {
+    let shell = Shell::on(on);
+    let past = "2020-01-01T00:00:00Z";
+    for (set, more) in [
+        ("shop/prod", None),
+        ("shop/test", None),
+        ("shop/next", Some("--permanent")),
+    ] {
+        let at = format!("{set}/x");
+        let args = ["flag", "set", &at, "--value", "true", "--expires", past];
+        shell.ok(&[&args[..], more.as_slice()].concat(), b"");
+    }
+    shell.ok(&["flag", "set", "shop/prod/fresh", "--value", "true"], b"");
+    let all = shell.text(&["flag", "stale"]);
+    let lines: Vec<&str> = all.lines().skip(1).collect();
+    assert!(
+        lines.len() == 2
+            && lines[0].starts_with("shop/prod/x  expired  release")
+            && lines[1].starts_with("shop/test/x"),
+        "{all}"
+    );
+    let found = shell.json(&["flag", "stale", "shop/test", "--days", "1"]);
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&found["items"][0]["environment"], &found["items"][0]["why"]),
+        (&json!("test"), &json!(["expired"]))
+    );
+    shell.ok(&["flag", "set", "shop/test/x", "--expires", ""], b"");
+    assert_eq!(shell.json(&["flag", "stale", "shop/test"])["items"], json!([]));
+}
+
 const DOCUMENT: &str = r#"{
   "$schema": "https://flagd.dev/schema/v0/flags.json",
   "flags": {
@@ -289,8 +320,11 @@ async fn documents_go_in_and_out(on: On) {
     shell.fails(
         &["flag", "import", "flagd", &shell.file("list.json", "[]"), "shop/prod"],
         1,
-        "it has 'flags'",
+        "a flagd document is an object",
     );
+    let misspelt = shell.file("misspelt.json", r#"{"flags":{},"evaluators":{}}"#);
+    let import = ["flag", "import", "flagd", &misspelt, "shop/prod"];
+    shell.fails(&import, 1, "misspelt.json: /evaluators: ");
 }
 
 const VARIABLES: &str = "FEATURE_NEW_CHECKOUT=true\nFEATURE_OLD_CART=false\nFEATURE_LIMIT=10\nFEATURE_RATE=0.25\n\
@@ -375,6 +409,8 @@ async fn variables_become_flags_and_variables(on: On) {
 
     shell.ok(&["flag", "set", "shop/prod/old_cart", "--value", "true"], b"");
     let run = |set| ["run", "--flags", set, "--", "true"];
+    let stdin = ["run", "--flags", "shop/test", "--flag-context", "-", "--", "true"];
+    shell.fails(&stdin, 125, "Stdin is the command's");
     shell.fails(&run("shop/prod"), 125, "would both be the variable FEATURE_OLD_CART");
     shell.fails(&run("shop/none"), 125, "no flag that you may read");
     shell.fails(&["run", "--", "true"], 1, "--flags");
@@ -463,6 +499,7 @@ on_both_stores!(
     set_turn_and_evaluate,
     rules_are_not_lost_unasked,
     versions_tell_and_come_back,
+    stale_ones_are_listed,
     documents_go_in_and_out,
     variables_become_flags_and_variables,
     browser_keys_and_denials

@@ -219,7 +219,37 @@ async fn what_was_evaluated_is_known(on: On) {
     server.terminate();
 }
 
+async fn what_may_not_be_read_takes_nothing_from_the_bound(on: On) {
+    let stage = stage(on);
+    let root = &stage.root;
+    // About 40,000 steps of the 50,000 that one flag has; ten of them have 250,000 together.
+    let list = vec![0; 100];
+    let mut heavy = boolean("off");
+    heavy["targeting"] = json!({
+        "if": [{ "some": [list, { "some": [list, { "==": [{ "var": "" }, 1] }] }] }, "off", "on"],
+    });
+    for at in 0..10 {
+        let path = format!("flags/shop/prod/heavy-{at}");
+        assert_eq!(root.put(&path, flag(heavy.clone())).await.0, 200);
+    }
+    assert_eq!(root.put("flags/shop/prod/own", flag(heavy)).await.0, 200);
+    let own = |all: &Value| {
+        let mut flags = all["flags"].as_array().unwrap().iter();
+        flags.find(|flag| flag["key"] == "own").unwrap().clone()
+    };
+    let (_, all) = root.ofrep(BULK, json!({})).await;
+    assert_eq!(own(&all)["errorCode"], "GENERAL", "all together are too much: {all}");
+    let rules = json!([{ "path": "flag/shop/prod/own", "capabilities": ["read"] }]);
+    let reader = root.with_token(root.workload("own-reader", rules).await);
+    let (_, all) = reader.ofrep(BULK, json!({})).await;
+    assert_eq!(
+        (all["flags"].as_array().unwrap().len(), &own(&all)["value"]),
+        (1, &json!(true))
+    );
+}
+
 on_both_stores!(
+    what_may_not_be_read_takes_nothing_from_the_bound,
     what_was_evaluated_is_known,
     one_by_one,
     all_at_once,
