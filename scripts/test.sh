@@ -117,6 +117,7 @@ if [[ -n $all ]]; then
     export STRONGROOM_PROGRAM="$programs/strongroom"
     scripts/test-api.sh
     scripts/test-flags.sh
+    scripts/test-openfeature.sh
     scripts/test-identity.sh
     scripts/test-deploy.sh
 fi

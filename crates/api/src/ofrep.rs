@@ -13,6 +13,18 @@ pub struct Evaluate {
     pub context: Option<Value>,
 }
 
+/// What a notice of a stream said, from whoever asks because of it. A protocol's own, so others beside them are let be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefetchQuery {
+    /// The notice's `etag`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag_config_etag: Option<String>,
+    /// The notice's `lastModified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag_config_last_modified: Option<String>,
+}
+
 /// What a flag gives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluated {

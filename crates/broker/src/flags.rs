@@ -13,6 +13,7 @@ pub use browser_keys::{BrowserKeyView, CreatedBrowserKey, NewBrowserKey};
 pub(crate) use compiled::{Compiled, CompiledSets};
 pub use evaluate::Evaluations;
 pub use sets::{FlagSetView, SetRules};
+pub use stream::FlagStream;
 pub use used::{StaleFlag, StaleFlags, Staleness, VariantUse};
 pub use write::CopyFlags;
 

@@ -9,7 +9,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, EventStream, Refused, StreamEndpoint, StreamQuery};
+use strongroom_api::ofrep::{
+    Evaluate, Evaluated, Evaluations, EventStream, RefetchQuery, Refused, StreamEndpoint, StreamQuery,
+};
 use strongroom_broker::Request;
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::flag::{FlagKey, FlagSetName};
@@ -22,7 +24,7 @@ use crate::answer::{Answer, Failure, json};
 use crate::body::Json;
 use crate::call::{Asked, Call, MAX_TOKEN, bearer, request_of};
 use crate::native::flags::{known, tag, with_tag};
-use crate::native::watch::{Form, streaming};
+use crate::native::watch::{Form, LAST_EVENT_ID, again, streaming};
 
 /// What every path of it starts with.
 pub(crate) const ROOT: &str = "/flags/";
@@ -30,8 +32,6 @@ pub(crate) const ROOT: &str = "/flags/";
 const PREFLIGHT: Duration = Duration::from_mins(10);
 /// Seconds after which a browser that shows nothing may let its stream go.
 const INACTIVITY: u32 = 120;
-/// How old an evaluation is, at most, in seconds, that a browser is told it has.
-const STREAM_AGE: i64 = 60;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -50,6 +50,7 @@ pub(crate) fn cors(app: &App) -> CorsLayer {
             header::AUTHORIZATION,
             header::IF_NONE_MATCH,
             API_KEY,
+            HeaderName::from_static(LAST_EVENT_ID),
         ])
         .expose_headers([header::ETAG, header::RETRY_AFTER])
         .max_age(PREFLIGHT)
@@ -111,18 +112,20 @@ fn refused(status: StatusCode, key: Option<&str>, code: &str, details: impl Into
     Ok(json(status, &body))
 }
 
+fn unread(key: Option<&str>, failure: Failure) -> Answer {
+    match crate::answer::status(failure.0.code) {
+        status @ StatusCode::BAD_REQUEST => refused(status, key, "PARSE_ERROR", failure.0.detail),
+        _ => Err(failure),
+    }
+}
+
 /// Who asks and whom to evaluate for, or what to answer instead.
 fn asked(
     key: Option<&str>,
     of: Result<OfSet, Failure>,
     body: Result<Json<Evaluate>, Failure>,
 ) -> Result<(OfSet, Context), Box<Answer>> {
-    let refuse = |failure: Failure| {
-        Box::new(match crate::answer::status(failure.0.code) {
-            status @ StatusCode::BAD_REQUEST => refused(status, key, "PARSE_ERROR", failure.0.detail),
-            _ => Err(failure),
-        })
-    };
+    let refuse = |failure: Failure| Box::new(unread(key, failure));
     let of = of.map_err(refuse)?;
     let Json(sent) = body.map_err(refuse)?;
     let sent = sent.context.unwrap_or_else(|| Value::Object(Map::new()));
@@ -186,12 +189,17 @@ pub(crate) async fn one(
 
 pub(crate) async fn all(
     of: Result<OfSet, Failure>,
+    hint: Result<Asked<RefetchQuery>, Failure>,
     headers: HeaderMap,
     body: Result<Json<Evaluate>, Failure>,
 ) -> Answer {
     let (OfSet { call, set }, context) = match asked(None, of, body) {
         Ok(asked) => asked,
         Err(answer) => return *answer,
+    };
+    let Asked(hint) = match hint {
+        Ok(hint) => hint,
+        Err(failure) => return unread(None, failure),
     };
     let found = call.broker.evaluate_all(&call.request, &set, &context).await?;
     let flags = found.flags.into_iter().map(|(key, evaluation)| {
@@ -204,10 +212,10 @@ pub(crate) async fn all(
         event_streams: Vec::new(),
     };
     let tag = tag(&serde_json::to_vec(&body).map_err(Error::internal)?);
-    let now = call.broker.now().0 / 1_000_000;
-    let browser = call.request.page.is_some();
-    if let Some(known) = known(&headers).find(|known| is_fresh(known, &tag, browser, now)) {
-        return with_tag(StatusCode::NOT_MODIFIED.into_response(), known);
+    // Who asks because a stream said so has one. Any other browser may have lost its own, and is given another.
+    let told = hint.flag_config_etag.is_some() || hint.flag_config_last_modified.is_some();
+    if (told || call.request.page.is_none()) && known(&headers).any(|known| known == tag) {
+        return with_tag(StatusCode::NOT_MODIFIED.into_response(), &tag);
     }
     let ticket = call.broker.flag_ticket(&call.request, &set)?;
     body.event_streams = vec![EventStream {
@@ -217,29 +225,21 @@ pub(crate) async fn all(
         },
         inactivity_delay_sec: INACTIVITY,
     }];
-    let tag = if browser { format!("{tag}.{now}") } else { tag };
     with_tag(json(StatusCode::OK, &body), &tag)
 }
 
-/// Whether the caller has the evaluation of this tag. A browser's says when it was made: with an older one, whose stream may have
-/// broken off, it is to be given another stream.
-fn is_fresh(known: &str, tag: &str, browser: bool, now: i64) -> bool {
-    if !browser {
-        return known == tag;
-    }
-    let made = known.strip_prefix(tag).and_then(|rest| rest.strip_prefix('.'));
-    made.and_then(|made| made.parse::<i64>().ok())
-        .is_some_and(|made| (now - STREAM_AGE..=now).contains(&made))
-}
-
 /// Notices that flags of the set are to be evaluated anew, never what they give.
-pub(crate) async fn stream(State(app): State<App>, Ticketed(request, set, ticket): Ticketed) -> Answer {
+pub(crate) async fn stream(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Ticketed(request, set, ticket): Ticketed,
+) -> Answer {
     let broker = app.broker.room_of_ticket(&ticket)?;
-    let watching = broker.flag_stream(request, &set, &ticket).await?;
-    Ok(streaming(app, watching, Form::Refetch))
+    let stream = broker.flag_stream(request, &set, &ticket, again(&headers)).await?;
+    Ok(streaming(app, stream.watching, Form::Refetch(stream.again)))
 }
 
-/// What an `EventSource` sends: no headers, and a ticket in the address.
+/// What an `EventSource` sends: a ticket in the address, and no header of ours.
 pub(crate) struct Ticketed(Request, FlagSetName, String);
 
 impl FromRequestParts<App> for Ticketed {

@@ -1,6 +1,7 @@
 //! Who is told that flags of a set changed. A browser's `EventSource` sends no headers: what opens a stream stands in its
-//! address, sealed, for one stream and a minute.
+//! address, sealed, for one stream and a minute. A stream that broke off goes on with what only its events tell.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -12,6 +13,7 @@ use strongroom_domain::canon::Canon;
 use strongroom_domain::flag::FlagSetName;
 use strongroom_domain::method::UsedState;
 use strongroom_domain::{Error, Kind, NamespaceId, Result, Row, Time, Write};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::Broker;
@@ -31,7 +33,18 @@ const NAMESPACE: usize = 32;
 struct Ticket {
     set: String,
     token: String,
+    /// The page it was made for.
+    page: Option<String>,
     until: Time,
+    /// What the stream's events tell, and no address does.
+    again: String,
+}
+
+/// A stream, and by what it goes on when it breaks off.
+#[derive(Debug)]
+pub struct FlagStream {
+    pub watching: Watching,
+    pub again: String,
 }
 
 impl Broker {
@@ -41,7 +54,9 @@ impl Broker {
         let ticket = Ticket {
             set: set.to_string(),
             token: bearing.token.expose_secret().to_owned(),
+            page: request.page.as_deref().map(str::to_owned),
             until: self.0.clock.now() + HOLDS,
+            again: HEXLOWER.encode(&self.0.entropy.bytes::<16>()),
         };
         let json = Zeroizing::new(serde_json::to_vec(&ticket).map_err(Error::internal)?);
         let keys = self.0.ring.keys.load();
@@ -55,16 +70,30 @@ impl Broker {
         namespace.map(|id| self.within(id)).ok_or_else(refused)
     }
 
-    /// Begins a stream; the ticket opens no other. That is on record, and so is the stream's end.
-    pub async fn flag_stream(&self, request: Request, set: &FlagSetName, ticket: &str) -> Result<Watching> {
+    /// Begins a stream; the ticket opens no other, but goes on with its own. That is on record, and so is the stream's end.
+    pub async fn flag_stream(
+        &self,
+        request: Request,
+        set: &FlagSetName,
+        ticket: &str,
+        again: Option<&str>,
+    ) -> Result<FlagStream> {
         let sealed = ticket.get(NAMESPACE..).unwrap_or_default();
         let opened = self.0.ring.keys.load().open_stream(self.namespace(), sealed);
         let opened = opened
             .ok()
             .and_then(|json| serde_json::from_slice::<Ticket>(&json).ok());
-        let opened = opened.filter(|opened| opened.set == set.to_string() && opened.until > self.0.clock.now());
-        let Ticket { token, until, .. } = opened.ok_or_else(refused)?;
-        let request = request.with_token(Some(SecretString::from(token)));
+        let opened = opened
+            .filter(|opened| opened.set == set.to_string())
+            .ok_or_else(refused)?;
+        let goes_on = again.is_some_and(|again| again.as_bytes().ct_eq(opened.again.as_bytes()).into());
+        let until = opened.until;
+        if !goes_on && until <= self.0.clock.now() {
+            return Err(refused());
+        }
+        let mut request = request.with_token(Some(SecretString::from(opened.token)));
+        // A browser names no page to the origin that the page itself is of.
+        request.page = request.page.or_else(|| opened.page.map(Arc::from));
         let name = HEXLOWER.encode(&Sha256::digest(ticket.as_bytes()));
         let asked = Asked {
             action: Action::FlagStream,
@@ -79,6 +108,9 @@ impl Broker {
         let may = &wanted;
         self.change(&request, asked, |attempt| async move {
             may.may_watch(&attempt.session, attempt.from)?;
+            if goes_on {
+                return Ok(Decided::Nothing(()));
+            }
             if self.load::<UsedState>(Kind::UsedState, name).await?.value.is_some() {
                 return Err(refused());
             }
@@ -93,6 +125,9 @@ impl Broker {
             }))
         })
         .await?;
-        self.begin_watching(&request, wanted).await
+        Ok(FlagStream {
+            watching: self.begin_watching(&request, wanted).await?,
+            again: opened.again,
+        })
     }
 }

@@ -1,12 +1,26 @@
-//! The definitions that docs/FLAGS.md shows.
+//! What docs/FLAGS.md shows.
 
 use serde_json::{Value, json};
 use strongroom_flags::{Definition, Evaluators, parse_flagd};
 
+const PAGE: &str = include_str!("../../../../docs/FLAGS.md");
+
+/// They run in scripts/test-openfeature.sh.
+#[test]
+fn the_programs_in_the_page_are_those_that_run() {
+    for (language, program) in [
+        ("js", include_str!("../../../../tests/clients/openfeature/flags.mjs")),
+        ("python", include_str!("../../../../tests/clients/openfeature/flags.py")),
+        ("jsx", include_str!("../../../../tests/clients/openfeature/page.jsx")),
+    ] {
+        let block = format!("```{language}\n{program}```\n");
+        assert!(PAGE.contains(&block), "docs/FLAGS.md does not show this:\n{block}");
+    }
+}
+
 #[test]
 fn every_definition_in_the_page_is_one() {
-    let page = include_str!("../../../../docs/FLAGS.md");
-    let blocks = page
+    let blocks = PAGE
         .split("```json\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap());

@@ -110,35 +110,37 @@ async fn stream(app: App, broker: &Broker, request: &Request, asked: strongroom_
 }
 
 /// How a stream says what changed.
-#[derive(Clone, Copy)]
 pub(crate) enum Form {
     /// What, and its revision.
     Changes,
-    /// OFREP's: that all is to be evaluated anew.
-    Refetch,
+    /// OFREP's: that all is to be evaluated anew. Its ids tell by what it goes on when it breaks off.
+    Refetch(String),
 }
 
-/// OFREP 0.3, ADR 0008.
-fn refetch(at: Revision) -> String {
-    format!(
-        "event: message\nid: {0}\ndata: {{\"type\":\"refetchEvaluation\",\"etag\":\"{0}\"}}\n\n",
-        at.0
-    )
+/// What an id of a stream in OFREP's form tells beside the revision.
+pub(crate) fn again(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(LAST_EVENT_ID)?.to_str().ok()?;
+    id.split_once('.').map(|(_, again)| again)
 }
 
 impl Form {
-    /// What a stream begins with. A browser may have missed changes since it evaluated.
-    fn start(self, at: Revision) -> String {
+    fn id(&self, at: Revision) -> String {
         match self {
-            Self::Changes => up_to("start", at),
-            Self::Refetch => refetch(at),
+            Self::Changes => at.0.to_string(),
+            Self::Refetch(again) => format!("{}.{again}", at.0),
         }
     }
 
-    fn reset(self, at: Revision) -> String {
+    /// An event that says no more than up to where. OFREP 0.3, ADR 0008, knows one, and begins with it: a browser may have missed
+    /// changes since it evaluated.
+    fn up_to(&self, name: &str, at: Revision) -> String {
         match self {
-            Self::Changes => up_to("reset", at),
-            Self::Refetch => refetch(at),
+            Self::Changes => up_to(name, at),
+            Self::Refetch(_) => format!(
+                "event: message\nid: {}\ndata: {{\"type\":\"refetchEvaluation\",\"etag\":\"{}\"}}\n\n",
+                self.id(at),
+                at.0
+            ),
         }
     }
 }
@@ -191,13 +193,15 @@ impl Teller {
             if last == "lagged" {
                 self.app.metrics.edge.watchers_lagged.inc();
             }
-            self.put(up_to(last, self.sent));
+            if matches!(self.form, Form::Changes) {
+                self.put(up_to(last, self.sent));
+            }
         }
         self.watching.end().await;
     }
 
     async fn tell(&mut self) -> Result<Infallible, End> {
-        self.send(self.form.start(self.sent)).await?;
+        self.send(self.form.up_to("start", self.sent)).await?;
         loop {
             let beat = sleep_until(Instant::now() + HEARTBEAT);
             let next = tokio::select! {
@@ -206,17 +210,19 @@ impl Teller {
                 next = self.watching.next() => Some(next),
                 () = beat => None,
             };
-            match (&next, self.form) {
+            match (&next, &self.form) {
                 (Some(WatchEvent::Changes(shown)), Form::Changes) => self.send_all(shown).await?,
-                (Some(WatchEvent::Changes(_)), Form::Refetch) => self.send(refetch(self.watching.upto())).await?,
+                (Some(WatchEvent::Changes(_)), Form::Refetch(_)) => {
+                    self.send(self.form.up_to("change", self.watching.upto())).await?;
+                }
                 _ => {}
             }
             self.sent = self.watching.upto();
             match next {
                 Some(WatchEvent::Changes(_)) => {}
-                Some(WatchEvent::Reset(at)) => self.send(self.form.reset(at)).await?,
+                Some(WatchEvent::Reset(at)) => self.send(self.form.up_to("reset", at)).await?,
                 // With an id and no data it is no event, and what was not shown is not asked for again.
-                None => self.send(format!(":\nid: {}\n\n", self.sent.0)).await?,
+                None => self.send(format!(":\nid: {}\n\n", self.form.id(self.sent))).await?,
                 Some(last) => return Err(last_word(&last)),
             }
         }

@@ -7,7 +7,7 @@ use strongroom_api::flags::{
     BrowserKeys, ChangeFlag, CopyFlags, CreatedBrowserKey, Flag, FlagHistory, FlagSetNamed, FlagdDocument,
     FlagsWritten, NewBrowserKey, SharedRules, WriteFlag, WriteSharedRules,
 };
-use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, Refused, StreamQuery};
+use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, RefetchQuery, Refused, StreamQuery};
 use strongroom_api::{Page, PageQuery};
 
 use super::{AT, LATER, PRINCIPAL, SECRET_ID};
@@ -249,8 +249,12 @@ pub(crate) fn evaluations() -> Vec<Operation> {
             "Evaluate all flags of a set",
             ofrep::all,
         )
-        .describe("Those that the caller may read. `If-None-Match` is answered with 304 where all would be the same.")
+        .describe(
+            "Those that the caller may read. `If-None-Match` is answered with 304 where all would be the same; to a page only where \
+             a stream's notice made it ask, since any other may need the address of a stream.",
+        )
         .guarded()
+        .query::<RefetchQuery>()
         .takes::<Evaluate>()
         .shows::<Evaluations>(StatusCode::OK, "What each gives.")
         .shows::<Refused>(StatusCode::BAD_REQUEST, "They cannot be evaluated.")
@@ -271,8 +275,8 @@ pub(crate) fn evaluations() -> Vec<Operation> {
         )
         .describe(
             "Events `message` with `{\"type\":\"refetchEvaluation\"}`, one at first and one for each change; a comment every 15 \
-             seconds. The address comes of an evaluation of all flags, and opens one stream within a minute. It ends with the \
-             token that asked for it.",
+             seconds. The address comes of an evaluation of all flags, and opens one stream within a minute, which goes on by \
+             `Last-Event-ID` where it broke off. It ends with the token that asked for it.",
         )
         .open()
         .refuses(&[StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED])

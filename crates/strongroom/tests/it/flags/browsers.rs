@@ -275,33 +275,90 @@ async fn a_stream_tells_of_changes(on: On) {
     shop.server.terminate();
 }
 
-/// A browser that has an evaluation of a minute ago is given it again, with another stream.
-async fn a_tag_says_when_it_was_made(on: On) {
+/// A page that was told by a stream has one. Any other is given one, and so all, also where nothing changed.
+async fn a_page_is_given_a_stream(on: On) {
     let shop = shop(on).await;
-    let ask = async |tag: &str| {
-        let request = shop
-            .root
-            .http
-            .post(format!("{}/{BULK}", shop.open))
-            .bearer_auth(&shop.key)
-            .body("{}");
-        let answer = request
-            .header("origin", PAGE)
-            .header("if-none-match", tag)
-            .send()
-            .await
-            .unwrap();
-        (
-            answer.status().as_u16(),
-            answer.headers()["etag"].to_str().unwrap().to_owned(),
-        )
+    let ask = async |query: &str, tag: &str| {
+        let request = shop.root.http.post(format!("{}/{BULK}{query}", shop.open));
+        let request = request.bearer_auth(&shop.key).header("origin", PAGE).body("{}");
+        let answer = request.header("if-none-match", tag).send().await.unwrap();
+        let tag = answer.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), tag, answer.text().await.unwrap())
     };
-    let (status, tag) = ask("\"none\"").await;
-    assert_eq!((status, ask(&tag).await), (200, (304, tag.clone())));
-    let (hash, at) = tag.trim_matches('"').rsplit_once('.').unwrap();
-    let old = format!("\"{hash}.{}\"", at.parse::<i64>().unwrap() - 61);
-    assert_eq!(ask(&old).await.0, 200);
-    assert_eq!(ask(&format!("\"{hash}\"")).await.0, 200);
+    let (_, tag, all) = ask("", "").await;
+    let tag = tag.unwrap();
+    let (status, same, again) = ask("", &tag).await;
+    assert_eq!((status, same.as_ref()), (200, Some(&tag)));
+    assert_ne!(again, all, "another address");
+    for query in [
+        "?flagConfigEtag=7",
+        "?flagConfigLastModified=1771622898&page=3",
+        "?flagConfigLastModified=2026-02-20T21%3A08%3A18Z",
+    ] {
+        assert_eq!(
+            ask(query, &tag).await,
+            (304, Some(tag.clone()), String::new()),
+            "{query}"
+        );
+    }
+    let (status, _, refused) = ask("?flagConfigEtag=7&flagConfigEtag=8", &tag).await;
+    assert!(status == 400 && refused.contains("PARSE_ERROR"), "{status}: {refused}");
+    shop.server.terminate();
+}
+
+/// An address opens a stream for its page alone, also where a browser names none: behind a proxy, at the page's own origin.
+async fn a_stream_is_of_its_page(on: On) {
+    let shop = shop(on).await;
+    for (page, expected) in [(Some("https://evil.example.com"), 401), (None, 200)] {
+        let mut request = shop.root.http.get(shop.stream_of().await);
+        if let Some(page) = page {
+            request = request.header("origin", page);
+        }
+        assert_eq!(request.send().await.unwrap().status(), expected, "{page:?}");
+    }
+    shop.server.terminate();
+}
+
+/// A stream that broke off goes on at its address by what its events told, and by nothing else.
+async fn a_stream_goes_on(on: On) {
+    let shop = shop(on).await;
+    let url = shop.stream_of().await;
+    let go_on = async |url: &str, id: &str| {
+        let request = shop.root.http.get(url).header("origin", PAGE);
+        let answer = request.header("last-event-id", id).send().await.unwrap();
+        (answer.status().as_u16(), Notices(answer))
+    };
+    let id_of = |event: &str| {
+        let id = event.lines().find_map(|line| line.strip_prefix("id: "));
+        id.unwrap().to_owned()
+    };
+    let (_, mut first) = shop.open(&url).await;
+    let id = id_of(&first.next().await.unwrap());
+    let (_, mut other) = shop.open(&shop.stream_of().await).await;
+    let of_another = id_of(&other.next().await.unwrap());
+    drop(first);
+    let revision = id.split_once('.').unwrap().0.to_owned();
+    for wrong in ["", &revision, &format!("{revision}."), &of_another, &format!("{id}0")] {
+        assert_eq!(go_on(&url, wrong).await.0, 401, "{wrong}");
+    }
+    assert_eq!(
+        shop.root.put("flags/shop/prod/banner", flag(boolean("on"))).await.0,
+        200
+    );
+    for _ in 0..2 {
+        let (status, mut notices) = go_on(&url, &id).await;
+        assert_eq!(status, 200);
+        let event = notices.next().await.unwrap();
+        assert!(event.contains("refetchEvaluation"), "what was missed is told: {event}");
+        assert_eq!(id_of(&event).split_once('.').unwrap().1, id.split_once('.').unwrap().1);
+    }
+    let found = shop.root.get("audit?action=flag_set.stream&limit=100").await.1;
+    let entries = found["items"].as_array().unwrap();
+    let granted = entries.iter().filter(|entry| entry["outcome"] == "granted");
+    assert_eq!(granted.count(), 4, "each is on record: {found}");
+    let path = format!("flag-sets/shop/prod/browser-keys/{}", shop.id);
+    assert_eq!(shop.root.delete(&path).await.0, 204);
+    assert_eq!(go_on(&url, &id).await.0, 401, "the key has ended");
     shop.server.terminate();
 }
 
@@ -354,6 +411,8 @@ on_both_stores!(
     a_key_does_one_thing,
     a_key_expires,
     a_stream_tells_of_changes,
-    a_tag_says_when_it_was_made,
+    a_page_is_given_a_stream,
+    a_stream_is_of_its_page,
+    a_stream_goes_on,
     pages_are_named,
 );
