@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 /// Fences that show something and are not commands.
-const SHOWN: &[&str] = &["", "text", "json", "toml", "dotenv", "yaml", "ini"];
+const SHOWN: &[&str] = &[
+    "", "text", "json", "toml", "dotenv", "yaml", "ini", "js", "jsx", "python",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
