@@ -191,3 +191,13 @@ impl fmt::Debug for Error {
 }
 
 impl StdError for Error {}
+/// Refuses a write that was made for another version than the current one; 0: there is none.
+pub fn check_cas(current: i64, cas: Option<i64>) -> Result<()> {
+    match cas {
+        Some(cas) if cas != current => Err(Error::new(
+            Code::CasMismatch,
+            format!("'cas' is {cas}, and the current version is {current}."),
+        )),
+        _ => Ok(()),
+    }
+}

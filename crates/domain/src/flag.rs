@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::metadata::check_tags;
-use crate::{Code, Digest, Error, Name, PrincipalId, Result, Time};
+use crate::error::check_cas;
+use crate::metadata::check_said;
+use crate::{Digest, Error, Name, PrincipalId, Result, Time};
 
 /// Versions of a flag that are kept, the current one among them.
 pub const KEPT_VERSIONS: i64 = 100;
@@ -162,14 +163,7 @@ pub struct FlagAbout {
 
 impl FlagAbout {
     pub fn check(&self) -> Result<()> {
-        let within = |text: &Option<String>, limit| text.as_ref().is_none_or(|text| text.len() <= limit);
-        if !within(&self.description, 2048) {
-            return Err(Error::invalid("'description' has more than 2,048 bytes."));
-        }
-        if !within(&self.owner, 256) {
-            return Err(Error::invalid("'owner' has more than 256 bytes."));
-        }
-        check_tags("tags", &self.tags, 50)
+        check_said(self.description.as_deref(), self.owner.as_deref(), &self.tags)
     }
 }
 
@@ -214,14 +208,7 @@ impl Flag {
 
     /// Refuses a write that expects another version; 0: none.
     pub fn check_cas(old: Option<&Self>, cas: Option<i64>) -> Result<()> {
-        let current = old.map_or(0, |old| old.version);
-        match cas {
-            Some(cas) if cas != current => Err(Error::new(
-                Code::CasMismatch,
-                format!("'cas' is {cas}, and the current version is {current}."),
-            )),
-            _ => Ok(()),
-        }
+        check_cas(old.map_or(0, |old| old.version), cas)
     }
 }
 

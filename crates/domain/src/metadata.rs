@@ -55,14 +55,7 @@ impl Metadata {
     /// Bounds: description 2,048 bytes, owner 256, 50 tags with keys of 128 and values of 256 bytes, 1 to 1,000 versions
     /// kept, each for 1 second to 10 years.
     pub fn check(&self) -> Result<()> {
-        let within = |text: &Option<String>, limit| text.as_ref().is_none_or(|text| text.len() <= limit);
-        if !within(&self.description, 2048) {
-            return Err(Error::invalid("'description' has more than 2,048 bytes."));
-        }
-        if !within(&self.owner, 256) {
-            return Err(Error::invalid("'owner' has more than 256 bytes."));
-        }
-        check_tags("tags", &self.tags, 50)?;
+        check_said(self.description.as_deref(), self.owner.as_deref(), &self.tags)?;
         if !self.max_versions.is_none_or(|kept| (1..=MAX_VERSIONS).contains(&kept)) {
             return Err(Error::invalid("'max_versions' is 1 to 1,000."));
         }
@@ -74,6 +67,18 @@ impl Metadata {
         }
         Ok(())
     }
+}
+
+/// What people say about an object: a description of at most 2,048 bytes, an owner of 256, and 50 tags.
+pub fn check_said(description: Option<&str>, owner: Option<&str>, tags: &BTreeMap<String, String>) -> Result<()> {
+    let within = |text: Option<&str>, limit| text.is_none_or(|text| text.len() <= limit);
+    if !within(description, 2048) {
+        return Err(Error::invalid("'description' has more than 2,048 bytes."));
+    }
+    if !within(owner, 256) {
+        return Err(Error::invalid("'owner' has more than 256 bytes."));
+    }
+    check_tags("tags", tags, 50)
 }
 
 /// What somebody writes on something: keys of 1 to 128 and values of at most 256 bytes.

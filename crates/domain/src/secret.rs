@@ -7,6 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::check_cas;
 use crate::metadata::{MAX_VERSIONS, Metadata};
 use crate::{Code, Digest, Error, PrincipalId, Result, RowRev, Time};
 
@@ -199,16 +200,7 @@ impl Head {
     }
 
     pub fn check_cas(&self, cas: Option<i64>) -> Result<()> {
-        match cas {
-            Some(cas) if cas != self.current() => {
-                let current = self.current();
-                Err(Error::new(
-                    Code::CasMismatch,
-                    format!("'cas' is {cas}, and the current version is {current}."),
-                ))
-            }
-            _ => Ok(()),
-        }
+        check_cas(self.current(), cas)
     }
 
     /// Adds a version under the next number, moves its labels there and forgets the oldest above `kept`; gives the number

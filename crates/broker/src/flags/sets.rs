@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
+use strongroom_domain::error::check_cas;
 use strongroom_domain::flag::{Flag, FlagKey, FlagPath, FlagSet, FlagSetName};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Error, Kind, Name, Result};
@@ -147,12 +148,7 @@ impl Broker {
         parse_flagd(&json!({ "flags": {}, "metadata": rules.metadata })).map_err(|mistakes| all_mistaken(&mistakes))?;
         let old = change.set.take();
         let current = old.as_ref().map_or(0, |old| old.body.version);
-        if let Some(cas) = rules.cas.filter(|cas| *cas != current) {
-            return Err(Error::new(
-                Code::CasMismatch,
-                format!("'cas' is {cas}, and the current version is {current}."),
-            ));
-        }
+        check_cas(current, rules.cas)?;
         let new = FlagSet {
             evaluators: rules.evaluators.clone(),
             metadata: rules.metadata.clone(),

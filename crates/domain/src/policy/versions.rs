@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Layout, Rule};
-use crate::{Code, Error, PrincipalId, Result, Time};
+use crate::error::check_cas;
+use crate::{PrincipalId, Result, Time};
 
 /// Earlier rules that a policy keeps, and how many bytes of them: its record is read whenever a token is verified.
 const MAX_PAST: usize = 20;
@@ -87,14 +88,7 @@ impl Policy {
 
     /// Refuses a write that expects another version; 0: none.
     pub fn check_cas(old: Option<&Self>, cas: Option<i64>) -> Result<()> {
-        let current = old.map_or(0, |old| old.version);
-        match cas {
-            Some(cas) if cas != current => Err(Error::new(
-                Code::CasMismatch,
-                format!("'cas' is {cas}, and the current version is {current}."),
-            )),
-            _ => Ok(()),
-        }
+        check_cas(old.map_or(0, |old| old.version), cas)
     }
 
     fn current(&self) -> PolicyVersion {
