@@ -108,7 +108,7 @@ async fn confirmed(root: &Api, name: &str) -> (String, String) {
     (secret.to_owned(), first)
 }
 
-/// The next code of an operator is used 8 times at once; with the password alone nobody comes in.
+/// The next code of an operator is used 64 times at once; with the password alone nobody comes in.
 async fn next_code_is_used_once(nodes: &[Api], name: &str, secret: &str, first: &str) {
     let root = &nodes[0];
     assert_eq!(root.get(&format!("operators/{name}")).await.1["totp"], json!(true));
@@ -120,7 +120,7 @@ async fn next_code_is_used_once(nodes: &[Api], name: &str, secret: &str, first: 
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         next = code_now(secret);
     }
-    let asked = (0..8).map(|at| log_in_once(&nodes[at % nodes.len()], name, Some(&next)));
+    let asked = (0..AT_ONCE).map(|at| log_in_once(&nodes[at % nodes.len()], name, Some(&next)));
     let answers = join_all(asked).await;
     let served = answers.iter().filter(|status| **status == 200).count();
     // Busy is no use; but it may have been, and then nobody else has had it.
@@ -132,7 +132,7 @@ async fn next_code_is_used_once(nodes: &[Api], name: &str, secret: &str, first: 
     assert_eq!(log_in(root, name, None).await, 200);
 }
 
-/// A code is good once, also for 8 logins at the same moment on two nodes.
+/// A code is good once, also for 64 logins at the same moment on two nodes.
 async fn one_time_codes(on: On) {
     let store = Store::fresh(on);
     let mut server = store.dev(&[]);
@@ -155,7 +155,7 @@ async fn one_time_codes(on: On) {
         next_code_is_used_once(nodes, &name, &secret, &first).await;
     });
     rest.buffer_unordered(TOGETHER).collect::<()>().await;
-    println!("{on:?}: {} rounds of 8 at once", rounds().div_ceil(2));
+    println!("{on:?}: {} rounds of {AT_ONCE} at once", rounds().div_ceil(2));
     server.terminate();
 }
 
