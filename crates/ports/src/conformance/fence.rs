@@ -180,22 +180,14 @@ pub(super) async fn changes_that_are_not_kept_are_told_from_none(store: &dyn Sto
     }
     let before = START + seconds(4);
     while store.upkeep(START, Upkeep::Prune { before }).await.unwrap() == UpkeepDone::More {}
-    for (since, kept) in [
-        (0, false),
-        (2, true),
-        (3, false),
-        (4, false),
-        (5, true),
-        (6, true),
-        (7, false),
-    ] {
+    let mut kept = Vec::new();
+    for since in 0..=7 {
         let found = store.changes(START, Revision(since), 1).await.unwrap();
-        assert_eq!(
-            (found.revision, found.value.is_some()),
-            (Revision(6), kept),
-            "since {since}"
-        );
+        assert_eq!(found.revision, Revision(6));
+        kept.extend(found.value.map(|_| since));
     }
+    // An embedded store's clock stays where it was ahead, so there what came behind the third is as young.
+    assert!(kept == [2, 5, 6] || kept == [2, 3, 4, 5, 6], "{kept:?}");
 }
 
 pub(super) async fn a_read_tells_the_revision_of_its_snapshot(store: &dyn Store) {
