@@ -111,7 +111,8 @@ build next-schema strongroom-next
 build failpoints strongroom-faults
 programs=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
 export STRONGROOM_NEXT_PROGRAM="$programs/strongroom-next" STRONGROOM_FAULTS_PROGRAM="$programs/strongroom-faults"
-cargo test --workspace --locked "$@"
+# All of them, whichever fails.
+cargo test --workspace --locked --no-fail-fast "$@"
 if [[ -n $all ]]; then
     # The tests built it.
     export STRONGROOM_PROGRAM="$programs/strongroom"
