@@ -186,8 +186,13 @@ impl Broker {
             let mut change = self.begin_writing(set, Action::FlagImport).await?;
             let shares = SHARED.iter().any(|name| document.get(name).is_some());
             let mut whole = document.clone();
-            if !shares && let Some(members) = whole.as_object_mut() {
-                members.insert(SHARED[0].into(), change.evaluators.to_json());
+            if let Some(members) = whole.as_object_mut() {
+                let metadata = change.set.as_ref().map(|set| set.body.metadata.clone());
+                let there = [change.evaluators.to_json(), metadata.unwrap_or_default().into()];
+                // What it does not name stays.
+                for (name, there) in SHARED.into_iter().zip(there) {
+                    members.entry(name).or_insert(there);
+                }
             }
             let imported = parse_flagd(&whole).map_err(|mistakes| all_mistaken(&mistakes))?;
             check_amount(imported.flags.len())?;
@@ -222,13 +227,19 @@ impl Broker {
         let said = serde_json::to_vec(&said).map_err(Error::internal)?;
         let asked = self.asked_of_set(request, set, Action::FlagCopy, &said);
         self.change(request, asked, |attempt| async move {
+            // Whoever may not read a flag does not learn whether it is there.
+            for key in copy.keys.iter().flatten() {
+                let path = FlagPath {
+                    set: copy.from.clone(),
+                    key: key.clone(),
+                };
+                attempt.authorise(Access::Flag(&path, Capability::Read))?;
+            }
             let mut flags = Vec::new();
             for found in self.flags_of(&copy.from).await? {
                 let path = FlagPath::parse(&found.record.name)?;
                 let named = copy.keys.as_ref().is_none_or(|keys| keys.contains(&path.key));
-                let may = attempt.authorise(Access::Flag(&path, Capability::Read));
-                if named && (may.is_ok() || copy.keys.is_some()) {
-                    may?;
+                if named && attempt.authorise(Access::Flag(&path, Capability::Read)).is_ok() {
                     flags.push(Incoming {
                         key: path.key,
                         definition: found.body.definition,

@@ -51,6 +51,14 @@ async fn a_document_goes_in_and_comes_out(on: On) {
         (&all["flags"][0]["value"], &all["metadata"]),
         (&json!(true), &json!({ "version": "7" }))
     );
+    // What a document does not name stays: rules, where it has metadata alone.
+    let renamed = json!({ "flags": {}, "metadata": { "version": "8" } });
+    assert_eq!(root.put(at, renamed).await.0, 200);
+    let (_, found) = root.get(at).await;
+    assert_eq!(
+        (&found["$evaluators"], &found["metadata"]["version"]),
+        (&json!({ "staff": staff() }), &json!("8"))
+    );
     // One mistake refuses all of it.
     let half = json!({ "flags": { "d": boolean("on"), "e": { "state": "ENABLED" } } });
     let (status, answer) = root.put(at, half).await;
