@@ -203,9 +203,14 @@ impl Broker {
         let found = self.ask(found).await?.value;
         let too_many = (found.len() + 1).saturating_sub(MOST_DEAD.into());
         for record in found.into_iter().take(too_many) {
-            let Checked { record, body } = self.check::<DeadLetter>(record)?;
-            writes.push(remove(&record));
-            effects.push(effect(Action::DeadLetterDrop, &body));
+            match self.check::<DeadLetter>(record) {
+                Ok(Checked { record, body }) => {
+                    writes.push(remove(&record));
+                    effects.push(effect(Action::DeadLetterDrop, &body));
+                }
+                // One that fails holds up nobody else.
+                Err(error) => tracing::warn!(?error, "a dead letter was not dropped"),
+            }
         }
         Ok((writes, effects))
     }

@@ -84,6 +84,12 @@ async fn what_nobody_takes_is_kept_and_sent_again(on: On) {
     assert_eq!(tell(&reader, &dead[0], "discard").await.0, 403);
     assert_eq!(other.get("dead-letters").await.0, 403);
     assert_eq!(tell(&other, &dead[0], "retry").await.0, 403);
+    let nobody = Api {
+        token: None,
+        ..root.clone()
+    };
+    assert_eq!(nobody.get("dead-letters").await.0, 401);
+    assert_eq!(tell(&nobody, &dead[0], "discard").await.0, 401);
     let nobodys = json!({ "id": "1".repeat(32) });
     assert_eq!(tell(&other, &nobodys, "retry").await.0, 403, "nor whether there is one");
     assert_eq!(tell(root, &nobodys, "retry").await.0, 404);
