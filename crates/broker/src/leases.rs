@@ -162,11 +162,8 @@ impl Broker {
 
     /// The target, and the user's password; or why there is no user.
     async fn make_user(&self, lease: &Lease) -> Result<Result<(Target, SecretString), String>> {
-        let Some(target) = self.load_target(&lease.target).await? else {
-            return Ok(Err("there is no such target".into()));
-        };
-        let way = match self.way_to(&target).await? {
-            Ok(way) => way,
+        let (target, way) = match self.way_of(&lease.target).await? {
+            Ok(found) => found,
             Err(reason) => return Ok(Err(reason)),
         };
         let password = Recipe::default().make(&mut |bytes| self.0.entropy.fill(bytes))?;
@@ -323,9 +320,7 @@ impl Broker {
                 format!("The lease lasts as long as before: {reason}."),
             )
         };
-        let target = self.load_target(&lease.target).await?;
-        let target = target.ok_or_else(|| failed("there is no such target".into()))?;
-        let way = self.way_to(&target).await?.map_err(failed)?;
+        let (_, way) = self.way_of(&lease.target).await?.map_err(failed)?;
         let order = Order {
             within: EXTENDED_WITHIN,
             ..way.order(self.0.clock.now().0)

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use strongroom_domain::audit::Action;
 use strongroom_domain::lease::{Ended, Lease, LeaseId};
 use strongroom_domain::notice::Happened;
-use strongroom_domain::target::Event;
+use strongroom_domain::target::{Event, Target};
 use strongroom_domain::{Code, Error, Kind, Name, Record, Result, Time};
 
 use super::{effect, hasten};
@@ -18,13 +18,15 @@ use crate::request::Request;
 use crate::rotation::{AWAITED, LOOK_AGAIN};
 use crate::rows::{Checked, remove};
 use crate::stats::count;
-use crate::targets::within;
+use crate::targets::{Way, within};
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "leases";
 /// Leases that are taken back at once: connections to a target.
 pub(crate) const BATCH: usize = 16;
 
+/// How targets are asked, or why they cannot be.
+type Ways = BTreeMap<Name, Result<(Target, Way), String>>;
 /// A lease that was claimed, and what became of its user.
 type Tried = (LeaseId, Lease, Result<(), String>);
 
@@ -53,14 +55,11 @@ impl Broker {
             return Ok(());
         }
         let taken = self.claim_leases(role, ids).await?;
+        let ways = &self.ways_of(&taken).await;
         let tried: Vec<Tried> = stream::iter(taken)
             .map(|(id, lease)| async move {
-                let removed = tokio::time::timeout(within(), self.remove_user(&lease)).await;
-                let outcome = match removed {
-                    Ok(Ok(outcome)) => outcome,
-                    Ok(Err(error)) => Err(error.detail),
-                    Err(_) => Err("the target did not answer in time".into()),
-                };
+                let removed = tokio::time::timeout(within(), self.remove_user(&lease, ways)).await;
+                let outcome = removed.unwrap_or_else(|_| Err("the target did not answer in time".into()));
                 (id, lease, outcome)
             })
             .buffer_unordered(BATCH)
@@ -136,18 +135,25 @@ impl Broker {
         }
     }
 
-    async fn remove_user(&self, lease: &Lease) -> Result<Result<(), String>> {
-        let Some(target) = self.load_target(&lease.target).await? else {
-            return Ok(Err("there is no such target".into()));
-        };
+    /// How their targets are asked, or why they cannot be.
+    async fn ways_of(&self, leases: &[(LeaseId, Lease)]) -> Ways {
+        let mut ways = Ways::new();
+        for (_, lease) in leases {
+            if !ways.contains_key(&lease.target) {
+                let way = self.way_of(&lease.target).await;
+                ways.insert(lease.target.clone(), way.unwrap_or_else(|error| Err(error.detail)));
+            }
+        }
+        ways
+    }
+
+    async fn remove_user(&self, lease: &Lease, ways: &Ways) -> Result<(), String> {
+        let way = ways.get(&lease.target).ok_or("there is no such target")?;
+        let (target, way) = way.as_ref().map_err(Clone::clone)?;
         if target.config.server() != lease.server {
             // Its user is where the target was: "nobody there" of another server says nothing of it.
-            return Ok(Err(format!("the target was '{}' when the user was made", lease.server)));
+            return Err(format!("the target was '{}' when the user was made", lease.server));
         }
-        let way = match self.way_to(&target).await? {
-            Ok(way) => way,
-            Err(reason) => return Ok(Err(reason)),
-        };
         let order = way.order(self.0.clock.now().0);
         faults::before("lease.revoke").await;
         let revoked = self
@@ -157,7 +163,7 @@ impl Broker {
             .revoke(order, &lease.username, &lease.template)
             .await;
         let revoked = faults::heard("lease.revoke", revoked).await;
-        Ok(revoked.map_err(|error| error.to_string()))
+        revoked.map_err(|error| error.to_string())
     }
 
     /// Rows of users that are gone go too; the others are tried again.
