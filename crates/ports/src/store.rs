@@ -159,6 +159,15 @@ impl fmt::Debug for StoreError {
     }
 }
 
+/// Of the greatest character: more than any name holds.
+const NO_NAME: usize = 256;
+
+/// Behind all names that start so, in byte order: where a store ends to look for them, or it would go through all that follow.
+pub fn end_of(prefix: &str) -> String {
+    let greatest = std::iter::repeat_n(char::MAX, NO_NAME);
+    prefix.chars().chain(greatest).collect()
+}
+
 /// The place of a record among those that fall due: its time, and its id.
 pub type Due = (Time, ObjectId);
 /// Before all of them.

@@ -3,7 +3,7 @@
 use strongroom_domain::change::follow;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Touch, Version};
-use strongroom_ports::{At, Due, FIRST_DUE, Sizes, StoreError};
+use strongroom_ports::{At, Due, FIRST_DUE, Sizes, StoreError, end_of};
 
 use crate::PostgresStore;
 use crate::columns::{RecordRow, VersionRow};
@@ -140,8 +140,7 @@ impl PostgresStore {
         after: &str,
         limit: u16,
     ) -> Result<At<Vec<Record>>, StoreError> {
-        // Where the index ends: without that, all that follows the last of them is looked at.
-        let end = format!("{prefix}{}", char::MAX);
+        let end = end_of(prefix);
         snapshot!(self, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,

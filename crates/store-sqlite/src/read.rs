@@ -3,7 +3,7 @@
 use strongroom_domain::change::follow;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Kind, Moved, NamespaceId, ObjectId, Record, Revision, Time, Touch, Version};
-use strongroom_ports::{At, Due, FIRST_DUE, Sizes, StoreError};
+use strongroom_ports::{At, Due, FIRST_DUE, Sizes, StoreError, end_of};
 
 use crate::SqliteStore;
 use crate::columns::{RecordRow, VersionRow, hex, json};
@@ -82,19 +82,19 @@ impl SqliteStore {
     ) -> Result<At<Vec<Record>>, StoreError> {
         let (namespace, kind) = (namespace.as_slice(), kind.number());
         let length = i64::try_from(prefix.chars().count()).map_err(|_| StoreError::Malformed("prefix"))?;
-        // Where the index ends: without that, all that follows the last of them is looked at.
-        let end = format!("{prefix}{}", char::MAX);
+        // Where the index begins and ends: of two bounds on one side it takes either, and looks at all that is in between.
+        let (start, end) = (after.max(prefix), end_of(prefix));
         snapshot!(self, now, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record \
-                 WHERE namespace = ? AND kind = ? AND name > ? AND name >= ? AND name <= ? AND substr(name, 1, ?) = ? \
+                 WHERE namespace = ? AND kind = ? AND name >= ? AND name <= ? AND name <> ? AND substr(name, 1, ?) = ? \
                  ORDER BY name LIMIT ?",
                 namespace,
                 kind,
-                after,
-                prefix,
+                start,
                 end,
+                after,
                 length,
                 prefix,
                 limit

@@ -26,7 +26,10 @@ const TAGS: &[(&str, &str)] = &[
     ("dead-letters", "Notices that no webhook took."),
     ("flags", "Feature flags, and what they evaluate to."),
     ("flag-versions", "A flag's history."),
-    ("flag-sets", "What flags of a project's environment share, and flagd's documents."),
+    (
+        "flag-sets",
+        "What flags of a project's environment share, and flagd's documents.",
+    ),
     ("auth", "Logins."),
     ("tokens", "Service tokens."),
     ("methods", "How somebody logs in whom others vouch for."),

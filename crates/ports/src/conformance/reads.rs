@@ -205,6 +205,17 @@ pub(super) async fn a_listing_goes_on_after_a_name(store: &dyn Store) {
             .value;
         assert_eq!(names(&page).first().copied(), first, "{after:?}");
     }
+    // Whatever of both comes first.
+    for prefix in ["", "a", "a/", "a/b"] {
+        for after in NAMES {
+            let page = store.list(START, HERE, Kind::Secret, prefix, after, 100);
+            let page = page.await.unwrap().value;
+            let follows = |name: &&str| name.starts_with(prefix) && *name > after;
+            let mut expected: Vec<&str> = NAMES.into_iter().filter(follows).collect();
+            expected.sort_unstable();
+            assert_eq!(names(&page), expected, "{prefix:?} {after:?}");
+        }
+    }
 }
 
 pub(super) async fn records_of_a_kind_are_found_in_every_namespace(store: &dyn Store) {
