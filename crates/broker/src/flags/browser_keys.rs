@@ -23,7 +23,7 @@ use crate::record::{Effect, Served};
 use crate::request::Request;
 use crate::room::nowhere;
 use crate::rows::{Checked, remove, touch};
-use crate::session::{Grants, Proven, Session, Whose};
+use crate::session::{Bound, Grants, Proven, Session, Whose};
 
 pub(crate) const BROWSER_KEY_PREFIX: &str = "srb_";
 const RANDOM: usize = 32;
@@ -220,7 +220,8 @@ impl Broker {
         if key.body.expires_at <= now {
             return Err(refused());
         }
-        let rule = Rule::new(format!("flag/{}/*", key.body.set), [Capability::Read]);
+        let set = FlagSetName::parse(&key.body.set)?;
+        let rule = Rule::new(format!("flag/{set}/*"), [Capability::Read]);
         let whose = Whose {
             kind: PrincipalKind::Workload,
             name: None,
@@ -232,7 +233,10 @@ impl Broker {
             expires_at: Some(key.body.expires_at),
             grants: Grants::Policies(PolicySet::compile([&Policy::new(vec![rule], now)])),
             rests_on: vec![key.record.key()],
-            pages: Some(key.body.origins),
+            bound: Some(Bound {
+                set,
+                pages: key.body.origins,
+            }),
             ..Session::new(key.body.principal, nowhere(), accessor, key.body.salt, whose)
         };
         Ok((session, found.revision))
