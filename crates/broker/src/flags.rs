@@ -8,7 +8,7 @@ mod stream;
 mod used;
 mod write;
 
-pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, namespace_of_key};
+pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, fixed_policy, namespace_of_key};
 pub use browser_keys::{BrowserKeyView, CreatedBrowserKey, NewBrowserKey};
 pub(crate) use compiled::{Compiled, CompiledSets};
 pub use evaluate::{AskedSet, Evaluations};

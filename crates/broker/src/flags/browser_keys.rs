@@ -84,6 +84,12 @@ pub(crate) fn namespace_of_key(key: &str) -> Option<NamespaceId> {
     NamespaceId::from_slice(namespace).filter(|_| random.len() == RANDOM)
 }
 
+/// All that a key may do.
+pub(crate) fn fixed_policy(key: &BrowserKey) -> Policy {
+    let rule = Rule::new(format!("flag/{}/*", key.set), [Capability::Read]);
+    Policy::new(vec![rule], key.created_at)
+}
+
 fn no_key() -> Error {
     Error::new(Code::NotFound, "There is no such browser key.")
 }
@@ -221,7 +227,7 @@ impl Broker {
             return Err(refused());
         }
         let set = FlagSetName::parse(&key.body.set)?;
-        let rule = Rule::new(format!("flag/{set}/*"), [Capability::Read]);
+        let policy = fixed_policy(&key.body);
         let whose = Whose {
             kind: PrincipalKind::Workload,
             name: None,
@@ -231,7 +237,7 @@ impl Broker {
         let accessor = key.record.id.to_string();
         let session = Session {
             expires_at: Some(key.body.expires_at),
-            grants: Grants::Policies(PolicySet::compile([&Policy::new(vec![rule], now)])),
+            grants: Grants::Policies(PolicySet::compile([&policy])),
             rests_on: vec![key.record.key()],
             bound: Some(Bound {
                 set,

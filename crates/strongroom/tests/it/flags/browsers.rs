@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{boolean, flag};
-use crate::harness::{Api, On, Server, Store, own_port};
+use crate::harness::{Api, On, Server, Store, own_port, run};
 
 const PAGE: &str = "https://shop.example.com";
 const BULK: &str = "flags/shop/prod/ofrep/v1/evaluate/flags";
@@ -432,6 +432,63 @@ async fn a_key_names_its_stream(on: On) {
     shop.server.terminate();
 }
 
+/// Whoever asks who may read a flag is told of the keys that do, and of no others.
+async fn keys_are_among_who_can(on: On) {
+    let shop = shop(on).await;
+    let short = json!({ "origins": [PAGE], "ttl": 1 });
+    assert_eq!(shop.root.post("flag-sets/shop/prod/browser-keys", short).await.0, 201);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let who = async |asked: &str| -> Vec<Value> {
+        let (status, page) = shop.root.get(&format!("who-can?{asked}")).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().unwrap().iter();
+        items.filter(|item| item["kind"] == "browser_key").cloned().collect()
+    };
+    let found = who("capability=read&path=flag/shop/prod/banner").await;
+    let [key] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (&key["name"], &key["root"], &key["through"], &key["deciding"]),
+        (
+            &json!(shop.id),
+            &json!(false),
+            &json!(["own"]),
+            &json!({ "path": "flag/shop/prod/*", "capabilities": ["read"], "policies": [] })
+        )
+    );
+    assert_eq!(who("capability=read&path=flag/shop/prod/").await.len(), 1);
+    for none in [
+        "capability=update&path=flag/shop/prod/banner",
+        "capability=read&path=flag/shop/test/banner",
+        "capability=read&path=shop/prod/banner",
+    ] {
+        assert!(who(none).await.is_empty(), "{none}");
+    }
+    let environment = [
+        ("STRONGROOM_ADDR", shop.root.address.as_str()),
+        ("STRONGROOM_TOKEN", shop.root.token.as_deref().unwrap()),
+    ];
+    let (code, stdout, _) = run(&["who-can", "read", "flag/shop/prod/banner"], &environment, b"");
+    let text = String::from_utf8(stdout).unwrap();
+    assert_eq!(code, 0);
+    assert!(
+        text.contains(&format!(
+            "browser_key  {}  itself   -         flag/shop/prod/*",
+            shop.id
+        )),
+        "{text}"
+    );
+    // It is by no policy, so that none changes it.
+    let rules = json!({ "rules": [{ "path": "flag/shop/prod/*", "capabilities": ["deny"] }] });
+    let (status, changes) = shop.root.put("policies/p?dry_run=true", rules).await;
+    assert_eq!((status, &changes["changes"]), (200, &json!([])));
+    let key = format!("flag-sets/shop/prod/browser-keys/{}", shop.id);
+    assert_eq!(shop.root.delete(&key).await.0, 204);
+    assert!(who("capability=read&path=flag/shop/prod/banner").await.is_empty());
+    shop.server.terminate();
+}
+
 /// A stream that broke off goes on at its address by what its events told, and by nothing else.
 async fn a_stream_goes_on(on: On) {
     let shop = shop(on).await;
@@ -528,6 +585,7 @@ on_both_stores!(
     a_stream_is_of_its_page,
     a_key_names_its_set,
     a_key_names_its_stream,
+    keys_are_among_who_can,
     a_stream_goes_on,
     pages_are_named,
 );
