@@ -29,6 +29,8 @@ mod sql;
 mod tokens;
 #[path = "figures/watch.rs"]
 mod watch;
+#[path = "figures/yardstick.rs"]
+mod yardstick;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -38,12 +40,14 @@ use std::time::{Duration, Instant};
 use harness::{Api, On, Store};
 use serde_json::json;
 use strongroom_testkit::{Cluster, scale};
+use yardstick::{BARE, Yardstick};
 
 const SECRETS: usize = 1000;
-const BARE: &str = "bare";
 const WATCH: &str = "watch";
 /// Only what leases cost.
 const LEASES: &str = "leases";
+/// Only what flags cost.
+const FLAGS: &str = "flags";
 /// One read of the 1,000 secrets in rotation, as wrk's Lua has it.
 const READ: &str = "return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n % 1000), h)";
 
@@ -54,52 +58,51 @@ fn main() {
         .unwrap();
     let asked = |what: &str| std::env::args().any(|argument| argument == what);
     if asked(BARE) {
-        runtime.block_on(bare());
+        runtime.block_on(yardstick::bare());
     } else if asked(WATCH) {
         let cluster = Cluster::start();
         runtime.block_on(watch::figures(Store::at(cluster.create_database("watch"))));
     } else if asked(LEASES) {
         runtime.block_on(of_leases());
+    } else if asked(FLAGS) {
+        runtime.block_on(of_flags());
     } else {
         runtime.block_on(figures());
     }
 }
 
-/// The yardstick: a handler that does nothing but answer as many bytes as a read does.
-async fn bare() {
-    let answer = || async {
-        let body = r#"{"path":"bench/prod/name-0123","version":1,"id":"2b3e915b3870c6bfbb900ecc76808a74","labels":["current"],"created_at":"2026-11-21T23:10:00.965343Z","value":"0123456789abcdef0123456789abcdef"}"#;
-        ([("content-type", "application/json")], body)
-    };
-    let router = axum::Router::new().route("/api/v1/secrets/{*path}", axum::routing::get(answer));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("{}", listener.local_addr().unwrap());
-    axum::serve(listener, router).await.unwrap();
+fn fresh(on: On, cluster: &Cluster, name: &str) -> Store {
+    match on {
+        On::Postgres => Store::at(cluster.create_database(name)),
+        On::Sqlite => Store::fresh(On::Sqlite),
+    }
 }
 
 async fn of_leases() {
     let cluster = Cluster::start();
     for on in [On::Postgres, On::Sqlite] {
         println!("\n## leases, {on:?}");
-        let store = |name| match on {
-            On::Postgres => Store::at(cluster.create_database(name)),
-            On::Sqlite => Store::fresh(On::Sqlite),
-        };
-        leases::together(&store("together")).await;
-        leases::at_rest(&store("leases")).await;
+        leases::together(&fresh(on, &cluster, "together")).await;
+        leases::at_rest(&fresh(on, &cluster, "leases")).await;
+    }
+}
+
+async fn of_flags() {
+    flags::in_process();
+    let cluster = Cluster::start();
+    for on in [On::Postgres, On::Sqlite] {
+        println!("\n## flags, {on:?}");
+        flags::over_http(&fresh(on, &cluster, "flags")).await;
     }
 }
 
 async fn figures() {
     decisions::figures();
-    flags::figures();
+    of_flags().await;
     let cluster = Cluster::start();
     for on in [On::Postgres, On::Sqlite] {
         println!("\n## {on:?}");
-        let store = match on {
-            On::Postgres => Store::at(cluster.create_database("bench")),
-            On::Sqlite => Store::fresh(On::Sqlite),
-        };
+        let store = fresh(on, &cluster, "bench");
         let server = store.dev(&[]);
         let root = Api::new(&server, store.root_token());
         fill(&root, "bench/prod", SECRETS).await;
@@ -114,7 +117,7 @@ async fn figures() {
         let login = root.workload_login("bench", json!(rules)).await;
         let token = root.post("auth/client/login", login.clone()).await.1;
         let token = token["access_token"].as_str().unwrap().to_owned();
-        reads(&server.address(), &token, store.dir.path());
+        reads(&root, &token, store.dir.path()).await;
         if on == On::Postgres {
             one_connection(&server.address(), &token, store.dir.path(), &cluster);
             watch::figures(Store::at(cluster.create_database("watch"))).await;
@@ -126,11 +129,7 @@ async fn figures() {
         let (unseen, address) = (tokens::unseen(&root, "bench", &login).await, server.address());
         drop(server);
         tokens::figures(&store, &address, &unseen).await;
-        at_rest(match on {
-            On::Postgres => Store::at(cluster.create_database("rest")),
-            On::Sqlite => Store::fresh(On::Sqlite),
-        })
-        .await;
+        at_rest(fresh(on, &cluster, "rest")).await;
     }
     of_leases().await;
 }
@@ -216,44 +215,15 @@ fn wrk(address: &str, token: &str, scripts: &Path, request: &str, connections: u
     }
 }
 
-fn reads(address: &str, token: &str, scripts: &Path) {
-    let mut yardstick = Command::new(std::env::current_exe().unwrap())
-        .arg(BARE)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(yardstick.stdout.take().unwrap()),
-        &mut line,
-    )
-    .unwrap();
-    let bare = format!("http://{}", line.trim());
+async fn reads(root: &Api, token: &str, scripts: &Path) {
+    let answer = root.get("secrets/bench/prod/name-0123").await.1.to_string();
+    let bare = Yardstick::start(&answer);
     for (connections, pairs) in [(1000, 9), (64, 5)] {
-        wrk(address, token, scripts, READ, connections, 1);
-        let mut ratios = Vec::new();
-        for _ in 0..pairs {
-            let ours = wrk(address, token, scripts, READ, connections, 2);
-            let theirs = wrk(&bare, token, scripts, READ, connections, 2);
-            println!(
-                "read, {connections} connections: {:.0}/s (p50 {:?}, p99 {:?}), bare {:.0}/s, ratio {:.3}",
-                ours.per_second,
-                ours.p50,
-                ours.p99,
-                theirs.per_second,
-                ours.per_second / theirs.per_second
-            );
-            ratios.push(ours.per_second / theirs.per_second);
-        }
-        ratios.sort_by(f64::total_cmp);
-        let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
-        println!(
-            "=> read ÷ bare, {connections} connections: median {:.3} ({low:.3} to {high:.3})",
-            ratios[ratios.len() / 2]
-        );
+        let what = format!("read, {connections} connections");
+        bare.beside(&what, pairs, &root.address, |address| {
+            wrk(address, token, scripts, READ, connections, 2)
+        });
     }
-    yardstick.kill().unwrap();
-    yardstick.wait().unwrap();
 }
 
 /// Beside a one-row autocommit INSERT, prepared, by pgbench on the same cluster.
