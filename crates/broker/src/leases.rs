@@ -1,6 +1,7 @@
 //! Credentials made on demand. The row of a lease is written before its user is made, and removed after the user is gone.
 
 mod end;
+mod list;
 mod watch;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::rows::Checked;
 use crate::targets::within;
 
 pub(crate) use end::{BATCH, JOB};
+pub use list::LeasePage;
 pub use watch::Leases;
 
 /// A renewal waits for the target within a change, which has no more time.
@@ -80,7 +82,7 @@ fn hasten(lease: &mut Lease, now: Time) {
 
 impl Broker {
     pub async fn create_lease(&self, request: &Request, role: &Name, ttl: Option<Period>) -> Result<NewLease> {
-        let id = LeaseId::new(self.0.entropy.bytes());
+        let id = LeaseId::new(role, self.0.entropy.bytes());
         // From before it was planned: whoever stands still in between makes no user when nobody waits for it any more.
         let until = Instant::now() + within();
         let lease = self.plan_lease(request, role, &id, ttl).await?;

@@ -21,7 +21,7 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 36] = [
+const ROUTES: [&str; 37] = [
     "secrets",
     "flags",
     "flag-versions",
@@ -46,6 +46,7 @@ const ROUTES: [&str; 36] = [
     "targets",
     "lease-roles",
     "leases",
+    "dead-letters",
     "tokens",
     "methods",
     "namespaces",
