@@ -110,6 +110,8 @@ pub enum HolderKind {
     Client,
     Operator,
     Token,
+    /// It reads the flags of its set by no policy.
+    BrowserKey,
 }
 
 /// By which way somebody has a policy.
@@ -126,7 +128,7 @@ pub enum Way {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     pub kind: HolderKind,
-    /// A service token's is its accessor.
+    /// A service token's is its accessor, a browser key's its id.
     pub name: String,
     /// A role has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

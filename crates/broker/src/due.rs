@@ -25,10 +25,6 @@ const SOONER: u32 = 4;
 const WINDOW: u16 = 256;
 /// Lanes of a kind in which one node works at one time.
 const MOST_LANES: usize = 16;
-/// Between batches of leases, in times of what the last took: whoever asks for something else comes first.
-const REST: u32 = 2;
-/// Of a batch that took longer, no more is counted.
-const MOST_REST: Duration = Duration::from_millis(250);
 /// How long a node leaves a row alone that it could not work on.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 
@@ -200,13 +196,9 @@ async fn work_in(inner: Weak<Inner>, kind: Kind, place: Place, rows: Vec<Record>
             let Some(strong) = inner.upgrade() else { return };
             let broker = Broker::new(strong).within(place.lane.0);
             let ids: Vec<ObjectId> = batch.iter().map(|record| record.id).collect();
-            let began = Instant::now();
             if let Err(error) = broker.work_on(kind, batch).await {
                 tracing::warn!(?error, kind = kind.name(), "work that is due was put off");
                 place.desk.leave(ids);
-            }
-            if kind == Kind::Lease {
-                tokio::time::sleep(began.elapsed().min(MOST_REST) * REST).await;
             }
         })
         .await;

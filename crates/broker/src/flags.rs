@@ -8,10 +8,10 @@ mod stream;
 mod used;
 mod write;
 
-pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, namespace_of_key};
+pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, fixed_policy, namespace_of_key};
 pub use browser_keys::{BrowserKeyView, CreatedBrowserKey, NewBrowserKey};
 pub(crate) use compiled::{Compiled, CompiledSets};
-pub use evaluate::Evaluations;
+pub use evaluate::{AskedSet, Evaluations};
 pub use sets::{FlagSetView, SetRules};
 pub use stream::FlagStream;
 pub use used::{StaleFlag, StaleFlags, Staleness, VariantUse};

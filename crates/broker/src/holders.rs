@@ -1,12 +1,15 @@
-//! Who can hold what policies grant: every role, client, operator and service token, one after the other.
+//! Who can hold what policies grant: every role, client, operator and service token, one after the other; and browser keys,
+//! which hold one thing without a policy.
 
 use std::collections::{HashMap, VecDeque};
 
+use strongroom_domain::flag::BrowserKey;
 use strongroom_domain::grant::{Client, Operator, PersonLogin, Role, Token};
 use strongroom_domain::policy::{Asker, Policy, Rule, is_template};
 use strongroom_domain::{Error, Kind, Name, PrincipalId, Record, Result, Time};
 
 use crate::Broker;
+use crate::flags::fixed_policy;
 use crate::standing::Standing;
 
 /// Records read at a time.
@@ -19,10 +22,11 @@ pub enum HolderKind {
     Client,
     Operator,
     Token,
+    BrowserKey,
 }
 
 impl HolderKind {
-    const ALL: [Self; 4] = [Self::Role, Self::Client, Self::Operator, Self::Token];
+    const ALL: [Self; 5] = [Self::Role, Self::Client, Self::Operator, Self::Token, Self::BrowserKey];
 
     fn kind(self) -> Kind {
         match self {
@@ -30,6 +34,7 @@ impl HolderKind {
             Self::Client => Kind::Client,
             Self::Operator => Kind::Operator,
             Self::Token => Kind::Token,
+            Self::BrowserKey => Kind::BrowserKey,
         }
     }
 }
@@ -73,7 +78,7 @@ impl Place {
 /// One of them, and what it has.
 pub(crate) struct Found {
     pub(crate) kind: HolderKind,
-    /// A token's is its accessor.
+    /// A token's is its accessor, a browser key's its id.
     pub(crate) name: String,
     /// Roles have none.
     pub(crate) principal: Option<PrincipalId>,
@@ -188,6 +193,15 @@ impl Broker {
                 let token = self.check::<Token>(record)?;
                 let standing = self.standing_of_token(&token.body, now).await?;
                 (token.record.id.to_string(), Some(token.body.principal), standing)
+            }
+            HolderKind::BrowserKey => {
+                let key = self.check::<BrowserKey>(record)?;
+                let holds = key.body.expires_at > now;
+                let standing = Standing {
+                    fixed: holds.then(|| fixed_policy(&key.body)),
+                    ..Standing::default()
+                };
+                (key.record.id.to_string(), Some(key.body.principal), standing)
             }
         };
         Ok(Found {

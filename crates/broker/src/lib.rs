@@ -96,8 +96,8 @@ pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
 pub use feed::{ChangeRow, Changes, Follower, Passed};
 pub use flags::{
-    BrowserKeyView, CopyFlags, CreatedBrowserKey, Evaluations, FlagSetView, FlagStream, FlagView, NewBrowserKey,
-    SetRules, StaleFlag, StaleFlags, Staleness, VariantUse,
+    AskedSet, BrowserKeyView, CopyFlags, CreatedBrowserKey, Evaluations, FlagSetView, FlagStream, FlagView,
+    NewBrowserKey, SetRules, StaleFlag, StaleFlags, Staleness, VariantUse,
 };
 pub use groups::GroupView;
 pub use history::History;

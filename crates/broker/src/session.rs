@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use strongroom_crypto::audit_identity;
 use strongroom_domain::access::Access;
-use strongroom_domain::flag::WebOrigin;
+use strongroom_domain::flag::{FlagSetName, WebOrigin};
 use strongroom_domain::grant::{PrincipalKind, Token};
 use strongroom_domain::network::plain;
 use strongroom_domain::policy::{Decision, PolicySet};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Digest, Error, Name, NamespaceId, Network, ObjectId, PrincipalId, Result, Time};
 
+use crate::flags::AskedSet;
 use crate::request::Request;
 use crate::room::no_namespace;
 use crate::rows::Checked;
@@ -30,12 +31,18 @@ pub(crate) struct Session {
     pub(crate) whose: Whose,
     /// Where its token, and each that this came of, can be used from.
     pub(crate) networks: Vec<Vec<Network>>,
-    /// The pages that a browser key is bound to; none: it is no such key.
-    pub(crate) pages: Option<Vec<WebOrigin>>,
+    /// What a browser key is bound to; none: it is no such key.
+    pub(crate) bound: Option<Bound>,
     /// The row of a service token, without what it is found by.
     pub(crate) token: Option<Box<Checked<Token>>>,
     /// The identity for the first source the token came from: most come from one.
     pub(crate) identity: OnceLock<(Arc<str>, Digest)>,
+}
+
+/// What a browser key is for.
+pub(crate) struct Bound {
+    pub(crate) set: FlagSetName,
+    pub(crate) pages: Vec<WebOrigin>,
 }
 
 /// The namespace that a token is of.
@@ -102,7 +109,7 @@ impl Session {
             rests_on: Vec::new(),
             whose,
             networks: Vec::new(),
-            pages: None,
+            bound: None,
             token: None,
             identity: OnceLock::new(),
         }
@@ -139,9 +146,9 @@ impl Session {
         {
             return Err(no_namespace());
         }
-        if let Some(pages) = &self.pages {
+        if let Some(bound) = &self.bound {
             let origin = request.page.as_deref().filter(|_| request.of_browsers);
-            if !pages.iter().any(|page| Some(page.as_str()) == origin) {
+            if !bound.pages.iter().any(|page| Some(page.as_str()) == origin) {
                 return Err(Error::new(
                     Code::Unauthenticated,
                     "A browser key is for the listener of flags, and for the pages it is bound to.",
@@ -162,6 +169,18 @@ impl Session {
                 Code::Unauthenticated,
                 "The token may not be used from this address.",
             ))
+        }
+    }
+
+    /// The set of flags that is asked about.
+    pub(crate) fn set<'a>(&'a self, asked: &'a AskedSet) -> Result<&'a FlagSetName> {
+        match (asked, &self.bound) {
+            (AskedSet::Named(set), _) => Ok(set),
+            (AskedSet::Bound, Some(bound)) => Ok(&bound.set),
+            (AskedSet::Bound, None) => Err(Error::new(
+                Code::Unauthenticated,
+                "Only a browser key says of which flags it is: any other token asks under '/flags/PROJECT/ENVIRONMENT'.",
+            )),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What somebody may do, as records say it: by which policies, and by which way it has them.
 
 use strongroom_domain::grant::{Client, Group, Operator, Principal, PrincipalKind, Role};
-use strongroom_domain::policy::Asker;
+use strongroom_domain::policy::{Asker, Policy};
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Error, Kind, Name, PrincipalId, Result, Revision};
 
@@ -25,6 +25,8 @@ pub(crate) struct Standing {
     /// What its policies may name it by: nothing where it is a role.
     pub(crate) asker: Asker,
     pub(crate) ways: Vec<(Way, Vec<Name>)>,
+    /// What it may do without any policy: a browser key.
+    pub(crate) fixed: Option<Policy>,
 }
 
 impl Standing {
@@ -33,6 +35,7 @@ impl Standing {
             root: false,
             asker,
             ways: vec![(Way::Own, policies)],
+            fixed: None,
         }
     }
 
@@ -41,6 +44,7 @@ impl Standing {
             root: false,
             asker: Asker::default(),
             ways: vec![(Way::Role(name), role.policies)],
+            fixed: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who may do something: every role, client, operator and service token, with the rule that decides.
+//! Who may do something: every role, client, operator, service token and browser key, with the rule that decides.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::policy::{Capability, Deciding, Decision, explain, explain_anywhere, for_asker};
-use strongroom_domain::{PrincipalId, Result};
+use strongroom_domain::policy::{Capability, Deciding, Decision, Policy, explain, explain_anywhere, for_asker};
+use strongroom_domain::{Name, PrincipalId, Result};
 
 use crate::Broker;
 use crate::holders::{Found, HolderKind, Holders, Place, Policies, Shared, shared};
@@ -31,7 +31,7 @@ pub struct WhoCanQuery {
 #[derive(Debug, Clone)]
 pub struct Holder {
     pub kind: HolderKind,
-    /// A token's is its accessor.
+    /// A token's is its accessor, a browser key's its id.
     pub name: String,
     /// Roles have none.
     pub principal: Option<PrincipalId>,
@@ -106,28 +106,42 @@ impl Asking<'_> {
             kind: found.kind,
             name: found.name,
             principal: found.principal,
-            through: deciding
-                .as_ref()
-                .map_or_else(Vec::new, |deciding| standing.through(&deciding.policies)),
+            through: match &deciding {
+                Some(_) if standing.fixed.is_some() => vec![Way::Own],
+                Some(deciding) => standing.through(&deciding.policies),
+                None => Vec::new(),
+            },
             deciding,
         }))
     }
 
     async fn decide(&mut self, standing: &Standing) -> Result<Option<Deciding>> {
+        if let Some(fixed) = &standing.fixed {
+            let deciding = self.allowing(&[(Name::parse("fixed")?, fixed.clone())]);
+            // No policy says so, and none can be changed to say otherwise.
+            return Ok(deciding.map(|deciding| Deciding {
+                policies: Vec::new(),
+                ..deciding
+            }));
+        }
         let policies = self.policies.named(&standing.policies()).await?;
         let key = shared(standing, policies.iter().flat_map(|(_, policy)| &policy.rules));
         if let Some(decided) = self.decided.get(&key) {
             return Ok(decided.clone());
         }
-        let policies = for_asker(policies, &standing.asker);
-        let needs = Access::needs_of(&self.query.path, self.query.capability);
-        let explanation = match self.query.from {
-            None => explain_anywhere(&policies, &needs),
-            from => explain(&policies, &needs, from),
-        };
-        let allowed = explanation.decision == Decision::Allow;
-        let decided = explanation.deciding.filter(|_| allowed);
+        let decided = self.allowing(&for_asker(policies, &standing.asker));
         self.decided.insert(key, decided.clone());
         Ok(decided)
+    }
+
+    /// By what it is allowed; none: it is not.
+    fn allowing(&self, policies: &[(Name, Policy)]) -> Option<Deciding> {
+        let needs = Access::needs_of(&self.query.path, self.query.capability);
+        let explanation = match self.query.from {
+            None => explain_anywhere(policies, &needs),
+            from => explain(policies, &needs, from),
+        };
+        let allowed = explanation.decision == Decision::Allow;
+        explanation.deciding.filter(|_| allowed)
     }
 }

@@ -128,7 +128,7 @@ impl Metrics {
         let mut segments = path.split('/').skip(1);
         let name = match (segments.next(), segments.next(), segments.next()) {
             (Some("api"), Some("v1"), Some(noun)) => noun,
-            (Some("flags"), ..) => "ofrep",
+            (Some("flags" | "ofrep"), ..) => "ofrep",
             (Some(name), None, None) => name,
             (Some(".well-known"), ..) => ".well-known",
             _ => "none",

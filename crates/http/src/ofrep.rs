@@ -1,5 +1,5 @@
 //! `OpenFeature`'s remote evaluation protocol, OFREP 0.3 (open-feature/protocol, service/openapi.yaml), under
-//! `/flags/{project}/{environment}`.
+//! `/flags/{project}/{environment}`; and under the bare origin for browser keys, which say themselves whose flags they evaluate.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use strongroom_api::ofrep::{
     Evaluate, Evaluated, Evaluations, EventStream, RefetchQuery, Refused, StreamEndpoint, StreamQuery,
 };
-use strongroom_broker::Request;
+use strongroom_broker::{AskedSet, Request};
 use strongroom_domain::audit::Dialect;
 use strongroom_domain::flag::{FlagKey, FlagSetName};
 use strongroom_domain::{Error, Name};
@@ -26,8 +26,10 @@ use crate::call::{Asked, Call, MAX_TOKEN, bearer, request_of};
 use crate::native::flags::{known, tag, with_tag};
 use crate::native::watch::{Form, LAST_EVENT_ID, again, streaming};
 
-/// What every path of it starts with.
+/// What the path of a named set starts with.
 pub(crate) const ROOT: &str = "/flags/";
+/// What names the set in a route.
+const NAMED: &str = "/flags/{project}/{environment}";
 /// How long a browser remembers what it may send.
 const PREFLIGHT: Duration = Duration::from_mins(10);
 /// Seconds after which a browser that shows nothing may let its stream go.
@@ -59,7 +61,12 @@ pub(crate) fn cors(app: &App) -> CorsLayer {
 /// A call about a set of flags, with a token in either of two headers.
 pub(crate) struct OfSet {
     call: Call,
-    set: FlagSetName,
+    set: AskedSet,
+}
+
+/// The same route without the set's name.
+pub(crate) fn unnamed(route: &str) -> Option<&str> {
+    route.strip_prefix(NAMED)
 }
 
 fn token(headers: &HeaderMap) -> Option<SecretString> {
@@ -68,17 +75,17 @@ fn token(headers: &HeaderMap) -> Option<SecretString> {
     bearer(headers).or_else(|| key().filter(fits).map(SecretString::from))
 }
 
-fn set_of(parts: &Parts) -> Result<FlagSetName, Error> {
-    let mut names = parts.uri.path().split('/').skip(2);
+fn set_of(parts: &Parts) -> Result<AskedSet, Error> {
+    let Some(rest) = parts.uri.path().strip_prefix(ROOT) else {
+        return Ok(AskedSet::Bound);
+    };
+    let mut names = rest.split('/');
     let mut name = || Name::parse(names.next().unwrap_or_default());
-    Ok(FlagSetName {
+    Ok(AskedSet::Named(FlagSetName {
         project: name()?,
         environment: name()?,
-    })
+    }))
 }
-
-/// Where a flag's key stands: `/flags/{project}/{environment}/ofrep/v1/evaluate/flags/{key}`.
-const KEY_AT: usize = 8;
 
 impl FromRequestParts<App> for OfSet {
     type Rejection = Failure;
@@ -90,14 +97,14 @@ impl FromRequestParts<App> for OfSet {
     }
 }
 
-/// The flag's key as it was sent.
+/// The flag's key as it was sent, at the end.
 pub(crate) struct Keyed(String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Keyed {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let key = parts.uri.path().split('/').nth(KEY_AT);
+        let key = parts.uri.path().rsplit('/').next();
         Ok(Self(key.unwrap_or_default().to_owned()))
     }
 }
@@ -217,11 +224,15 @@ pub(crate) async fn all(
     if (told || call.request.page.is_none()) && known(&headers).any(|known| known == tag) {
         return with_tag(StatusCode::NOT_MODIFIED.into_response(), &tag);
     }
-    let ticket = call.broker.flag_ticket(&call.request, &set)?;
+    let ticket = call.broker.flag_ticket(&call.request, &found.set)?;
+    let at = match &set {
+        AskedSet::Named(set) => format!("{ROOT}{set}"),
+        AskedSet::Bound => String::new(),
+    };
     body.event_streams = vec![EventStream {
         kind: "sse".into(),
         endpoint: StreamEndpoint {
-            request_uri: format!("{ROOT}{set}/ofrep/v1/stream?ticket={ticket}"),
+            request_uri: format!("{at}/ofrep/v1/stream?ticket={ticket}"),
         },
         inactivity_delay_sec: INACTIVITY,
     }];
@@ -240,7 +251,7 @@ pub(crate) async fn stream(
 }
 
 /// What an `EventSource` sends: a ticket in the address, and no header of ours.
-pub(crate) struct Ticketed(Request, FlagSetName, String);
+pub(crate) struct Ticketed(Request, AskedSet, String);
 
 impl FromRequestParts<App> for Ticketed {
     type Rejection = Failure;

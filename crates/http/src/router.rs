@@ -161,6 +161,9 @@ pub fn flags_router(app: App) -> Router {
     for operation in routes::flags::evaluations() {
         let refused = async || Failure(Error::from(Code::MethodNotAllowed));
         let methods = operation.handler.fallback(refused).layer(cors(&app));
+        if let Some(path) = ofrep::unnamed(operation.path) {
+            router = router.route(path, methods.clone());
+        }
         router = router.route(operation.path, methods);
     }
     router

@@ -151,7 +151,7 @@ def by_programs(server, name, program, skipped):
 
 
 class Pages(http.server.ThreadingHTTPServer):
-    """Serves a folder on a port of its own, so as an origin of its own, and below /flags/ what another server answers."""
+    """Serves a folder on a port of its own, so as an origin of its own, and below /ofrep/ what another server answers."""
 
     def __init__(self, folder, behind=None):
         self.behind = behind
@@ -169,7 +169,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        if self.server.behind and self.path.startswith("/flags/"):
+        if self.server.behind and self.path.startswith("/ofrep/"):
             self.pass_on()
         else:
             super().do_GET()
@@ -277,17 +277,18 @@ def reloaded(server, browser):
 
 
 def at_its_own_origin(server, folder, browser):
-    """Behind a proxy that serves the page too, browsers do not say of which page a stream is."""
+    """Behind a proxy that serves the page too, browsers do not say of which page a stream is; nor does the address say whose
+    flags are meant, but the key."""
     site = folder / "behind"
     site.mkdir()
     with Pages(site, server.of_browsers) as pages:
         made = server.ask("POST", f"flag-sets/{SET}/browser-keys", {"origins": [pages.origin]})
-        build(site, f"{pages.origin}/flags/{SET}", made["key"])
+        build(site, pages.origin, made["key"])
         browser.ask("open", "behind", url=pages.origin)
         browser.until("behind", OLD)
         after, _ = flip(server, browser, "behind", "on")
         flip(server, browser, "behind", "off")
-        print(f"and {after} ms at the page's own origin")
+        print(f"and {after} ms at the page's own origin, which names no set")
         browser.ask("close", "behind")
 
 

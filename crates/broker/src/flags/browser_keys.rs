@@ -23,7 +23,7 @@ use crate::record::{Effect, Served};
 use crate::request::Request;
 use crate::room::nowhere;
 use crate::rows::{Checked, remove, touch};
-use crate::session::{Grants, Proven, Session, Whose};
+use crate::session::{Bound, Grants, Proven, Session, Whose};
 
 pub(crate) const BROWSER_KEY_PREFIX: &str = "srb_";
 const RANDOM: usize = 32;
@@ -82,6 +82,12 @@ pub(crate) fn namespace_of_key(key: &str) -> Option<NamespaceId> {
         .ok()?;
     let (namespace, random) = bytes.split_at_checked(bytes.len().checked_sub(RANDOM)?)?;
     NamespaceId::from_slice(namespace).filter(|_| random.len() == RANDOM)
+}
+
+/// All that a key may do.
+pub(crate) fn fixed_policy(key: &BrowserKey) -> Policy {
+    let rule = Rule::new(format!("flag/{}/*", key.set), [Capability::Read]);
+    Policy::new(vec![rule], key.created_at)
 }
 
 fn no_key() -> Error {
@@ -220,7 +226,8 @@ impl Broker {
         if key.body.expires_at <= now {
             return Err(refused());
         }
-        let rule = Rule::new(format!("flag/{}/*", key.body.set), [Capability::Read]);
+        let set = FlagSetName::parse(&key.body.set)?;
+        let policy = fixed_policy(&key.body);
         let whose = Whose {
             kind: PrincipalKind::Workload,
             name: None,
@@ -230,9 +237,12 @@ impl Broker {
         let accessor = key.record.id.to_string();
         let session = Session {
             expires_at: Some(key.body.expires_at),
-            grants: Grants::Policies(PolicySet::compile([&Policy::new(vec![rule], now)])),
+            grants: Grants::Policies(PolicySet::compile([&policy])),
             rests_on: vec![key.record.key()],
-            pages: Some(key.body.origins),
+            bound: Some(Bound {
+                set,
+                pages: key.body.origins,
+            }),
             ..Session::new(key.body.principal, nowhere(), accessor, key.body.salt, whose)
         };
         Ok((session, found.revision))

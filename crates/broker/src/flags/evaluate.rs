@@ -15,9 +15,29 @@ use crate::Broker;
 use crate::record::{Attempt, Served};
 use crate::request::Request;
 
+/// Whose flags are evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AskedSet {
+    Named(FlagSetName),
+    /// Those that the caller's browser key is bound to.
+    Bound,
+}
+
+impl AskedSet {
+    /// The set, or a flag of it, as far as the request says it.
+    fn path(&self, key: Option<&FlagKey>) -> String {
+        match (self, key) {
+            (Self::Named(set), Some(key)) => format!("{set}/{key}"),
+            (Self::Named(set), None) => set.to_string(),
+            (Self::Bound, _) => String::new(),
+        }
+    }
+}
+
 /// What the flags of a set give.
 #[derive(Debug, Clone)]
 pub struct Evaluations {
+    pub set: FlagSetName,
     /// In key order.
     pub flags: Vec<(String, Evaluation)>,
     pub metadata: Arc<Map<String, Value>>,
@@ -39,17 +59,17 @@ impl Broker {
     pub async fn evaluate(
         &self,
         request: &Request,
-        set: &FlagSetName,
+        asked: &AskedSet,
         key: &FlagKey,
         context: &Context,
     ) -> Result<Option<Evaluation>> {
-        let path = FlagPath {
-            set: set.clone(),
-            key: key.clone(),
-        };
-        let (name, path) = (path.to_string(), &path);
+        let name = asked.path(Some(key));
         let serving = self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
-            attempt.authorise(Access::Flag(path, Capability::Read))?;
+            let path = FlagPath {
+                set: attempt.session.set(asked)?.clone(),
+                key: key.clone(),
+            };
+            attempt.authorise(Access::Flag(&path, Capability::Read))?;
             let compiled = self.compiled(&path.set).await?;
             let key = path.key.as_str();
             let is_broken = || compiled.broken.get(key).map(|why| broken(&compiled, why));
@@ -61,15 +81,16 @@ impl Broker {
         });
         let (answer, compiled) = serving.await?;
         if let Some(evaluation) = &answer {
-            self.note_evaluation(&compiled, path.key.as_str(), evaluation, false);
+            self.note_evaluation(&compiled, key.as_str(), evaluation, false);
         }
         Ok(answer)
     }
 
     /// What each flag of a set gives that the caller may read.
-    pub async fn evaluate_all(&self, request: &Request, set: &FlagSetName, context: &Context) -> Result<Evaluations> {
-        let name = set.to_string();
+    pub async fn evaluate_all(&self, request: &Request, asked: &AskedSet, context: &Context) -> Result<Evaluations> {
+        let name = asked.path(None);
         let serving = self.serve(request, Action::FlagEvaluate, &name, |attempt| async move {
+            let set = attempt.session.set(asked)?;
             let compiled = self.compiled(set).await?;
             let may = |key: &str| Self::may_evaluate(&attempt, set, key);
             let failing = compiled.broken.iter().filter(|(key, _)| may(key));
@@ -82,7 +103,12 @@ impl Broker {
             }
             flags.sort_by(|(a, _), (b, _)| a.cmp(b));
             let metadata = compiled.set.metadata().clone();
-            Ok(self.evaluated_by(set, (Evaluations { flags, metadata }, compiled)))
+            let evaluations = Evaluations {
+                set: set.clone(),
+                flags,
+                metadata,
+            };
+            Ok(self.evaluated_by(set, (evaluations, compiled)))
         });
         let (answer, compiled) = serving.await?;
         for (key, evaluation) in &answer.flags {

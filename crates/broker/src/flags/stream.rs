@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::Broker;
 use crate::authenticate::refused;
 use crate::change::{Asked, ChangeId, Decided, Decision};
+use crate::flags::AskedSet;
 use crate::record::Effect;
 use crate::request::Request;
 use crate::watching::{Wanted, Watching};
@@ -74,7 +75,7 @@ impl Broker {
     pub async fn flag_stream(
         &self,
         request: Request,
-        set: &FlagSetName,
+        asked_of: &AskedSet,
         ticket: &str,
         again: Option<&str>,
     ) -> Result<FlagStream> {
@@ -83,9 +84,8 @@ impl Broker {
         let opened = opened
             .ok()
             .and_then(|json| serde_json::from_slice::<Ticket>(&json).ok());
-        let opened = opened
-            .filter(|opened| opened.set == set.to_string())
-            .ok_or_else(refused)?;
+        let opened = opened.ok_or_else(refused)?;
+        let set = &FlagSetName::parse(&opened.set)?;
         let goes_on = again.is_some_and(|again| again.as_bytes().ct_eq(opened.again.as_bytes()).into());
         let until = opened.until;
         if !goes_on && until <= self.0.clock.now() {
@@ -107,6 +107,9 @@ impl Broker {
         let wanted = Wanted::Set(set.clone());
         let may = &wanted;
         self.change(&request, asked, |attempt| async move {
+            if attempt.session.set(asked_of)? != set {
+                return Err(refused());
+            }
             may.may_watch(&attempt.session, attempt.from)?;
             if goes_on {
                 return Ok(Decided::Nothing(()));

@@ -1,7 +1,7 @@
 //! The end of leases: what is due is taken back in batches, as fast as one server bears.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use strongroom_domain::audit::Action;
@@ -22,8 +22,12 @@ use crate::targets::{Way, within};
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "leases";
-/// Leases that are taken back at once: connections to a target.
-pub(crate) const BATCH: usize = 16;
+/// Leases that are taken back at once: connections to a target, and rows that whoever reads meanwhile waits for.
+pub(crate) const BATCH: usize = 8;
+/// What is rested after a batch, in times of what its changes took of the store: whoever asks for something else comes first.
+const REST: u32 = 6;
+/// Changes that took longer count as this: a store that is slow is no reason to leave users where they are.
+const MOST_COUNTED: Duration = Duration::from_millis(50);
 
 /// How targets are asked, or why they cannot be.
 type Ways = BTreeMap<Name, Result<(Target, Way), String>>;
@@ -45,16 +49,20 @@ impl Broker {
             }
         }
         for (role, ids) in by_role {
-            self.end_batch(&role, &ids).await?;
+            let took = self.end_batch(&role, &ids).await?;
+            tokio::time::sleep(took.min(MOST_COUNTED) * REST).await;
         }
         Ok(())
     }
 
-    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<()> {
+    /// What its changes took.
+    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<Duration> {
         if self.is_held().await? {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
+        let claiming = Instant::now();
         let taken = self.claim_leases(role, ids).await?;
+        let claimed = claiming.elapsed();
         let ways = &self.ways_of(&taken).await;
         let tried: Vec<Tried> = stream::iter(taken)
             .map(|(id, lease)| async move {
@@ -66,9 +74,11 @@ impl Broker {
             .collect()
             .await;
         if tried.is_empty() {
-            return Ok(());
+            return Ok(claimed);
         }
+        let settling = Instant::now();
         self.settle_leases(role, &tried).await?;
+        let took = claimed + settling.elapsed();
         faults::after("lease.settle").await;
         for (_, lease, outcome) in tried {
             match outcome {
@@ -79,7 +89,7 @@ impl Broker {
                 }
             }
         }
-        Ok(())
+        Ok(took)
     }
 
     fn about_leases(&self, action: Action, role: &Name, ids: &[LeaseId]) -> Asked<'static> {
@@ -237,7 +247,7 @@ impl Broker {
         let (broker, ending) = (self.clone(), id.clone());
         tokio::spawn(async move {
             let ended = match broker.load_lease(&ending).await {
-                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await,
+                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await.map(drop),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };

@@ -85,6 +85,7 @@ pub(crate) fn kind(kind: HolderKind) -> api::HolderKind {
         HolderKind::Client => api::HolderKind::Client,
         HolderKind::Operator => api::HolderKind::Operator,
         HolderKind::Token => api::HolderKind::Token,
+        HolderKind::BrowserKey => api::HolderKind::BrowserKey,
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn explain() -> Vec<Operation> {
             native::explain::who_can,
         )
         .describe(
-            "Roles, clients, operators and service tokens, each with the rule that decides. A page may have less than \
+            "Roles, clients, operators, service tokens and browser keys, each with the rule that decides. A page may have less than \
              `limit` and still not be the last. Needs `read` on `sys/explain`.",
         )
         .guarded()

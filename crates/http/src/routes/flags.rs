@@ -232,8 +232,9 @@ pub(crate) fn evaluations() -> Vec<Operation> {
             ofrep::one,
         )
         .describe(
-            "OFREP 0.3, with `/flags/PROJECT/ENVIRONMENT` as the provider's base URL; the token may stand in `X-API-Key`. \
-             Counted, not recorded. Needs `read` on `flag/PROJECT/ENVIRONMENT/KEY`.",
+            "OFREP 0.3, with `/flags/PROJECT/ENVIRONMENT` as the provider's base URL; the token may stand in `X-API-Key`. On the \
+             listener of flags a browser key is enough to say whose flags are meant: the base URL may be the bare origin there, \
+             `/ofrep/v1/evaluate/flags/KEY`. Counted, not recorded. Needs `read` on `flag/PROJECT/ENVIRONMENT/KEY`.",
         )
         .guarded()
         .takes::<Evaluate>()

@@ -2,8 +2,10 @@
 
 mod definition;
 mod document;
+mod edit;
 mod evaluate;
 mod keys;
+mod preview;
 mod stale;
 mod variables;
 mod versions;
@@ -43,6 +45,7 @@ pub enum Flag {
     /// programs use their own default. A rollout ends by it; another rule is not taken away without `--replace`.
     Off(write::Turn),
     Rollout(write::Rollout),
+    Preview(Box<preview::Preview>),
     Eval(evaluate::Eval),
     Stale(stale::Stale),
     /// Write flags from a file, all or none
@@ -136,6 +139,7 @@ impl Flag {
             Self::On(turn) => turn.run(session, true).await,
             Self::Off(turn) => turn.run(session, false).await,
             Self::Rollout(rollout) => rollout.run(session).await,
+            Self::Preview(preview) => preview.run(session).await,
             Self::Eval(eval) => eval.run(session).await,
             Self::Stale(stale) => stale.run(session).await,
             Self::Import(import) => import.run(session).await,

@@ -9,12 +9,12 @@ use super::failure::Failure;
 use super::output::{or_dash, table, word};
 use super::session::{Session, all_pages};
 
-/// List who may do something: roles, clients, operators and service tokens, each with the rule that decides
+/// List who may do something: roles, clients, operators, service tokens and browser keys, each with the rule that decides
 #[derive(Debug, clap::Args)]
 pub struct WhoCanDo {
     /// Such as read, list, create or update
     capability: String,
-    /// A secret, or a folder with a `/` behind it; or a policy's path, such as sys/audit
+    /// A secret, or a folder with a `/` behind it; or a policy's path, such as flag/shop/prod/banner or sys/audit
     path: String,
     /// Only what counts for requests from this address
     #[arg(long, value_name = "ADDRESS")]
@@ -82,7 +82,7 @@ fn row(holder: &Holder) -> [String; 6] {
         word(&holder.kind),
         holder.name.clone(),
         through,
-        or_dash(policies),
+        or_dash(policies.filter(|policies| !policies.is_empty())),
         or_dash(holder.deciding.as_ref().map(|deciding| &deciding.path)),
         or_dash(holder.principal),
     ]

@@ -14,6 +14,7 @@ mod lifecycle;
 mod login;
 mod metadata;
 mod policy;
+mod preview;
 mod rollback;
 mod search;
 mod shells;

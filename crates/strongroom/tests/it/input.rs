@@ -1,6 +1,7 @@
 //! Promise 8: bad input gets a clear 4xx, never a 5xx, a panic or a hang.
 
 mod corpus;
+mod flags;
 mod generated;
 pub(crate) mod raw;
 mod texts;

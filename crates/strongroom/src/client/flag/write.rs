@@ -1,18 +1,15 @@
 //! What is said of one flag.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
-use strongroom_api::client::Error;
 use strongroom_api::flags::{BUCKETING, Flag, WriteFlag};
+use strongroom_domain::Time;
 use strongroom_domain::flag::{FlagAbout, FlagPath};
 use strongroom_domain::period::Period;
-use strongroom_domain::{Code, Time};
 
 use super::definition::{self, Definition};
+use super::edit::{Edit, pair, roll_out, stored, weights};
 use super::rows;
 use crate::client::failure::Failure;
-use crate::client::input;
 use crate::client::session::Session;
 use crate::system;
 
@@ -24,26 +21,8 @@ use crate::system;
 pub struct Set {
     #[arg(value_name = "PROJECT/ENVIRONMENT/KEY")]
     pub(super) path: String,
-    /// The definition, JSON or YAML: `-` (stdin) or `@FILE`
-    #[arg(value_name = "SOURCE", conflicts_with_all = ["definition", "value", "variants", "default"])]
-    source: Option<String>,
-    /// The same, as it is
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["value", "variants", "default"])]
-    definition: Option<String>,
-    /// What the flag gives to everybody: JSON, or a text
-    #[arg(long, conflicts_with_all = ["variants", "default"])]
-    value: Option<String>,
-    /// A variant, its value JSON or a text; may be repeated; they replace those that there are
-    #[arg(long = "variant", value_name = "NAME=VALUE")]
-    variants: Vec<String>,
-    /// The variant where no rule says otherwise; empty: none
-    #[arg(long, value_name = "VARIANT")]
-    default: Option<String>,
-    #[arg(long, value_parser = ["enabled", "disabled"])]
-    state: Option<String>,
-    /// `--value` takes a rule away
-    #[arg(long, requires = "value")]
-    replace: bool,
+    #[command(flatten)]
+    edit: Edit,
     #[command(flatten)]
     about: About,
     /// Write only if this is the current version (0: none)
@@ -105,11 +84,6 @@ pub struct Rollout {
     cas: Option<i64>,
 }
 
-fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
-    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    pair.ok_or_else(|| Failure::usage(format!("'{text}' is not {option}.")))
-}
-
 /// An empty text empties.
 fn given(to: &mut Option<String>, text: Option<&String>) {
     if let Some(text) = text {
@@ -154,72 +128,14 @@ fn time(text: &str) -> Result<Option<Time>, Failure> {
 impl Set {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let path = FlagPath::parse(&self.path)?;
-        let whole = self.whole()?;
-        let old = match session.client.flag(&path).await {
-            Ok(flag) => Some(flag),
-            Err(Error::Problem(problem)) if problem.code == Code::NotFound.name() => None,
-            Err(error) => return Err(error.into()),
-        };
-        let definition = self.definition(whole, old.as_ref().map(|old| &old.definition))?;
+        let whole = self.edit.whole()?;
+        let old = stored(session, &path).await?;
+        let definition = self.edit.definition(whole, old.as_ref().map(|old| &old.definition))?;
         let mut about = old.as_ref().map(|old| old.about.clone()).unwrap_or_default();
         self.about.apply(&mut about)?;
         let bucketing = old.as_ref().map_or(BUCKETING, |old| old.bucketing_version);
         let cas = self.cas.unwrap_or(old.map_or(0, |old| old.version));
         write(session, &path, definition, bucketing, about, cas).await
-    }
-
-    fn whole(&self) -> Result<Option<Definition>, Failure> {
-        let found = match (&self.source, &self.definition) {
-            (Some(source), _) if source == "-" || source.starts_with('@') => input::document(source)?,
-            (Some(_), _) => return Err(Failure::usage("The definition comes from '-' (stdin) or '@FILE'.")),
-            (None, Some(text)) => input::value(text).map_err(|failure| failure.at("--definition"))?,
-            (None, None) => return Ok(None),
-        };
-        match found {
-            Value::Object(definition) => Ok(Some(definition)),
-            _ => Err(Failure::usage("A flag's definition is an object.")),
-        }
-    }
-
-    fn definition(&self, whole: Option<Definition>, old: Option<&Definition>) -> Result<Definition, Failure> {
-        let named = self.value.is_some() || !self.variants.is_empty();
-        let mut definition = match (whole, old) {
-            (Some(whole), _) => whole,
-            (None, Some(old)) => old.clone(),
-            (None, None) if named => definition::of_value(&Value::Bool(false)),
-            (None, None) => {
-                return Err(
-                    Failure::usage("There is no such flag yet, and nothing says what it gives.")
-                        .help("Give '--value', or '--variant' and '--default', or a definition."),
-                );
-            }
-        };
-        if let Some(value) = self.value.as_deref().map(definition::json_or_text) {
-            definition::clear_rule(&mut definition, self.replace)?;
-            if !definition::choose(&mut definition, &value) {
-                definition.extend(definition::of_value(&value));
-            }
-        }
-        if !self.variants.is_empty() {
-            let mut variants = BTreeMap::new();
-            for variant in &self.variants {
-                let (name, value) = pair("NAME=VALUE", variant)?;
-                variants.insert(name.to_owned(), definition::json_or_text(value));
-            }
-            definition.insert("variants".into(), Value::Object(variants.into_iter().collect()));
-            if old.is_none() {
-                definition.remove("defaultVariant");
-            }
-        }
-        match self.default.as_deref() {
-            Some("") => drop(definition.remove("defaultVariant")),
-            Some(default) => drop(definition.insert("defaultVariant".into(), default.into())),
-            None => {}
-        }
-        if let Some(state) = &self.state {
-            definition.insert("state".into(), state.to_uppercase().into());
-        }
-        Ok(definition)
     }
 }
 
@@ -244,23 +160,10 @@ impl Turn {
 impl Rollout {
     pub(super) async fn run(self, session: &Session) -> Result<(), Failure> {
         let path = FlagPath::parse(&self.path)?;
-        let mut weights = Vec::new();
-        for text in &self.weights {
-            let (variant, weight) = pair("VARIANT=WEIGHT", text)?;
-            let weight: u32 = weight
-                .parse()
-                .map_err(|_| Failure::usage(format!("The weight in '{text}' is no whole number.")))?;
-            weights.push((variant.to_owned(), weight));
-        }
+        let weights = weights(&self.weights)?;
         let flag = session.client.flag(&path).await?;
         let mut definition = flag.definition.clone();
-        let is_there = |name: &str| definition::variants(&definition).any(|(variant, _)| variant == name);
-        if let Some((name, _)) = weights.iter().find(|(name, _)| !is_there(name)) {
-            return Err(Failure::usage(format!("{path} has no variant '{name}'.")));
-        }
-        definition::clear_rule(&mut definition, self.replace)?;
-        definition.insert("targeting".into(), definition::rollout(&weights));
-        definition::enable(&mut definition);
+        roll_out(&mut definition, &weights, self.replace).map_err(|failure| failure.at(&self.path))?;
         rewrite(session, &path, flag, definition, self.cas).await
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{boolean, flag};
-use crate::harness::{Api, On, Server, Store, own_port};
+use crate::harness::{Api, On, Server, Store, own_port, run};
 
 const PAGE: &str = "https://shop.example.com";
 const BULK: &str = "flags/shop/prod/ofrep/v1/evaluate/flags";
@@ -319,6 +319,176 @@ async fn a_stream_is_of_its_page(on: On) {
     shop.server.terminate();
 }
 
+/// A key says whose flags it evaluates, so that its provider needs no more than the listener's own address.
+async fn a_key_names_its_set(on: On) {
+    let shop = shop(on).await;
+    let bare = "ofrep/v1/evaluate/flags";
+    assert_eq!(
+        shop.root.put("flags/shop/test/banner", flag(boolean("on"))).await.0,
+        200
+    );
+    let made = json!({ "origins": [PAGE] });
+    let (_, other) = shop.root.post("flag-sets/shop/test/browser-keys", made).await;
+    for (key, set, value) in [
+        (shop.key.as_str(), "prod", false),
+        (other["key"].as_str().unwrap(), "test", true),
+    ] {
+        let (status, all) = shop.ask(&shop.open, bare, Some(PAGE), key).await;
+        let named = format!("flags/shop/{set}/{bare}");
+        let (_, named) = shop.ask(&shop.open, &named, Some(PAGE), key).await;
+        assert_eq!(
+            (status, &all["flags"], &all["flags"][0]["value"]),
+            (200, &named["flags"], &json!(value))
+        );
+        let uri = all["eventStreams"][0]["endpoint"]["requestUri"].as_str().unwrap();
+        assert!(uri.starts_with("/ofrep/v1/stream?ticket="), "{uri}");
+        let (status, one) = shop.ask(&shop.open, &format!("{bare}/banner"), Some(PAGE), key).await;
+        assert_eq!((status, &one["value"]), (200, &json!(value)));
+    }
+    for absent in ["none", "a%2Fb", "%00"] {
+        let (status, found) = shop
+            .ask(&shop.open, &format!("{bare}/{absent}"), Some(PAGE), &shop.key)
+            .await;
+        assert_eq!(
+            (status, &found["errorCode"]),
+            (404, &json!("FLAG_NOT_FOUND")),
+            "{absent}"
+        );
+    }
+    let root = shop.root.token.clone().unwrap();
+    for (what, at, page, token, expected) in [
+        ("no browser key", &shop.open, Some(PAGE), root.as_str(), 401),
+        ("no token of ours", &shop.open, Some(PAGE), "srb_nobody", 401),
+        (
+            "another page",
+            &shop.open,
+            Some("https://evil.example.com"),
+            &shop.key,
+            401,
+        ),
+        ("no page", &shop.open, None, &shop.key, 401),
+        ("the main listener", &shop.root.address, Some(PAGE), &shop.key, 404),
+        ("the main listener", &shop.root.address, Some(PAGE), &root, 404),
+    ] {
+        for path in [bare, "ofrep/v1/evaluate/flags/banner"] {
+            assert_eq!(shop.ask(at, path, page, token).await.0, expected, "{what}: {path}");
+        }
+    }
+    let (_, entries) = shop
+        .root
+        .get("audit?action=flag.evaluate&outcome=denied&limit=100")
+        .await;
+    let entries = entries["items"].as_array().unwrap();
+    let proven = entries.iter().filter(|entry| entry["principal"].is_string());
+    assert_eq!(
+        proven.count(),
+        2,
+        "what is no browser key is refused on record: {entries:?}"
+    );
+    shop.server.terminate();
+}
+
+/// The same for the stream: its address names no set, and is good for whoever has a key of one.
+async fn a_key_names_its_stream(on: On) {
+    let shop = shop(on).await;
+    let uri = async |path: &str, token: &str| {
+        let (status, all) = shop.ask(&shop.open, path, Some(PAGE), token).await;
+        assert_eq!(status, 200, "{all}");
+        all["eventStreams"][0]["endpoint"]["requestUri"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let url = format!("{}{}", shop.open, uri("ofrep/v1/evaluate/flags", &shop.key).await);
+    let (status, mut notices) = shop.open(&url).await;
+    assert_eq!(status, 200);
+    assert!(notices.next().await.unwrap().contains("refetchEvaluation"));
+    assert_eq!(shop.open(&url).await.0, 401, "one stream");
+    assert_eq!(
+        shop.root.put("flags/shop/prod/banner", flag(boolean("on"))).await.0,
+        200
+    );
+    assert!(notices.next().await.unwrap().contains("refetchEvaluation"));
+    // What names its set is of any token, and so is not good for this.
+    let root = shop.root.token.clone().unwrap();
+    let of_root = uri(BULK, &root).await.replace("/flags/shop/prod", "");
+    assert_eq!(shop.open(&format!("{}{of_root}", shop.open)).await.0, 401);
+    let preflight = shop.root.http.request(
+        reqwest::Method::OPTIONS,
+        format!("{}/ofrep/v1/evaluate/flags", shop.open),
+    );
+    let preflight = preflight
+        .header("origin", PAGE)
+        .header("access-control-request-method", "POST");
+    let allowed = preflight.send().await.unwrap();
+    assert_eq!(allowed.headers()["access-control-allow-origin"], PAGE);
+    let metrics = shop.root.http.get(format!("{}/metrics", shop.root.address));
+    let metrics = metrics.bearer_auth(&root).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("route=\"ofrep\""), "{metrics}");
+    assert!(!shop.server.log_text().contains("ticket="), "an address is in no log");
+    let key = format!("flag-sets/shop/prod/browser-keys/{}", shop.id);
+    assert_eq!(shop.root.delete(&key).await.0, 204);
+    assert!(notices.ends().await);
+    shop.server.terminate();
+}
+
+/// Whoever asks who may read a flag is told of the keys that do, and of no others.
+async fn keys_are_among_who_can(on: On) {
+    let shop = shop(on).await;
+    let short = json!({ "origins": [PAGE], "ttl": 1 });
+    assert_eq!(shop.root.post("flag-sets/shop/prod/browser-keys", short).await.0, 201);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let who = async |asked: &str| -> Vec<Value> {
+        let (status, page) = shop.root.get(&format!("who-can?{asked}")).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().unwrap().iter();
+        items.filter(|item| item["kind"] == "browser_key").cloned().collect()
+    };
+    let found = who("capability=read&path=flag/shop/prod/banner").await;
+    let [key] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (&key["name"], &key["root"], &key["through"], &key["deciding"]),
+        (
+            &json!(shop.id),
+            &json!(false),
+            &json!(["own"]),
+            &json!({ "path": "flag/shop/prod/*", "capabilities": ["read"], "policies": [] })
+        )
+    );
+    assert_eq!(who("capability=read&path=flag/shop/prod/").await.len(), 1);
+    for none in [
+        "capability=update&path=flag/shop/prod/banner",
+        "capability=read&path=flag/shop/test/banner",
+        "capability=read&path=shop/prod/banner",
+    ] {
+        assert!(who(none).await.is_empty(), "{none}");
+    }
+    let environment = [
+        ("STRONGROOM_ADDR", shop.root.address.as_str()),
+        ("STRONGROOM_TOKEN", shop.root.token.as_deref().unwrap()),
+    ];
+    let (code, stdout, _) = run(&["who-can", "read", "flag/shop/prod/banner"], &environment, b"");
+    let text = String::from_utf8(stdout).unwrap();
+    assert_eq!(code, 0);
+    assert!(
+        text.contains(&format!(
+            "browser_key  {}  itself   -         flag/shop/prod/*",
+            shop.id
+        )),
+        "{text}"
+    );
+    // It is by no policy, so that none changes it.
+    let rules = json!({ "rules": [{ "path": "flag/shop/prod/*", "capabilities": ["deny"] }] });
+    let (status, changes) = shop.root.put("policies/p?dry_run=true", rules).await;
+    assert_eq!((status, &changes["changes"]), (200, &json!([])));
+    let key = format!("flag-sets/shop/prod/browser-keys/{}", shop.id);
+    assert_eq!(shop.root.delete(&key).await.0, 204);
+    assert!(who("capability=read&path=flag/shop/prod/banner").await.is_empty());
+    shop.server.terminate();
+}
+
 /// A stream that broke off goes on at its address by what its events told, and by nothing else.
 async fn a_stream_goes_on(on: On) {
     let shop = shop(on).await;
@@ -413,6 +583,9 @@ on_both_stores!(
     a_stream_tells_of_changes,
     a_page_is_given_a_stream,
     a_stream_is_of_its_page,
+    a_key_names_its_set,
+    a_key_names_its_stream,
+    keys_are_among_who_can,
     a_stream_goes_on,
     pages_are_named,
 );
