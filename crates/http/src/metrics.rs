@@ -21,11 +21,12 @@ use strongroom_domain::audit::Lane;
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 36] = [
+const ROUTES: [&str; 37] = [
     "secrets",
     "flags",
     "flag-versions",
     "flag-sets",
+    "flag-evaluations",
     "ofrep",
     "batch",
     "auth",

@@ -155,6 +155,7 @@ numbered! {
         FlagStream = 346, "flag_set.stream";
         BrowserKeyCreate = 347, "flag_set.browser_key_create";
         BrowserKeyDelete = 348, "flag_set.browser_key_delete";
+        FlagCountsRead = 353, "flag.counts";
     }
 }
 

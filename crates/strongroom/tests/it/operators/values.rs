@@ -14,6 +14,7 @@ const SHOWN: &[&str] = &[
     "GET audit",
     "GET clients",
     "GET clients/{id}",
+    "GET flag-evaluations/{project}/{environment}/{key}",
     "GET flag-sets",
     "GET flag-sets/{project}/{environment}/evaluators",
     "GET flag-sets/{project}/{environment}/flagd.json",
