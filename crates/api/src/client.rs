@@ -1,5 +1,6 @@
 //! The typed client that the command line and the tests use.
 
+mod dead_letters;
 mod error;
 mod flags;
 mod leases;

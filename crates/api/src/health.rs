@@ -13,4 +13,7 @@ pub struct Readiness {
     pub ready: bool,
     /// Why not, and what to do.
     pub problems: Vec<String>,
+    /// What somebody has to do though it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

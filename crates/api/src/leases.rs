@@ -1,4 +1,4 @@
-//! `lease-roles`, `lease-roles/{name}` and `leases/{lease}`
+//! `lease-roles`, `lease-roles/{name}`, `leases` and `leases/{lease}`
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -15,6 +15,22 @@ pub struct LeaseRole {
     pub config: LeaseRoleConfig,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+/// Which leases.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeasesQuery {
+    /// Of this lease role alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Name>,
+    /// The `next_cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Leases on a page; 100 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
 }
 
 /// For how long; usually as the role says.

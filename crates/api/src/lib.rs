@@ -8,6 +8,7 @@ pub mod batch;
 pub mod client;
 pub mod clients;
 pub mod control;
+pub mod dead_letters;
 pub mod explain;
 mod exposed;
 pub mod flags;

@@ -1,6 +1,7 @@
 //! After a restore, nothing is done at systems outside until an operator says so: this may be a copy, and the one that it was made
 //! from works on them.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +10,14 @@ use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
 use strongroom_domain::row::Key;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, Row, Time, Write};
+use strongroom_ports::Store;
 
 use crate::Broker;
 use crate::accept::check_reason;
 use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::record::Effect;
 use crate::request::Request;
-use crate::rows::{parse, remove};
+use crate::rows::{broken, parse, remove, store_failed};
 
 const OUTSIDE: &str = "outside";
 
@@ -36,7 +38,36 @@ pub(crate) fn hold_row(keys: &Keys, root: NamespaceId, id: ObjectId, since: Time
     keys.mac_record(record).map_err(Error::internal)
 }
 
+/// What lets it go on.
+pub const LIFT: &str =
+    "Where this installation is to go on with them, run 'strongroom operator lift-hold --reason REASON'.";
+
+/// Of an installation on which no node needs to run.
+pub(crate) async fn held_since(
+    store: &Arc<dyn Store>,
+    now: Time,
+    keys: &Keys,
+    root: NamespaceId,
+) -> Result<Option<Time>> {
+    let hold = hold_key(root);
+    let found = store
+        .find(now, std::slice::from_ref(&hold))
+        .await
+        .map_err(store_failed)?;
+    let Some(record) = found.value.into_iter().find(|record| record.key() == hold) else {
+        return Ok(None);
+    };
+    keys.check_record(&record).map_err(|error| broken(Kind::Hold, error))?;
+    Ok(Some(parse::<Hold>(record)?.body.since))
+}
+
 impl Broker {
+    /// That a restore holds what is outside, and what lets it go on, as this node saw it last.
+    pub(crate) fn hold_seen(&self) -> Option<String> {
+        let held = self.is_held_seen();
+        held.then(|| format!("Since a restore nothing is done at systems outside. {LIFT}"))
+    }
+
     /// Whether a restore holds what is outside, as this node saw it last.
     pub fn is_held_seen(&self) -> bool {
         self.0.stats.held.load(Ordering::Relaxed)
@@ -63,10 +94,7 @@ impl Broker {
         let since = parse::<Hold>(hold)?.body.since;
         Err(Error::new(
             Code::Conflict,
-            format!(
-                "Since a restore at {since} nothing is done at systems outside. Where this installation is to go on with them, \
-                 run 'strongroom operator lift-hold --reason REASON'."
-            ),
+            format!("Since a restore at {since} nothing is done at systems outside. {LIFT}"),
         ))
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn start(broker: &Broker) {
     tokio::spawn(feed::poll(Arc::downgrade(&broker.0)));
 }
 
-/// Sees how rotations and leases stand, at most a twentieth of the time.
+/// Sees how rotations, leases and dead letters stand, at most a twentieth of the time.
 async fn watch(inner: Weak<Inner>) {
     loop {
         let Some(inner) = inner.upgrade() else { return };
@@ -45,6 +45,9 @@ async fn watch(inner: Weak<Inner>) {
         }
         if let Err(error) = broker.watch_leases().await {
             tracing::warn!(?error, "how leases stand could not be seen");
+        }
+        if let Err(error) = broker.watch_dead_letters().await {
+            tracing::warn!(?error, "how many dead letters there are could not be seen");
         }
         match broker.is_held().await {
             Ok(false) => {}

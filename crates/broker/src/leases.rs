@@ -1,6 +1,7 @@
 //! Credentials made on demand. The row of a lease is written before its user is made, and removed after the user is gone.
 
 mod end;
+mod list;
 mod watch;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::rows::Checked;
 use crate::targets::within;
 
 pub(crate) use end::{BATCH, JOB};
+pub use list::LeasePage;
 pub use watch::Leases;
 
 /// A renewal waits for the target within a change, which has no more time.
@@ -80,7 +82,7 @@ fn hasten(lease: &mut Lease, now: Time) {
 
 impl Broker {
     pub async fn create_lease(&self, request: &Request, role: &Name, ttl: Option<Period>) -> Result<NewLease> {
-        let id = LeaseId::new(self.0.entropy.bytes());
+        let id = LeaseId::new(role, self.0.entropy.bytes());
         // From before it was planned: whoever stands still in between makes no user when nobody waits for it any more.
         let until = Instant::now() + within();
         let lease = self.plan_lease(request, role, &id, ttl).await?;
@@ -160,11 +162,8 @@ impl Broker {
 
     /// The target, and the user's password; or why there is no user.
     async fn make_user(&self, lease: &Lease) -> Result<Result<(Target, SecretString), String>> {
-        let Some(target) = self.load_target(&lease.target).await? else {
-            return Ok(Err("there is no such target".into()));
-        };
-        let way = match self.way_to(&target).await? {
-            Ok(way) => way,
+        let (target, way) = match self.way_of(&lease.target).await? {
+            Ok(found) => found,
             Err(reason) => return Ok(Err(reason)),
         };
         let password = Recipe::default().make(&mut |bytes| self.0.entropy.fill(bytes))?;
@@ -321,9 +320,7 @@ impl Broker {
                 format!("The lease lasts as long as before: {reason}."),
             )
         };
-        let target = self.load_target(&lease.target).await?;
-        let target = target.ok_or_else(|| failed("there is no such target".into()))?;
-        let way = self.way_to(&target).await?.map_err(failed)?;
+        let (_, way) = self.way_of(&lease.target).await?.map_err(failed)?;
         let order = Order {
             within: EXTENDED_WITHIN,
             ..way.order(self.0.clock.now().0)

@@ -1,10 +1,12 @@
 //! What webhooks are told. A notice is written in the same change as what happened, and sent by whichever node claims it.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 use strongroom_domain::audit::Action;
-use strongroom_domain::notice::{Happened, Notice};
-use strongroom_domain::target::{Engine, Event, Target};
-use strongroom_domain::{Code, Error, Kind, Name, ObjectId, Record, Result, Time, Write};
+use strongroom_domain::notice::{DeadLetter, Happened, Notice, Untaken};
+use strongroom_domain::target::{Engine, Event, Format, Target};
+use strongroom_domain::{Code, Error, Kind, Name, ObjectId, Period, Record, Result, Time, Write};
 use zeroize::Zeroizing;
 
 use crate::Broker;
@@ -12,6 +14,7 @@ use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::record::Effect;
 use crate::request::Request;
 use crate::rows::{Checked, remove};
+use crate::slack;
 use crate::stats::count;
 use crate::webhooks::Message;
 
@@ -41,6 +44,19 @@ struct Data<'a> {
     due: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+}
+
+/// What becomes of a notice.
+enum Next {
+    Stays(Notice),
+    Goes,
+    Dies(DeadLetter),
+}
+
+/// Why a notice was not taken, and for how long its target wants it tried.
+struct NotTaken {
+    reason: String,
+    tried_for: Period,
 }
 
 impl Broker {
@@ -75,7 +91,7 @@ impl Broker {
         told.map(|target| Name::parse(&target.record.name)).collect()
     }
 
-    fn write_notice(&self, old: Option<&Record>, notice: &Notice) -> Result<Write> {
+    pub(crate) fn write_notice(&self, old: Option<&Record>, notice: &Notice) -> Result<Write> {
         let key = self.key(Kind::Notice, notice.id.to_string());
         let (_, write) = self.write_due(old, notice.id, key, Some(notice.due), notice)?;
         Ok(write)
@@ -83,37 +99,41 @@ impl Broker {
 
     /// Sends a notice that is due, once.
     pub(crate) async fn send_notice(&self, id: ObjectId) -> Result<()> {
-        let claim = |notice: Notice, now| (Action::NoticeTake, Some(notice.claimed(now)));
-        let Some(notice) = self.step_notice(id, None, claim).await? else {
+        let claim = |notice: Notice, now| (Action::NoticeTake, Next::Stays(notice.claimed(now)));
+        let Some((Some(notice), _)) = self.step_notice(id, None, claim).await? else {
             return Ok(());
         };
         let claimed_until = Some(notice.due);
         match self.deliver(&notice).await? {
             Ok(()) => {
-                let sent = |_, _| (Action::NoticeSend, None);
+                let sent = |_, _| (Action::NoticeSend, Next::Goes);
                 self.step_notice(id, claimed_until, sent).await?;
                 count(&self.0.stats.notices_sent);
             }
-            Err(reason) => {
+            Err(NotTaken { reason, tried_for }) => {
                 tracing::warn!(target_name = %notice.target, reason, "a webhook did not take a notice");
                 count(&self.0.stats.notices_failed);
-                let failed = |notice: Notice, now| match notice.failed(now) {
-                    Some(next) => (Action::NoticeFail, Some(next)),
-                    None => (Action::NoticeEnd, None),
+                let failed = |notice: Notice, now| match notice.failed(&reason, tried_for, now) {
+                    Untaken::Waits(next) => (Action::NoticeFail, Next::Stays(next)),
+                    Untaken::Dies(letter) => (Action::NoticeEnd, Next::Dies(letter)),
                 };
-                self.step_notice(id, claimed_until, failed).await?;
+                if let Some((None, dropped)) = self.step_notice(id, claimed_until, failed).await? {
+                    tracing::warn!(target_name = %notice.target, %id, dropped, "a notice was given up, and is a dead letter");
+                    self.0.stats.dead_letters_dropped.fetch_add(dropped, Ordering::Relaxed);
+                }
             }
         }
         Ok(())
     }
 
-    /// Changes a notice, where it is due or still claimed until then. What it was changed to; `None`: another has it.
+    /// Changes a notice, where it is due or still claimed until then. What it was changed to, if it is still there, and how many
+    /// dead letters made room; `None`: another has it.
     async fn step_notice(
         &self,
         id: ObjectId,
         claimed_until: Option<Time>,
-        step: impl Fn(Notice, Time) -> (Action, Option<Notice>) + Sync,
-    ) -> Result<Option<Notice>> {
+        step: impl Fn(Notice, Time) -> (Action, Next) + Sync,
+    ) -> Result<Option<(Option<Notice>, u64)>> {
         let request = Request::of_job(JOB, self.request_id());
         let name = id.to_string();
         let asked = Asked {
@@ -135,59 +155,84 @@ impl Broker {
                 let Checked { record, body } = found.filter(mine).ok_or_else(|| Error::from(Code::Unsettled))?;
                 let about = body.target.to_string();
                 let (action, next) = step(body, attempt.now);
-                let write = match &next {
-                    Some(next) => self.write_notice(Some(&record), next)?,
-                    None => remove(&record),
+                let (mut writes, mut effects) = (Vec::new(), vec![Effect::new(action, about)]);
+                let mut dropped = 0;
+                let answer = match next {
+                    Next::Stays(next) => {
+                        writes.push(self.write_notice(Some(&record), &next)?);
+                        Some(next)
+                    }
+                    Next::Goes => {
+                        writes.push(remove(&record));
+                        None
+                    }
+                    Next::Dies(letter) => {
+                        writes.push(remove(&record));
+                        let (kept, gone) = self.keep_letter(&letter).await?;
+                        writes.extend(kept);
+                        dropped = gone.len() as u64;
+                        effects.extend(gone);
+                        None
+                    }
                 };
                 Ok(Decided::Write(Decision {
                     fresh: Vec::new(),
-                    writes: vec![write],
+                    writes,
                     touches: Vec::new(),
-                    effects: vec![Effect::new(action, about)],
-                    answer: next,
+                    effects,
+                    answer: (answer, dropped),
                 }))
             })
             .await;
         match stepped {
             Err(error) if error.code == Code::Unsettled => Ok(None),
-            stepped => stepped,
+            stepped => stepped.map(Some),
         }
     }
 
     /// Whether the webhook took it, or why not.
-    async fn deliver(&self, notice: &Notice) -> Result<Result<(), String>> {
+    async fn deliver(&self, notice: &Notice) -> Result<Result<(), NotTaken>> {
         let target = self.load::<Target>(Kind::Target, notice.target.as_str()).await?.value;
         let Some(target) = target.map(|found| found.body) else {
             // There is nobody to tell any more.
             return Ok(Ok(()));
         };
-        let key = match self.administers(&target).await? {
-            Ok(key) => key,
-            Err(reason) => return Ok(Err(reason)),
+        let tried_for = target.config.tried_for();
+        let credential = match self.administers(&target).await? {
+            Ok(credential) => credential,
+            Err(reason) => return Ok(Err(NotTaken { reason, tried_for })),
         };
         let Some((home, ..)) = self.home().await? else {
             // It is being deleted, and its notices with it.
             return Ok(Ok(()));
         };
         let happened = &notice.happened;
+        let body = match target.config.format {
+            Format::Standard => self.standard(happened, &home.name),
+            Format::Slack => serde_json::to_vec(&slack::line(happened, &home.name)).map_err(Error::internal),
+        };
+        let (id, body) = (notice.id.to_string(), Zeroizing::new(body?));
+        let message = Message { id: &id, body };
+        let sent = self.send(&target, &credential, message).await;
+        Ok(sent.map_err(|fault| NotTaken {
+            reason: fault.to_string(),
+            tried_for,
+        }))
+    }
+
+    fn standard(&self, happened: &Happened, namespace_name: &str) -> Result<Vec<u8>> {
         let sent = Sent {
             event: happened.event,
             timestamp: happened.at,
             data: Data {
                 namespace: self.namespace().to_string(),
-                namespace_name: &home.name,
+                namespace_name,
                 about: &happened.about,
                 version: happened.version,
                 due: happened.due,
                 reason: happened.reason.as_deref(),
             },
         };
-        let body = Zeroizing::new(serde_json::to_vec(&sent).map_err(Error::internal)?);
-        let id = notice.id.to_string();
-        let message = Message { id: &id, body };
-        Ok(self
-            .send(&target, &key, message)
-            .await
-            .map_err(|fault| fault.to_string()))
+        serde_json::to_vec(&sent).map_err(Error::internal)
     }
 }

@@ -18,6 +18,7 @@ use crate::allowances::Allowances;
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::feed::Feed;
+use crate::hold::held_since;
 use crate::initialise::{RING, ROOT};
 use crate::keys::check_keys;
 use crate::lanes::{Lanes, Workshop};
@@ -68,6 +69,8 @@ pub struct Health {
     pub ready: bool,
     /// Why not, and what to do.
     pub problems: Vec<String>,
+    /// What somebody has to do though it serves.
+    pub warnings: Vec<String>,
 }
 
 /// Offset errors above this make expiry unreliable.
@@ -211,6 +214,7 @@ impl Broker {
         Health {
             ready: problems.is_empty(),
             problems,
+            warnings: self.hold_seen().into_iter().collect(),
         }
     }
 }
@@ -271,6 +275,8 @@ fn slot_of(unlock: &Unlock, slots: &[Record], keys: &Keys) -> Result<Option<Obje
 #[derive(Debug)]
 pub struct Looked {
     pub slots: Vec<SlotMethod>,
+    /// Since when nothing is done at systems outside.
+    pub held_since: Option<Time>,
     /// The database's time when it was asked.
     pub db_now: Time,
 }
@@ -289,6 +295,7 @@ pub async fn look(store: &Arc<dyn Store>, now: Time, unlock: &Unlock) -> Result<
         .map_err(|_| tampered("a key slot is malformed"))?;
     Ok(Looked {
         slots: methods,
+        held_since: held_since(store, now, &unlocked.keys, unlocked.namespace).await?,
         db_now: unlocked.slots.db_now,
     })
 }

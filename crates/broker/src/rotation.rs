@@ -14,7 +14,7 @@ use strongroom_domain::canon::Canon;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::rotation::{Event, Rotation, RotationFields, RotationPolicy, RotatorKind, Told};
 use strongroom_domain::secret::Head;
-use strongroom_domain::target::Engine;
+use strongroom_domain::target::{Engine, Format, TargetConfig};
 use strongroom_domain::{Code, Error, Kind, Prefix, Result, SecretPath, Time, Write};
 
 use crate::Broker;
@@ -80,13 +80,14 @@ fn planned(rotation: &Rotation, from: Time, to: Option<Time>) -> Vec<Time> {
 }
 
 /// Which servers a rotator speaks to.
-fn fits(rotator: RotatorKind, engine: Engine) -> bool {
+fn fits(rotator: RotatorKind, target: &TargetConfig) -> bool {
+    let engine = target.engine;
     match rotator {
         RotatorKind::Generate | RotatorKind::SigningKey => false,
         RotatorKind::Postgres => engine == Engine::Postgres,
         RotatorKind::Mysql => engine == Engine::Mysql,
         RotatorKind::Redis => engine == Engine::Redis,
-        RotatorKind::Webhook => engine == Engine::Webhook,
+        RotatorKind::Webhook => engine == Engine::Webhook && target.format == Format::Standard,
         RotatorKind::Manual => engine != Engine::Webhook,
     }
 }
@@ -219,10 +220,10 @@ impl Broker {
         if let Some(name) = &policy.target {
             let target = self.load_target(name).await?;
             let target = target.ok_or_else(|| Error::invalid(format!("There is no target '{name}'.")))?;
-            if !fits(policy.rotator, target.config.engine) {
-                let (rotator, engine) = (policy.rotator.name(), target.config.engine);
+            if !fits(policy.rotator, &target.config) {
+                let (rotator, speaks) = (policy.rotator.name(), target.config.speaks());
                 return Err(Error::invalid(format!(
-                    "The target '{name}' speaks {engine}, which the rotator '{rotator}' does not."
+                    "The target '{name}' speaks {speaks}, which the rotator '{rotator}' does not."
                 )));
             }
         }

@@ -1,6 +1,6 @@
 //! Counts that a scrape reads. Plain numbers: the edge gives them their names.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use strongroom_domain::audit::Lane;
 
@@ -32,6 +32,9 @@ pub struct Stats {
     /// Notices that a webhook took, and tries that failed.
     pub notices_sent: AtomicU64,
     pub notices_failed: AtomicU64,
+    /// Dead letters, as they were seen last, and those that made room for newer ones.
+    pub dead_letters: AtomicI64,
+    pub dead_letters_dropped: AtomicU64,
     /// Whether a restore holds what is outside, as it was seen last.
     pub held: AtomicBool,
     /// Versions sealed anew under a newer data key.

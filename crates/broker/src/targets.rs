@@ -166,6 +166,14 @@ impl Broker {
         }))
     }
 
+    /// A target and the way to it, or why there is none.
+    pub(crate) async fn way_of(&self, name: &Name) -> Result<Result<(Target, Way), String>> {
+        let Some(target) = self.load_target(name).await? else {
+            return Ok(Err("there is no such target".into()));
+        };
+        Ok(self.way_to(&target).await?.map(|way| (target, way)))
+    }
+
     pub async fn delete_target(&self, request: &Request, name: &Name) -> Result<()> {
         self.delete_object::<Target>(request, noun(name, Action::TargetDelete, Capability::Delete))
             .await

@@ -147,6 +147,11 @@ impl Access<'_> {
             ("secret" | "metadata" | "label", _) if entered.is_empty() => return None,
             ("secret" | "metadata" | "label" | "rotation", _) => "secret/",
             ("target", _) => "target/",
+            // Of a letter by its id: whose it is stands before that.
+            ("dead_letter", _) => {
+                let target = entered.split('/').next().unwrap_or_default();
+                return Some(format!("target/{target}"));
+            }
             ("flag", _) => "flag/",
             ("flag_set", _) if entered.is_empty() => return Some(Self::FlagSets.path()),
             // What is copied is of another set, which the entry does not name.

@@ -2,15 +2,18 @@
 //! made, and removed after the user is gone, so that there is no user whom no row knows. A lease is planned, live, and
 //! ending; each of the three has a time at which a node is to look at it.
 
-use std::fmt;
+mod id;
+
 use std::time::Duration;
 
 use data_encoding::BASE32_DNSSEC;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::target::Engine;
 use crate::{Code, Error, Name, ObjectId, Period, PrincipalId, Result, Time, backoff};
+
+pub use id::LeaseId;
 
 /// How long making a user takes at most. What was not made by then is taken back.
 pub const MADE_WITHIN: Duration = Duration::from_mins(1);
@@ -21,9 +24,6 @@ pub const STUCK_AFTER: u32 = 5;
 /// How long it waits at most to take back again what was not made.
 const NOT_MADE_BACKOFF: Duration = Duration::from_mins(1);
 const MOST_LEASES: u32 = 1_000_000;
-const PREFIX: &str = "lease:";
-/// Of base 32: 100 random bits.
-const ID: usize = 20;
 /// Of base 32: 40 bits of the role's id.
 const TAG: usize = 8;
 
@@ -107,55 +107,6 @@ impl LeaseRole {
         let mut tag = BASE32_DNSSEC.encode(self.id.as_slice());
         tag.truncate(TAG);
         format!("sr_{tag}_")
-    }
-}
-
-/// `lease:` and 20 characters: no name is written so. The characters are the name of the row.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LeaseId(String);
-
-impl LeaseId {
-    pub fn new(random: [u8; 16]) -> Self {
-        let mut text = BASE32_DNSSEC.encode(&random);
-        text.truncate(ID);
-        Self(text)
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::of_row(text.strip_prefix(PREFIX)?)
-    }
-
-    pub fn of_row(name: &str) -> Option<Self> {
-        let fits = name.len() == ID && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'v'));
-        fits.then(|| Self(name.to_owned()))
-    }
-
-    /// The lease that a user of this role is of, if it is one.
-    pub fn of_user(username: &str, role: &LeaseRole) -> Option<Self> {
-        Self::of_row(username.strip_prefix(&role.user_prefix())?)
-    }
-
-    pub fn row_name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for LeaseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}", self.0)
-    }
-}
-
-impl Serialize for LeaseId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for LeaseId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("a lease's id is 'lease:' and 20 characters"))
     }
 }
 

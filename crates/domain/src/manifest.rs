@@ -106,6 +106,7 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Lease
         | Kind::LeaseCount
         | Kind::Notice
+        | Kind::DeadLetter
         | Kind::Flag
         | Kind::FlagVersion
         | Kind::FlagSet

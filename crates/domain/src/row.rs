@@ -66,6 +66,8 @@ kinds! {
     UsedState = 17, "used_state";
     /// That work on systems outside waits since a restore.
     Hold = 18, "hold";
+    /// What a webhook was to be told and did not take; its name is when it was given up, and its id.
+    DeadLetter = 19, "dead_letter";
     /// A one-time code of an operator that was used; its name is both.
     UsedCode = 20, "used_code";
     /// A system outside whose credentials are kept here.
@@ -94,7 +96,7 @@ kinds! {
 
 impl Kind {
     /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
-    pub const EXPIRING: [Self; 7] = [
+    pub const EXPIRING: [Self; 8] = [
         Self::ChangeId,
         Self::Token,
         Self::Revocation,
@@ -102,6 +104,7 @@ impl Kind {
         Self::UsedCode,
         Self::BrowserKey,
         Self::FlagCounts,
+        Self::DeadLetter,
     ];
 }
 

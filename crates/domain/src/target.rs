@@ -5,8 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::notice::TRIED_FOR;
 use crate::outbound::check_url;
-use crate::{Error, ObjectId, Result, SecretPath, Time};
+use crate::{Error, ObjectId, Period, Result, SecretPath, Time};
 
 /// What a target speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +81,24 @@ pub enum Event {
     SecretExpiring,
 }
 
+/// How a webhook is told what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `type`, `timestamp` and `data`, as Standard Webhooks recommends.
+    #[default]
+    Standard,
+    /// A line of text, as incoming webhooks of Slack, Mattermost and Rocket.Chat take it.
+    Slack,
+}
+
+impl Format {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde gives")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What an operator says of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,13 +118,20 @@ pub struct TargetConfig {
     #[schemars(length(max = 65_536))]
     pub ca_pem: Option<String>,
     /// The secret by which the target is administered: of a server, an object with `username` and `password`; of a webhook, the
-    /// key that signs (`whsec_…`).
+    /// key that signs (`whsec_…`), or an object with that as `key`, and as `url` what is called where that is secret: it begins as
+    /// `address` does.
     #[schemars(with = "String")]
     pub credential: SecretPath,
     /// What a webhook is told of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub events: Vec<Event>,
+    /// How a webhook is told. One that is told in Slack's form needs no key, and rotates nothing.
+    #[serde(default, skip_serializing_if = "Format::is_default")]
+    pub format: Format,
+    /// For how long what a webhook does not take is sent again: 1 second to 30 days. Usually three days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_for: Option<Period>,
 }
 
 /// A stored target.
@@ -118,6 +144,7 @@ pub struct Target {
 }
 
 const MAX_PEM: usize = 65_536;
+const LONGEST_RETRY: Period = Period::days(30);
 
 impl TargetConfig {
     /// Refuses what cannot work, with what to write instead.
@@ -131,9 +158,14 @@ impl TargetConfig {
             }
         } else {
             self.host_and_port()?;
-            if !self.events.is_empty() {
-                return Err(Error::invalid("'events' are what a webhook is told of."));
+            if !self.events.is_empty() || self.format != Format::default() || self.retry_for.is_some() {
+                return Err(Error::invalid(
+                    "'events', 'format' and 'retry_for' say what a webhook is told, and how.",
+                ));
             }
+        }
+        if self.retry_for.is_some_and(|most| most > LONGEST_RETRY) {
+            return Err(Error::invalid("'retry_for' is at most 30 days."));
         }
         if self.address.len() > 1024 {
             return Err(Error::invalid("'address' has more than 1,024 bytes."));
@@ -148,6 +180,18 @@ impl TargetConfig {
             return Err(Error::invalid("'ca_pem' has more than 65,536 bytes."));
         }
         Ok(())
+    }
+
+    /// What it is that it understands.
+    pub fn speaks(&self) -> &'static str {
+        match self.format {
+            Format::Standard => self.engine.name(),
+            Format::Slack => "Slack's form alone",
+        }
+    }
+
+    pub fn tried_for(&self) -> Period {
+        self.retry_for.unwrap_or(TRIED_FOR)
     }
 
     /// What it is that is reached there: another engine or address is another server.
@@ -192,6 +236,8 @@ mod tests {
             ca_pem: None,
             credential: SecretPath::parse("infra/admin").unwrap(),
             events: Vec::new(),
+            format: Format::Standard,
+            retry_for: None,
         }
     }
 
@@ -214,5 +260,32 @@ mod tests {
         assert!(at(Engine::Webhook, "https://hooks.example/x").check().is_ok());
         assert!(at(Engine::Webhook, "db:1").check().is_err());
         assert!(at(Engine::Webhook, "http://hooks.example/x").check().is_err());
+    }
+
+    #[test]
+    fn how_it_is_told_is_said_of_a_webhook_alone() {
+        let told = |engine, address| TargetConfig {
+            format: Format::Slack,
+            ..at(engine, address)
+        };
+        assert!(told(Engine::Webhook, "https://hooks.example").check().is_ok());
+        assert!(told(Engine::Redis, "cache").check().is_err());
+        for (tried, fits) in [
+            (Period::hours(1), true),
+            (Period::days(30), true),
+            (Period::days(31), false),
+        ] {
+            let config = TargetConfig {
+                retry_for: Some(tried),
+                ..at(Engine::Webhook, "https://hooks.example")
+            };
+            assert_eq!((config.check().is_ok(), config.tried_for()), (fits, tried));
+            let config = TargetConfig {
+                engine: Engine::Redis,
+                address: "cache".into(),
+                ..config
+            };
+            assert!(config.check().is_err());
+        }
     }
 }

@@ -144,7 +144,9 @@ fn waits(request: &Request<Body>) -> Duration {
     let noun = request.uri().path().strip_prefix("/api/v1/").unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
     let waits = query.split('&').any(|pair| pair.starts_with("wait="));
-    let is_at_target = ["rotation/", "leases/"].iter().any(|at| noun.starts_with(at));
+    let is_at_target = ["rotation/", "leases/", "dead-letters/"]
+        .iter()
+        .any(|at| noun.starts_with(at));
     match *request.method() {
         Method::GET if waits && (noun == "watch" || noun.starts_with("secrets/")) => LONGEST_WAIT,
         Method::POST | Method::DELETE if is_at_target => AT_TARGET,

@@ -20,6 +20,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
         let stopping = Readiness {
             ready: false,
             problems: vec!["The node is stopping.".into()],
+            warnings: Vec::new(),
         };
         return answer(StatusCode::SERVICE_UNAVAILABLE, &stopping);
     }
@@ -32,6 +33,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     let readiness = Readiness {
         ready: health.ready,
         problems: health.problems,
+        warnings: health.warnings,
     };
     answer(status, &readiness)
 }

@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod browser_keys;
 pub(crate) mod clients;
 pub(crate) mod control;
+pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod flags;
 pub(crate) mod groups;

@@ -303,4 +303,11 @@ mod tests {
         }
         assert!(asked.len() > 10 && shown.len() > 20);
     }
+
+    #[test]
+    fn what_is_recorded_stands_under_its_noun() {
+        let recorded = crate::router::every_route().into_iter().filter(|route| !route.exempt);
+        let misplaced: Vec<_> = recorded.filter(|route| components::tag(route.path) == "node").collect();
+        assert_eq!(misplaced, []);
+    }
 }

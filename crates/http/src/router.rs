@@ -51,6 +51,7 @@ fn native() -> Vec<Operation> {
         routes::rotation::targets(),
         routes::leases::roles(),
         routes::leases::leases(),
+        routes::dead_letters::dead_letters(),
         routes::flags::flags(),
         routes::flags::sets(),
         routes::flags::browser_keys(),

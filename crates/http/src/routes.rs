@@ -1,6 +1,7 @@
 //! Every operation with what it takes, shows and refuses, and an example that a test sends; one file a few nouns.
 
 pub(crate) mod clients;
+pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod flags;
 pub(crate) mod grants;

@@ -58,11 +58,12 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Neither a body nor a token is shown, nor what a query may hold.
+/// Neither a body nor a token is shown, nor what stands behind the host: it may be what lets somebody in.
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = if self.body.is_some() { "POST" } else { "GET" };
-        write!(f, "{method} {}", self.url.split('?').next().unwrap_or_default())
+        let host: Vec<&str> = self.url.splitn(4, '/').take(3).collect();
+        write!(f, "{method} {}", host.join("/"))
     }
 }
 

@@ -140,16 +140,19 @@ impl PostgresStore {
         after: &str,
         limit: u16,
     ) -> Result<At<Vec<Record>>, StoreError> {
+        // Where the index ends: without that, all that follows the last of them is looked at.
+        let end = format!("{prefix}{}", char::MAX);
         snapshot!(self, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM strongroom.record \
-                 WHERE namespace = $1 AND kind = $2 AND name > $3 AND name >= $4 AND starts_with(name, $4) \
-                 ORDER BY name LIMIT $5",
+                 WHERE namespace = $1 AND kind = $2 AND name > $3 AND name >= $4 AND name <= $5 AND starts_with(name, $4) \
+                 ORDER BY name LIMIT $6",
                 namespace.as_slice(),
                 kind.number(),
                 after,
                 prefix,
+                end,
                 i64::from(limit)
             ))
             .fetch_all(&mut *transaction)

@@ -82,15 +82,19 @@ impl SqliteStore {
     ) -> Result<At<Vec<Record>>, StoreError> {
         let (namespace, kind) = (namespace.as_slice(), kind.number());
         let length = i64::try_from(prefix.chars().count()).map_err(|_| StoreError::Malformed("prefix"))?;
+        // Where the index ends: without that, all that follows the last of them is looked at.
+        let end = format!("{prefix}{}", char::MAX);
         snapshot!(self, now, transaction, {
             let rows = checked!(query_as!(
                 RecordRow,
                 "SELECT namespace, kind, id, name, rev, due, format, body, mac" [", writer"] " FROM record \
-                 WHERE namespace = ? AND kind = ? AND name > ? AND name >= ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
+                 WHERE namespace = ? AND kind = ? AND name > ? AND name >= ? AND name <= ? AND substr(name, 1, ?) = ? \
+                 ORDER BY name LIMIT ?",
                 namespace,
                 kind,
                 after,
                 prefix,
+                end,
                 length,
                 prefix,
                 limit

@@ -7,7 +7,7 @@ use strongroom_domain::lease::{LeaseId, LeaseRoleConfig};
 
 use super::routes::NONE;
 use super::{Client, Result};
-use crate::leases::{For, Lease, LeaseRole, NewLease};
+use crate::leases::{For, Lease, LeaseRole, LeasesQuery, NewLease};
 use crate::{Page, PageQuery};
 
 impl Client {
@@ -28,6 +28,10 @@ impl Client {
         let path = format!("lease-roles/{name}");
         let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
         Ok(())
+    }
+
+    pub async fn leases(&self, query: &LeasesQuery) -> Result<Page<Lease>> {
+        self.call(Method::GET, "leases", query, NONE).await
     }
 
     pub async fn create_lease(&self, role: &Name, body: &For) -> Result<NewLease> {

@@ -1,13 +1,13 @@
 //! The end of leases: what is due is taken back in batches, as fast as one server bears.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use strongroom_domain::audit::Action;
 use strongroom_domain::lease::{Ended, Lease, LeaseId};
 use strongroom_domain::notice::Happened;
-use strongroom_domain::target::Event;
+use strongroom_domain::target::{Event, Target};
 use strongroom_domain::{Code, Error, Kind, Name, Record, Result, Time};
 
 use super::{effect, hasten};
@@ -18,13 +18,19 @@ use crate::request::Request;
 use crate::rotation::{AWAITED, LOOK_AGAIN};
 use crate::rows::{Checked, remove};
 use crate::stats::count;
-use crate::targets::within;
+use crate::targets::{Way, within};
 
 /// Whose work that is.
 pub(crate) const JOB: &str = "leases";
-/// Leases that are taken back at once: connections to a target.
-pub(crate) const BATCH: usize = 16;
+/// Leases that are taken back at once: connections to a target, and rows that whoever reads meanwhile waits for.
+pub(crate) const BATCH: usize = 8;
+/// What is rested after a batch, in times of what its changes took of the store: whoever asks for something else comes first.
+const REST: u32 = 6;
+/// Changes that took longer count as this: a store that is slow is no reason to leave users where they are.
+const MOST_COUNTED: Duration = Duration::from_millis(50);
 
+/// How targets are asked, or why they cannot be.
+type Ways = BTreeMap<Name, Result<(Target, Way), String>>;
 /// A lease that was claimed, and what became of its user.
 type Tried = (LeaseId, Lease, Result<(), String>);
 
@@ -43,33 +49,36 @@ impl Broker {
             }
         }
         for (role, ids) in by_role {
-            self.end_batch(&role, &ids).await?;
+            let took = self.end_batch(&role, &ids).await?;
+            tokio::time::sleep(took.min(MOST_COUNTED) * REST).await;
         }
         Ok(())
     }
 
-    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<()> {
+    /// What its changes took.
+    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<Duration> {
         if self.is_held().await? {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
+        let claiming = Instant::now();
         let taken = self.claim_leases(role, ids).await?;
+        let claimed = claiming.elapsed();
+        let ways = &self.ways_of(&taken).await;
         let tried: Vec<Tried> = stream::iter(taken)
             .map(|(id, lease)| async move {
-                let removed = tokio::time::timeout(within(), self.remove_user(&lease)).await;
-                let outcome = match removed {
-                    Ok(Ok(outcome)) => outcome,
-                    Ok(Err(error)) => Err(error.detail),
-                    Err(_) => Err("the target did not answer in time".into()),
-                };
+                let removed = tokio::time::timeout(within(), self.remove_user(&lease, ways)).await;
+                let outcome = removed.unwrap_or_else(|_| Err("the target did not answer in time".into()));
                 (id, lease, outcome)
             })
             .buffer_unordered(BATCH)
             .collect()
             .await;
         if tried.is_empty() {
-            return Ok(());
+            return Ok(claimed);
         }
+        let settling = Instant::now();
         self.settle_leases(role, &tried).await?;
+        let took = claimed + settling.elapsed();
         faults::after("lease.settle").await;
         for (_, lease, outcome) in tried {
             match outcome {
@@ -80,7 +89,7 @@ impl Broker {
                 }
             }
         }
-        Ok(())
+        Ok(took)
     }
 
     fn about_leases(&self, action: Action, role: &Name, ids: &[LeaseId]) -> Asked<'static> {
@@ -136,18 +145,25 @@ impl Broker {
         }
     }
 
-    async fn remove_user(&self, lease: &Lease) -> Result<Result<(), String>> {
-        let Some(target) = self.load_target(&lease.target).await? else {
-            return Ok(Err("there is no such target".into()));
-        };
+    /// How their targets are asked, or why they cannot be.
+    async fn ways_of(&self, leases: &[(LeaseId, Lease)]) -> Ways {
+        let mut ways = Ways::new();
+        for (_, lease) in leases {
+            if !ways.contains_key(&lease.target) {
+                let way = self.way_of(&lease.target).await;
+                ways.insert(lease.target.clone(), way.unwrap_or_else(|error| Err(error.detail)));
+            }
+        }
+        ways
+    }
+
+    async fn remove_user(&self, lease: &Lease, ways: &Ways) -> Result<(), String> {
+        let way = ways.get(&lease.target).ok_or("there is no such target")?;
+        let (target, way) = way.as_ref().map_err(Clone::clone)?;
         if target.config.server() != lease.server {
             // Its user is where the target was: "nobody there" of another server says nothing of it.
-            return Ok(Err(format!("the target was '{}' when the user was made", lease.server)));
+            return Err(format!("the target was '{}' when the user was made", lease.server));
         }
-        let way = match self.way_to(&target).await? {
-            Ok(way) => way,
-            Err(reason) => return Ok(Err(reason)),
-        };
         let order = way.order(self.0.clock.now().0);
         faults::before("lease.revoke").await;
         let revoked = self
@@ -157,7 +173,7 @@ impl Broker {
             .revoke(order, &lease.username, &lease.template)
             .await;
         let revoked = faults::heard("lease.revoke", revoked).await;
-        Ok(revoked.map_err(|error| error.to_string()))
+        revoked.map_err(|error| error.to_string())
     }
 
     /// Rows of users that are gone go too; the others are tried again.
@@ -231,7 +247,7 @@ impl Broker {
         let (broker, ending) = (self.clone(), id.clone());
         tokio::spawn(async move {
             let ended = match broker.load_lease(&ending).await {
-                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await,
+                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await.map(drop),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };

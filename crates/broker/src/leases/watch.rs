@@ -89,11 +89,8 @@ impl Broker {
     }
 
     async fn strays_of(&self, role: &LeaseRole) -> Result<Result<Vec<String>, String>> {
-        let Some(target) = self.load_target(&role.config.target).await? else {
-            return Ok(Err("there is no such target".into()));
-        };
-        let way = match self.way_to(&target).await? {
-            Ok(way) => way,
+        let way = match self.way_of(&role.config.target).await? {
+            Ok((_, way)) => way,
             Err(reason) => return Ok(Err(reason)),
         };
         let (prefix, mut after, mut strays) = (role.user_prefix(), String::new(), Vec::new());

@@ -111,10 +111,10 @@ impl Broker {
             Some(name) => self.target_of(name).await?,
             None => return Err("there is no target".to_owned().into()),
         };
-        let (rotator, engine) = (rotation.policy.rotator, target.config.engine);
-        if !fits(rotator, engine) {
-            let rotator = rotator.name();
-            return Err(format!("the target speaks {engine} by now, which the rotator '{rotator}' does not").into());
+        let rotator = rotation.policy.rotator;
+        if !fits(rotator, &target.config) {
+            let (rotator, speaks) = (rotator.name(), target.config.speaks());
+            return Err(format!("the target speaks {speaks} by now, which the rotator '{rotator}' does not").into());
         }
         let head = self.head(path).await?.ok_or_else(no_secret)?;
         let payload = self.open_version_of(path, &head, version, self.0.clock.now()).await?;

@@ -123,6 +123,7 @@ numbered! {
         FlagSetRead = 207, "flag_set.read";
         FlagEvaluate = 208, "flag.evaluate";
         BrowserKeyRead = 209, "flag_set.browser_key_read";
+        DeadLetterRead = 215, "dead_letter.read";
         WatchStart = 220, "watch.start";
         WatchEnd = 221, "watch.end";
         WatchRead = 222, "watch.read";
@@ -155,6 +156,9 @@ numbered! {
         FlagStream = 346, "flag_set.stream";
         BrowserKeyCreate = 347, "flag_set.browser_key_create";
         BrowserKeyDelete = 348, "flag_set.browser_key_delete";
+        DeadLetterRetry = 350, "dead_letter.retry";
+        DeadLetterDiscard = 351, "dead_letter.discard";
+        DeadLetterDrop = 352, "dead_letter.drop";
         FlagCountsRead = 353, "flag.counts";
     }
 }

@@ -10,8 +10,8 @@ use super::{BrokerMetrics, counter};
 
 impl BrokerMetrics {
     pub(super) fn outside(&self) -> prometheus::Result<Vec<MetricFamily>> {
-        let (stats, leases) = (self.0.stats(), self.0.leases_seen());
-        let mut all = self.rotations()?;
+        let stats = self.0.stats();
+        let mut all = [self.rotations()?, self.seen()?].concat();
         for (name, help, value) in [
             (
                 "strongroom_rotations_total",
@@ -43,9 +43,19 @@ impl BrokerMetrics {
                 "Notices that a webhook did not take, each time they are tried.",
                 &stats.notices_failed,
             ),
+            (
+                "strongroom_dead_letters_dropped_total",
+                "Dead letters that this node dropped to make room for newer ones.",
+                &stats.dead_letters_dropped,
+            ),
         ] {
             all.extend(counter(name, help, &[(&[], "", value.load(Ordering::Relaxed))])?);
         }
+        Ok(all)
+    }
+
+    fn seen(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let (leases, mut all) = (self.0.leases_seen(), Vec::new());
         for (name, help, value) in [
             (
                 "strongroom_leases",
@@ -66,6 +76,11 @@ impl BrokerMetrics {
                 "strongroom_lease_strays",
                 "Users of targets that are named as ours are, and that no lease explains, seen every ten minutes.",
                 self.0.strays_seen(),
+            ),
+            (
+                "strongroom_dead_letters",
+                "Notices that no webhook took and that were given up, until somebody sends them again or discards them: up to 1,000, seen every minute.",
+                self.0.dead_letters_seen(),
             ),
             (
                 "strongroom_outside_held",

@@ -1,5 +1,5 @@
 use http::StatusCode;
-use strongroom_api::leases::{For, Lease, LeaseRole, LeaseState, NewLease};
+use strongroom_api::leases::{For, Lease, LeaseRole, LeaseState, LeasesQuery, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{LeaseRoleView, LeaseView};
 use strongroom_domain::lease::{self, LeaseRoleConfig};
@@ -62,6 +62,15 @@ pub(crate) async fn write_role(
 pub(crate) async fn delete_role(Call { broker, request }: Call, Named(name): Named) -> Answer {
     broker.delete_lease_role(&request, &name).await?;
     no_content()
+}
+
+pub(crate) async fn list(Call { broker, request }: Call, Asked(query): Asked<LeasesQuery>) -> Answer {
+    let (after, limit) = (query.cursor.unwrap_or_default(), page_limit(query.limit)?);
+    let page = broker.leases(&request, query.role.as_ref(), &after, limit).await?;
+    ok(&Page {
+        items: page.items.into_iter().map(shown).collect(),
+        next_cursor: page.next,
+    })
 }
 
 pub(crate) async fn create(Call { broker, request }: Call, Named(name): Named, Json(body): Json<For>) -> Answer {

@@ -19,11 +19,30 @@ const TAGS: &[(&str, &str)] = &[
     ("batch", "Many secrets in one call."),
     ("reports", "What nobody uses, and what nobody changes."),
     ("watch", "What changes, as it changes."),
+    ("rotation", "New values on schedule and on demand."),
+    ("targets", "Servers and webhooks where secrets are used."),
+    ("lease-roles", "What a credential made on demand gives."),
+    ("leases", "Credentials made on demand."),
+    ("dead-letters", "Notices that no webhook took."),
+    ("flags", "Feature flags, and what they evaluate to."),
+    ("flag-versions", "A flag's history."),
+    (
+        "flag-sets",
+        "What flags of a project's environment share, and flagd's documents.",
+    ),
     ("auth", "Logins."),
+    ("tokens", "Service tokens."),
+    ("methods", "How somebody logs in whom others vouch for."),
     ("policies", "What may be done where."),
+    ("policy-versions", "A policy's history."),
+    ("explain", "Why something is denied."),
+    ("who-can", "Who may do something."),
     ("roles", "What a login yields."),
     ("clients", "Workloads, and the secrets they log in with."),
+    ("operators", "People who work on the installation."),
+    ("groups", "Policies under one name."),
     ("principals", "Who acts."),
+    ("namespaces", "Tenants."),
     ("keys", "The keys that values are sealed under."),
     ("audit", "Who did what."),
     (
@@ -37,12 +56,10 @@ pub(super) fn tags() -> Value {
     TAGS.iter().map(tag).collect()
 }
 
-/// The noun behind the base.
+/// The noun behind the base; outside of it, where flags are evaluated.
 pub(super) fn tag(path: &str) -> &'static str {
-    let noun = path
-        .strip_prefix(BASE)
-        .and_then(|rest| rest.split('/').nth(1))
-        .unwrap_or_default();
+    let rest = path.strip_prefix(BASE).unwrap_or(path);
+    let noun = rest.split('/').nth(1).unwrap_or_default();
     TAGS.iter()
         .find(|(name, _)| *name == noun)
         .map_or("node", |(name, _)| name)

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_api::leases::{For, Lease, LeaseRole, NewLease};
+use strongroom_api::leases::{For, Lease, LeaseRole, LeasesQuery, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_domain::lease::LeaseRoleConfig;
 
@@ -61,6 +61,16 @@ pub(crate) fn roles() -> Vec<Operation> {
 
 pub(crate) fn leases() -> Vec<Operation> {
     vec![
+        get("/api/v1/leases", "listLeases", "List the leases there are", native::leases::list)
+            .describe(
+                "Of the roles whose leases the caller may list: needs `list` on `lease/NAME`. Those of one role stand together, in \
+                 the order of their ids. No password is shown.",
+            )
+            .guarded()
+            .query::<LeasesQuery>()
+            .shows::<Page<Lease>>(StatusCode::OK, "A page; a busy store may give less than was asked for, and where to go on.")
+            .example("all", StatusCode::OK, &[("limit", "100")])
+            .shown(json!({ "items": [] })),
         post(LEASE, "createLease", "Make a credential on demand", native::leases::create)
             .describe(
                 "`lease` is the name of a lease role here. A user is made at its target, which is gone when the lease is over. \

@@ -14,6 +14,10 @@ fn readiness(_: &mut SchemaGenerator) -> Schema {
         "properties": {
             "ready": { "type": "boolean" },
             "problems": { "type": "array", "items": { "type": "string" }, "description": "Why not, and what to do." },
+            "warnings": {
+                "type": "array", "items": { "type": "string" },
+                "description": "What somebody has to do though it serves; absent: nothing.",
+            },
         },
     })
 }

@@ -37,6 +37,11 @@ impl Health {
             let why = readiness.problems.join(" ");
             return Err(Failure::unexpected(format!("The node is not ready. {why}")));
         }
-        output.show(&readiness, || "The node is ready.".to_owned())
+        output.show(&readiness, || {
+            let says = ["The node is ready."].into_iter();
+            says.chain(readiness.warnings.iter().map(String::as_str))
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
     }
 }

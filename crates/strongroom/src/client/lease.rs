@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use strongroom_api::leases::{self, For};
+use strongroom_api::PageQuery;
+use strongroom_api::leases::{self, For, LeasesQuery};
 use strongroom_domain::Name;
 use strongroom_domain::lease::{LeaseId, LeaseRoleConfig};
 use strongroom_domain::period::Period;
@@ -24,6 +25,12 @@ pub enum Lease {
     },
     /// Show how a lease stands
     Get { id: String },
+    /// List the leases there are
+    List {
+        /// Of this lease role alone
+        #[arg(long, value_name = "NAME")]
+        role: Option<String>,
+    },
     /// Make a lease last longer
     Renew {
         id: String,
@@ -81,11 +88,20 @@ impl Lease {
             }
             Self::Get { id: text } => {
                 let lease = client.lease(&id(&text)?).await?;
-                output.show(&lease, || row(&lease))
+                output.show(&lease, || leases([&lease]))
+            }
+            Self::List { role } => {
+                let role = role.as_deref().map(Name::parse).transpose()?;
+                let page = all_pages(async |PageQuery { cursor, limit }| {
+                    let role = role.clone();
+                    client.leases(&LeasesQuery { role, cursor, limit }).await
+                })
+                .await?;
+                output.show(&page, || leases(&page.items))
             }
             Self::Renew { id: text, ttl } => {
                 let lease = client.renew_lease(&id(&text)?, &lasting(ttl.as_deref())?).await?;
-                output.show(&lease, || row(&lease))
+                output.show(&lease, || leases([&lease]))
             }
             Self::Revoke { id: text } => {
                 client.revoke_lease(&id(&text)?).await?;
@@ -120,15 +136,17 @@ impl LeaseRole {
     }
 }
 
-fn row(lease: &leases::Lease) -> String {
-    let cells = [
-        lease.lease_id.clone(),
-        lease.role.to_string(),
-        lease.username.clone(),
-        word(&lease.state),
-        lease.expires_at.to_string(),
-    ];
-    table(["LEASE", "ROLE", "USER", "STATE", "EXPIRES"], [cells])
+fn leases<'a>(leases: impl IntoIterator<Item = &'a leases::Lease>) -> String {
+    let rows = leases.into_iter().map(|lease| {
+        [
+            lease.lease_id.clone(),
+            lease.role.to_string(),
+            lease.username.clone(),
+            word(&lease.state),
+            lease.expires_at.to_string(),
+        ]
+    });
+    table(["LEASE", "ROLE", "USER", "STATE", "EXPIRES"], rows)
 }
 
 fn rows<'a>(roles: impl IntoIterator<Item = &'a leases::LeaseRole>) -> String {

@@ -8,6 +8,7 @@ mod child;
 mod clients;
 mod compare;
 mod curl;
+mod dead_letter;
 mod delete;
 mod destroy;
 mod device;
@@ -156,6 +157,9 @@ pub enum Verb {
     /// Lease roles: what a credential made on demand gives
     #[command(subcommand, name = "lease-role", alias = "lease-roles")]
     LeaseRole(lease::LeaseRole),
+    /// Dead letters: notices that no webhook took
+    #[command(subcommand, name = "dead-letter", alias = "dead-letters")]
+    DeadLetter(dead_letter::DeadLetter),
     /// Leases: credentials made on demand
     #[command(subcommand, alias = "leases")]
     Lease(lease::Lease),
@@ -294,6 +298,7 @@ async fn ask(verb: Verb, common: &Common) -> Result<ExitCode, Failure> {
         Verb::Target(target) => target.run(&session).await,
         Verb::LeaseRole(role) => role.run(&session).await,
         Verb::Lease(lease) => lease.run(&session).await,
+        Verb::DeadLetter(letter) => letter.run(&session).await,
         Verb::Flag(flag) => flag.run(&session).await,
         Verb::Policy(policy) => policy.run(&session).await,
         Verb::Role(role) => role.run(&session).await,

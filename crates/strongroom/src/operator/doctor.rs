@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use strongroom_api::client::Client;
 use strongroom_api::control::{CheckKey, KeyChecked};
-use strongroom_broker::{extent, look};
+use strongroom_broker::{LIFT, extent, look};
 use strongroom_domain::{SlotMethod, Time};
 use strongroom_ports::{Clock as _, Store};
 
@@ -101,6 +101,8 @@ const MAX_SKEW: Duration = Duration::from_secs(1);
 const LOST_KEY: &str = "Name the root key with 'root_key_file'; if it is lost, let another one in: 'strongroom operator slots add' \
                         with '--recovery-key-file FILE', or while a server still runs without any key.";
 
+const FREE: &str = "Work at systems outside is not held.";
+
 impl Doctor {
     pub(super) async fn run(self, config: &Config, output: &Output) -> Result<ExitCode, Failure> {
         let mut findings = Findings::default();
@@ -120,7 +122,17 @@ impl Doctor {
 async fn of_running(config: &Config, client: &Client, findings: &mut Findings) {
     findings.ok("server", "A server runs on this data directory.");
     match client.ready().await {
-        Ok(told) if told.ready => findings.ok("ready", "It is ready."),
+        Ok(told) if told.ready => {
+            findings.ok("ready", "It is ready.");
+            match told.warnings.as_slice() {
+                [] => findings.ok("outside", FREE),
+                warnings => findings.warn(
+                    "outside",
+                    warnings.join(" "),
+                    "See 'work outside is held' in the runbook.",
+                ),
+            }
+        }
         Ok(told) => findings.fail(
             "ready",
             told.problems.join(" "),
@@ -208,6 +220,14 @@ async fn key(config: &Config, store: &Arc<dyn Store>, now: Time, findings: &mut 
         Ok(looked) => {
             findings.ok("key", format!("The {} opens the installation.", unlock.method()));
             key_slots(looked.slots, findings);
+            match looked.held_since {
+                None => findings.ok("outside", FREE),
+                Some(since) => findings.warn(
+                    "outside",
+                    format!("Since a restore at {since} nothing is done at systems outside."),
+                    LIFT,
+                ),
+            }
             clock(now, looked.db_now, findings);
         }
         Err(error) => findings.fail(

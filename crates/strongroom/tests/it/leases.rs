@@ -4,6 +4,7 @@
 mod away;
 pub(crate) mod counting;
 mod life;
+mod listed;
 mod names;
 mod together;
 

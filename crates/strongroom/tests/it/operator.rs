@@ -1,6 +1,6 @@
 //! The installation itself: what opens it, what is wrong with it, and the way back in.
 
-mod doctor;
+pub(crate) mod doctor;
 
 use std::cell::Cell;
 use std::path::PathBuf;

@@ -1,9 +1,11 @@
 //! Rotation: new values on schedule and on demand, at real targets, and whoever is told of it.
 
 mod consumers;
+mod dead_letters;
 mod expiring;
 mod faults;
 mod generate;
+mod slack;
 mod slow;
 pub(crate) mod users;
 mod wait;

@@ -283,6 +283,8 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "lease_role.delete",
             "new",
         ),
+        same("GET leases", "leases", None, "lease.read", ""),
+        same("GET dead-letters", "dead-letters", None, "dead_letter.read", ""),
         same("GET targets", "targets", None, "target.read", ""),
         same(
             "PUT targets/{name}",

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{backup, empty_beside, recover, restored};
-use crate::harness::{Api, On};
+use crate::harness::{Api, On, run};
 use crate::operator::Installation;
+use crate::operator::doctor::says;
 
 async fn rotate(root: &Api) -> (u16, Value) {
     root.post("rotation/app/key", json!({ "action": "rotate" })).await
@@ -21,6 +22,25 @@ async fn held(root: &Api) -> bool {
     let metrics = root.http.get(format!("{}/metrics", root.address)).send().await;
     let metrics = metrics.unwrap().text().await.unwrap();
     metrics.contains("\nstrongroom_outside_held 1\n")
+}
+
+/// What an operator sees of it, who is told nothing.
+async fn is_told(copy: &Installation, root: &Api, held: bool) {
+    let (state, said): (_, &[&str]) = if held {
+        ("warning", &["Since a restore"])
+    } else {
+        ("ok", &[])
+    };
+    says(copy, "outside", 0, state, said);
+    let ready = root.http.get(format!("{}/ready", root.address)).send().await.unwrap();
+    assert_eq!(ready.status(), 200, "it serves");
+    let ready: Value = ready.json().await.unwrap();
+    let warned = ready["warnings"].to_string().contains("lift-hold");
+    assert_eq!((warned, ready["warnings"].is_null()), (held, !held), "{ready}");
+    let environment = [("STRONGROOM_ADDR", root.address.as_str())];
+    let (code, stdout, stderr) = run(&["health"], &environment, b"");
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(String::from_utf8(stdout).unwrap().contains("lift-hold"), held);
 }
 
 async fn a_restored_copy_leaves_alone_what_is_outside_until_it_is_told(on: On) {
@@ -45,6 +65,7 @@ async fn a_restored_copy_leaves_alone_what_is_outside_until_it_is_told(on: On) {
     let copy = empty_beside(on, &first);
     assert!(restored(&copy, &file).contains("lift-hold"));
     let token = recover(&copy);
+    says(&copy, "outside", 0, "warning", &["Since a restore at 20", "lift-hold"]);
     let server = copy.serve();
     let root = Api::new(&server, token);
     let before = (taken(&root, "rotation.take").await, taken(&root, "notice.take").await);
@@ -55,6 +76,7 @@ async fn a_restored_copy_leaves_alone_what_is_outside_until_it_is_told(on: On) {
     assert_eq!(status, 409, "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("lift-hold"), "{refused}");
     assert!(held(&root).await);
+    is_told(&copy, &root, true).await;
     assert!(server.log_text().contains("lift-hold"));
 
     let again = backup(&copy, "held");
@@ -62,6 +84,7 @@ async fn a_restored_copy_leaves_alone_what_is_outside_until_it_is_told(on: On) {
     copy.done(&["operator", "lift-hold", "--reason", "the first one is gone"]);
     assert_eq!(rotate(&root).await.0, 200);
     assert!(!held(&root).await);
+    is_told(&copy, &root, false).await;
     for _ in 0..200 {
         if taken(&root, "notice.take").await > after.1 {
             break;

@@ -20,7 +20,7 @@ fn asked(installation: &Installation, check: &str, more: &[&str]) -> (i32, Strin
 }
 
 #[track_caller]
-fn says(installation: &Installation, check: &str, exit: i32, state: &str, parts: &[&str]) {
+pub(crate) fn says(installation: &Installation, check: &str, exit: i32, state: &str, parts: &[&str]) {
     let (code, found, text) = asked(installation, check, &[]);
     assert_eq!((code, found.as_str()), (exit, state), "{text}");
     for part in parts {
@@ -51,7 +51,7 @@ async fn each_fault_has_its_next_command(on: On) {
         &["strongroom operator slots add safe --method recovery"],
     );
     installation.add("safe", "recovery", &[]);
-    for check in ["store", "key", "key slots", "clock", "disk"] {
+    for check in ["store", "key", "key slots", "outside", "clock", "disk"] {
         says(&installation, check, 0, "ok", &[]);
     }
     let safe = installation.file("safe");

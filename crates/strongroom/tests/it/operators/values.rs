@@ -14,6 +14,7 @@ const SHOWN: &[&str] = &[
     "GET audit",
     "GET clients",
     "GET clients/{id}",
+    "GET dead-letters",
     "GET flag-evaluations/{project}/{environment}/{key}",
     "GET flag-sets",
     "GET flag-sets/{project}/{environment}/evaluators",
@@ -26,6 +27,7 @@ const SHOWN: &[&str] = &[
     "GET keys/slots",
     "GET lease-roles",
     "GET lease-roles/{name}",
+    "GET leases",
     "GET list",
     "GET list/",
     "GET list/{*prefix}",
@@ -78,6 +80,7 @@ const OPEN: &[&str] = &[
     "GET leases/{lease}",
     "DELETE leases/{lease}",
     "POST leases/{lease}/renew",
+    "POST dead-letters/{id}",
     "GET /flags/{project}/{environment}/ofrep/v1/stream",
     "DELETE flag-sets/{project}/{environment}/browser-keys/{key_id}",
 ];

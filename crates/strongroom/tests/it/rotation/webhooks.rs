@@ -53,6 +53,11 @@ impl Seen {
         self.messages.lock().unwrap().clone()
     }
 
+    /// From now on; 0: all is well.
+    pub(super) fn answer(&self, status: u16) {
+        *self.answers.lock().unwrap() = status;
+    }
+
     pub(crate) async fn until(&self, is: impl Fn(&[(String, Value)]) -> bool) -> Vec<(String, Value)> {
         for _ in 0..1200 {
             let messages = self.messages();
@@ -99,17 +104,17 @@ async fn a_service_of_ones_own_is_told_each_step(on: On) {
         assert_eq!((&body["version"], &body["id"]), (&json!(1), &json!(id)));
         assert!(body["fence"].as_i64() > Some(0));
     }
-    *seen.answers.lock().unwrap() = 503;
+    seen.answer(503);
     let (status, waits) = root.told("app/key", "rotate").await;
     assert_eq!(
         (status, &waits["run"]["failure"]["permanent"]),
         (202, &json!(false)),
         "{waits}"
     );
-    *seen.answers.lock().unwrap() = 0;
+    seen.answer(0);
     root.rotation_until("app/key", |rotation| rotation["run"].is_null())
         .await;
-    *seen.answers.lock().unwrap() = 422;
+    seen.answer(422);
     let (status, stopped) = root.told("app/key", "rotate").await;
     assert_eq!(
         (status, &stopped["run"]["failure"]["permanent"]),
@@ -121,13 +126,13 @@ async fn a_service_of_ones_own_is_told_each_step(on: On) {
 async fn whoever_asked_for_it_is_told(on: On) {
     let (stage, seen) = hooked(on, json!(["rotation.succeeded", "rotation.failed"])).await;
     let root = &stage.root;
-    *seen.answers.lock().unwrap() = 500;
+    seen.answer(500);
     root.written("rotation/app/key", json!({ "rotator": "generate", "interval": "1h" }))
         .await;
     assert_eq!(root.told("app/key", "rotate").await.0, 200);
     // It is sent again under the same id, until it is taken.
     seen.until(|messages| !messages.is_empty()).await;
-    *seen.answers.lock().unwrap() = 0;
+    seen.answer(0);
     let messages = seen.until(|messages| messages.len() > 1).await;
     let [(first, told), (second, again), ..] = messages.as_slice() else {
         panic!("{messages:?}");
