@@ -36,7 +36,7 @@ type Given = BTreeMap<(ObjectId, Option<String>), FlagCount>;
 /// What was counted and is not written yet.
 #[derive(Default)]
 pub(crate) struct Tallies {
-    tallies: Mutex<Vec<Weak<Tally>>>,
+    of_sets: Mutex<Vec<Weak<Tally>>>,
     /// By set and minute.
     taken: Mutex<BTreeMap<(Key, Time), Given>>,
     waiting: Mutex<VecDeque<Record>>,
@@ -64,7 +64,7 @@ impl Tally {
             counts: counts.clone(),
             seen: Mutex::default(),
         });
-        let mut tallies = counts.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tallies = counts.of_sets.lock().unwrap_or_else(PoisonError::into_inner);
         tallies.retain(|tally| tally.strong_count() > 0);
         tallies.push(Arc::downgrade(&tally));
         drop(tallies);
@@ -137,10 +137,12 @@ impl Tallies {
 
     fn all_taken(&self) -> BTreeMap<(Key, Time), Given> {
         let tallies: Vec<_> = {
-            let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+            let tallies = self.of_sets.lock().unwrap_or_else(PoisonError::into_inner);
             tallies.iter().filter_map(Weak::upgrade).collect()
         };
-        tallies.iter().for_each(|tally| tally.hand_on());
+        for tally in tallies {
+            tally.hand_on();
+        }
         std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -355,7 +357,7 @@ mod tests {
         assert_eq!(given(tallies.all_taken()), [(NOW + MINUTE, variant(), 2, 0)]);
         assert_eq!(
             tallies
-                .tallies
+                .of_sets
                 .lock()
                 .unwrap()
                 .iter()
