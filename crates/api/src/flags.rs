@@ -88,6 +88,37 @@ pub struct FlagHistory {
     pub items: Vec<Flag>,
 }
 
+/// Which minutes, of the newest 7 days.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountsQuery {
+    /// Absent: an hour before `until`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Absent: now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+}
+
+/// How often a flag gave a variant within a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EvaluationCount {
+    /// Its start.
+    pub minute: Time,
+    /// Absent: no value, so that callers used the default in their code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// One by one.
+    pub evaluations: u64,
+    /// As one of all flags of the set, which says little about whether anybody looked at it.
+    pub in_bulk: u64,
+}
+
 /// What a version said is written as a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "action")]

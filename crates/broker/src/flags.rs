@@ -2,6 +2,7 @@
 
 mod browser_keys;
 mod compiled;
+mod counts;
 mod evaluate;
 mod sets;
 mod stream;
@@ -11,6 +12,8 @@ mod write;
 pub(crate) use browser_keys::{BROWSER_KEY_PREFIX, fixed_policy, namespace_of_key};
 pub use browser_keys::{BrowserKeyView, CreatedBrowserKey, NewBrowserKey};
 pub(crate) use compiled::{Compiled, CompiledSets};
+pub(crate) use counts::Tallies;
+pub use counts::{CountsAsked, VariantCount};
 pub use evaluate::{AskedSet, Evaluations};
 pub use sets::{FlagSetView, SetRules};
 pub use stream::FlagStream;

@@ -20,6 +20,7 @@ const CHANGES_KEPT: Duration = Duration::from_hours(7 * 24);
 /// How often all grants are compared with their manifests, and the number of these is put on record.
 const CHECK_EVERY: Duration = Duration::from_hours(1);
 const WATCH_EVERY: Duration = Duration::from_mins(1);
+const COUNT_EVERY: Duration = Duration::from_mins(1);
 const UPKEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// Each job ends with the broker it serves.
@@ -27,6 +28,7 @@ pub(crate) fn start(broker: &Broker) {
     tokio::spawn(upkeep(Arc::downgrade(&broker.0)));
     tokio::spawn(watch(Arc::downgrade(&broker.0)));
     tokio::spawn(find_strays(Arc::downgrade(&broker.0)));
+    tokio::spawn(write_counts(Arc::downgrade(&broker.0)));
     crate::due::start(broker);
     tokio::spawn(feed::run(Arc::downgrade(&broker.0)));
     tokio::spawn(feed::poll(Arc::downgrade(&broker.0)));
@@ -56,6 +58,15 @@ async fn watch(inner: Weak<Inner>) {
         }
         drop(broker);
         tokio::time::sleep(WATCH_EVERY.max(20 * began.elapsed())).await;
+    }
+}
+
+/// What a crash loses of how often flags were evaluated is of this time.
+async fn write_counts(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(COUNT_EVERY).await;
+        let Some(inner) = inner.upgrade() else { return };
+        Broker::new(inner).write_counts().await;
     }
 }
 

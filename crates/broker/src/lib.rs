@@ -96,8 +96,8 @@ pub use delete::Deleted;
 pub use explain::{ExplainQuery, Explained};
 pub use feed::{ChangeRow, Changes, Follower, Passed};
 pub use flags::{
-    AskedSet, BrowserKeyView, CopyFlags, CreatedBrowserKey, Evaluations, FlagSetView, FlagStream, FlagView,
-    NewBrowserKey, SetRules, StaleFlag, StaleFlags, Staleness, VariantUse,
+    AskedSet, BrowserKeyView, CopyFlags, CountsAsked, CreatedBrowserKey, Evaluations, FlagSetView, FlagStream,
+    FlagView, NewBrowserKey, SetRules, StaleFlag, StaleFlags, Staleness, VariantCount, VariantUse,
 };
 pub use groups::GroupView;
 pub use history::History;
@@ -149,6 +149,7 @@ use tokio::sync::Semaphore;
 use crate::cache::Node;
 use crate::clock::NodeClock;
 use crate::feed::Feed;
+use crate::flags::Tallies;
 use crate::lanes::Lanes;
 use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
@@ -173,6 +174,7 @@ struct Inner {
     lanes: Lanes,
     locks: Locks,
     uses: Uses,
+    counts: Arc<Tallies>,
     extent: ArcSwapOption<Extent>,
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,

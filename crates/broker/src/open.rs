@@ -92,8 +92,7 @@ impl Broker {
             keys,
             namespace,
         } = unlock_store(&store, now, unlock).await?;
-        let opened_by = slot_of(unlock, &slots.value, &keys)?;
-        let clock = Arc::new(NodeClock::new(clock));
+        let (opened_by, clock) = (slot_of(unlock, &slots.value, &keys)?, Arc::new(NodeClock::new(clock)));
         clock.observe(now, slots.db_now);
         // Before anything is recorded: a partition made under an insert refuses it.
         store.upkeep(now, Upkeep::MakePartitions).await.map_err(store_failed)?;
@@ -129,6 +128,7 @@ impl Broker {
             feed: Feed::new(settings.watch_streams),
             locks: Locks::default(),
             uses: Uses::default(),
+            counts: Arc::default(),
             extent: ArcSwapOption::empty(),
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),

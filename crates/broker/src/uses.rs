@@ -37,6 +37,7 @@ impl Uses {
 impl Broker {
     /// Writes down what was noted; of a database that does not answer in time it is lost.
     pub async fn flush(&self) {
+        self.write_counts().await;
         for (namespace, uses) in self.0.uses.take() {
             for chunk in uses.chunks(CHUNK) {
                 let secrets = chunk.to_vec();

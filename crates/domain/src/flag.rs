@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::error::check_cas;
 use crate::metadata::check_said;
-use crate::{Digest, Error, Name, PrincipalId, Result, Time};
+use crate::{Digest, Error, Name, ObjectId, PrincipalId, Result, Time};
 
 /// Versions of a flag that are kept, the current one among them.
 pub const KEPT_VERSIONS: i64 = 100;
@@ -316,6 +316,36 @@ pub struct BrowserKey {
     pub by: PrincipalId,
     pub created_at: Time,
     pub expires_at: Time,
+}
+
+/// For how long it is kept how often flags were evaluated.
+pub const COUNTS_KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// What evaluations of the flags of a set gave within a minute, or a part of it, on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlagCounts {
+    pub minute: Time,
+    pub counts: Vec<FlagCount>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlagCount {
+    /// Its row: another flag of that name is another.
+    pub flag: ObjectId,
+    /// None: the caller's own default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// One by one.
+    pub evaluations: u64,
+    /// As one of all flags of the set.
+    pub in_bulk: u64,
+}
+
+impl FlagCounts {
+    /// What the names of a set's rows of this minute start with, and every later one's is greater than.
+    pub fn start(set: &str, minute: Time) -> String {
+        format!("{set}/{:020}/", minute.0)
+    }
 }
 
 #[cfg(test)]

@@ -110,7 +110,8 @@ pub fn lists(kind: Kind) -> bool {
         | Kind::Flag
         | Kind::FlagVersion
         | Kind::FlagSet
-        | Kind::BrowserKey => false,
+        | Kind::BrowserKey
+        | Kind::FlagCounts => false,
     }
 }
 

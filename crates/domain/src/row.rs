@@ -90,17 +90,20 @@ kinds! {
     FlagSet = 29, "flag_set";
     /// What a browser evaluates flags with; its name is the keyed hash it is found by.
     BrowserKey = 30, "browser_key";
+    /// What evaluations of the flags of a set gave within a minute on one node.
+    FlagCounts = 33, "flag_counts";
 }
 
 impl Kind {
     /// Those whose rows are worth nothing once they fell due, and are then removed without an entry.
-    pub const EXPIRING: [Self; 7] = [
+    pub const EXPIRING: [Self; 8] = [
         Self::ChangeId,
         Self::Token,
         Self::Revocation,
         Self::UsedState,
         Self::UsedCode,
         Self::BrowserKey,
+        Self::FlagCounts,
         Self::DeadLetter,
     ];
 }

@@ -15,17 +15,17 @@ use prometheus::{
     TextEncoder,
 };
 use strongroom_broker::Broker;
-use strongroom_domain::Time;
-use strongroom_domain::audit::Lane;
+use strongroom_domain::{Time, audit::Lane};
 
 pub(crate) use edge::EdgeMetrics;
 
 /// Routes as metrics name them: the API's nouns, most asked first, and what is exempt.
-const ROUTES: [&str; 37] = [
+const ROUTES: [&str; 38] = [
     "secrets",
     "flags",
     "flag-versions",
     "flag-sets",
+    "flag-evaluations",
     "ofrep",
     "batch",
     "auth",

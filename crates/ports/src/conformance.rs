@@ -139,6 +139,7 @@ behaviours! { $
     }
     upkeep {
         pruning_removes_what_expired
+        counts_are_added_and_nothing_else
         pruning_many_change_ids_comes_to_an_end
         pruning_keeps_young_changes_and_the_counter
         pruned_changes_are_too_many_not_none

@@ -15,7 +15,7 @@ pub use dump::{Dump, KEY_KINDS, PART_BYTES, Part, Snapshot, Use, Weigh, pour};
 pub use fetch::{Call, CallBody, Fetch, FetchError, Fetched, Fetching};
 pub use store::{
     Applied, At, AuditFilter, BootRow, Due, FIRST_DUE, Fut, Sizes, Store, StoreError, Upkeep, UpkeepDone, Verdict,
-    end_of, unfinished,
+    end_of, only_counts, unfinished,
 };
 use strongroom_domain::Time;
 pub use target::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server, TargetError, Verifier};

@@ -101,7 +101,7 @@ impl Store for MemoryStore {
     }
 
     fn upkeep(&self, now: Time, work: Upkeep) -> Fut<'_, UpkeepDone> {
-        Box::pin(async move { self.write(|state| Ok(state.upkeep(now, work))) })
+        Box::pin(async move { self.write(|state| state.upkeep(now, work)) })
     }
 
     fn find<'a>(&'a self, now: Time, keys: &'a [Key]) -> Fut<'a, At<Vec<Record>>> {

@@ -71,8 +71,18 @@ pub enum Upkeep {
         namespace: NamespaceId,
         secrets: Vec<(ObjectId, Time)>,
     },
+    /// Adds counts of evaluations, rows of [`Kind::FlagCounts`] and of no other kind; what is there already stays.
+    Counted(Vec<Record>),
     /// Forgets when a secret was last read.
     ForgetUse { namespace: NamespaceId, secret: ObjectId },
+}
+
+/// Refuses rows that upkeep may not write.
+pub fn only_counts(rows: &[Record]) -> Result<(), StoreError> {
+    let counts = rows.iter().all(|row| row.kind == Kind::FlagCounts);
+    counts
+        .then_some(())
+        .ok_or(StoreError::Malformed("counts of evaluations"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,14 @@
 //! Upkeep: what no request's answer rests on.
 
+use std::collections::HashSet;
+
 use sqlx::AssertSqlSafe;
 use strongroom_domain::audit::Class;
-use strongroom_domain::{Kind, NamespaceId, ObjectId, PrincipalId, Time};
-use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone};
+use strongroom_domain::{Kind, NamespaceId, ObjectId, PrincipalId, Record, Time};
+use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone, only_counts};
 
 use crate::PostgresStore;
+use crate::apply::insert_records;
 use crate::error::store_error;
 
 /// Rows one call removes at most, to stay far within the statement's time limit.
@@ -36,6 +39,7 @@ impl PostgresStore {
             Upkeep::Prune { before } => self.prune(now, before).await,
             Upkeep::ErasePrincipal(principal) => self.erase(principal).await,
             Upkeep::Used { namespace, secrets } => self.note_uses(namespace, &secrets).await,
+            Upkeep::Counted(rows) => self.insert_counts(&rows).await,
             Upkeep::ForgetUse { namespace, secret } => self.forget_use(namespace, secret).await,
         }
     }
@@ -196,6 +200,14 @@ impl PostgresStore {
         .execute(&self.pool)
         .await
         .map_err(store_error)?;
+        Ok(UpkeepDone::Done)
+    }
+
+    async fn insert_counts(&self, rows: &[Record]) -> Result<UpkeepDone, StoreError> {
+        only_counts(rows)?;
+        let rows = rows.iter().map(|row| (row, row.rev)).collect();
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        insert_records(&mut connection, rows, &mut HashSet::new()).await?;
         Ok(UpkeepDone::Done)
     }
 

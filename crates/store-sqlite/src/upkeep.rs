@@ -1,10 +1,13 @@
 //! Upkeep, in transactions small enough that no request waits long behind them.
 
+use std::collections::HashSet;
+
 use strongroom_domain::audit::Class;
-use strongroom_domain::{Kind, NamespaceId, ObjectId, PrincipalId, Time};
-use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone};
+use strongroom_domain::{Kind, NamespaceId, ObjectId, PrincipalId, Record, Time};
+use strongroom_ports::{BootRow, StoreError, Upkeep, UpkeepDone, only_counts};
 
 use crate::SqliteStore;
+use crate::apply::insert_records;
 use crate::error::store_error;
 
 /// Rows one call removes at most: a few milliseconds of the one writer.
@@ -28,6 +31,7 @@ impl SqliteStore {
             Upkeep::Prune { before } => self.prune(self.time(now), before).await,
             Upkeep::ErasePrincipal(principal) => self.erase(principal).await,
             Upkeep::Used { namespace, secrets } => self.note_uses(namespace, &secrets).await,
+            Upkeep::Counted(rows) => self.insert_counts(&rows).await,
             Upkeep::ForgetUse { namespace, secret } => self.forget_use(namespace, secret).await,
         }
     }
@@ -125,6 +129,16 @@ impl SqliteStore {
             .execute(connection)
             .await
             .map_err(store_error)?;
+            Ok(UpkeepDone::Done)
+        })
+        .await
+    }
+
+    async fn insert_counts(&self, rows: &[Record]) -> Result<UpkeepDone, StoreError> {
+        only_counts(rows)?;
+        self.on_writer(async |connection| {
+            let rows = rows.iter().map(|row| (row, row.rev)).collect();
+            insert_records(connection, rows, &mut HashSet::new()).await?;
             Ok(UpkeepDone::Done)
         })
         .await

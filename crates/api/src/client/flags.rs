@@ -9,8 +9,8 @@ use strongroom_domain::flag::{FlagPath, FlagSetName};
 use super::routes::NONE;
 use super::{Client, Result, answer, refusal};
 use crate::flags::{
-    BrowserKeys, ChangeFlag, CopyFlags, CreatedBrowserKey, Flag, FlagHistory, FlagSetNamed, FlagdDocument,
-    FlagsWritten, NewBrowserKey, WriteFlag,
+    BrowserKeys, ChangeFlag, CopyFlags, CountsQuery, CreatedBrowserKey, EvaluationCount, Flag, FlagHistory,
+    FlagSetNamed, FlagdDocument, FlagsWritten, NewBrowserKey, WriteFlag,
 };
 use crate::ofrep::{Evaluate, Evaluated, Evaluations, Refused};
 use crate::reports::{ReportQuery, StaleFlag};
@@ -45,6 +45,11 @@ impl Client {
 
     pub async fn change_flag(&self, path: &FlagPath, body: &ChangeFlag) -> Result<Flag> {
         self.call(Method::POST, &format!("flag-versions/{path}"), &(), Some(body))
+            .await
+    }
+
+    pub async fn flag_counts(&self, path: &FlagPath, query: &CountsQuery) -> Result<Page<EvaluationCount>> {
+        self.call(Method::GET, &format!("flag-evaluations/{path}"), query, NONE)
             .await
     }
 

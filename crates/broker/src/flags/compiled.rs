@@ -1,17 +1,16 @@
 //! Sets of flags as evaluations see them: compiled once, and forgotten with the next change of one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use strongroom_domain::flag::{Flag, FlagSet, FlagSetName};
 use strongroom_domain::row::Key;
-use strongroom_domain::{Kind, ObjectId, Record, Result, Revision, Time, Touch};
+use strongroom_domain::{Kind, ObjectId, Record, Result, Revision, Touch};
 use strongroom_flags::{Bucketing, Definition, Evaluators, Failure, FailureCode, Set};
 
-use super::used::Used;
+use super::counts::Tally;
 use crate::Broker;
 use crate::grants::oldest;
 use crate::rows::Checked;
@@ -28,18 +27,8 @@ pub(crate) struct Compiled {
     /// The rows, by key.
     pub(crate) ids: HashMap<String, ObjectId>,
     bytes: u64,
-    /// In which minute what was evaluated last was noted.
-    noted: Mutex<HashMap<u64, Time>>,
-}
-
-impl Compiled {
-    /// Whether this is the first evaluation of its minute that gave this.
-    pub(crate) fn is_first(&self, used: &Used<'_>, now: Time) -> bool {
-        let mut hasher = DefaultHasher::new();
-        used.hash(&mut hasher);
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.insert(hasher.finish(), now.minute()) != Some(now.minute())
-    }
+    /// What its evaluations gave.
+    pub(crate) tally: Arc<Tally>,
 }
 
 #[derive(Clone)]
@@ -115,7 +104,7 @@ impl Broker {
             broken: BTreeMap::new(),
             ids: HashMap::new(),
             bytes: 0,
-            noted: Mutex::default(),
+            tally: Tally::of(self.set_key(name), &self.0.counts),
         };
         let mut whole = Vec::new();
         for record in flags {

@@ -1,4 +1,4 @@
-//! When flags were evaluated last, by what they gave; and those that may be stale.
+//! When flags were evaluated last, by what they gave; and those that may be stale. How often they were is counted beside.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -105,8 +105,8 @@ impl Broker {
         let Ok(evaluated) = &evaluation.outcome else { return };
         let (variant, now) = (evaluated.variant.as_deref(), self.0.clock.now());
         let used = Used { key, variant, in_bulk };
-        if compiled.is_first(&used, now)
-            && let Some(id) = compiled.ids.get(key).and_then(|flag| use_id(*flag, variant, in_bulk))
+        if let Some(flag) = compiled.tally.first(&used, &compiled.ids, now)
+            && let Some(id) = use_id(flag, variant, in_bulk)
         {
             self.0.uses.note((self.namespace(), id), now);
         }

@@ -159,6 +159,7 @@ numbered! {
         DeadLetterRetry = 350, "dead_letter.retry";
         DeadLetterDiscard = 351, "dead_letter.discard";
         DeadLetterDrop = 352, "dead_letter.drop";
+        FlagCountsRead = 353, "flag.counts";
     }
 }
 

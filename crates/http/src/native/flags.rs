@@ -3,11 +3,11 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use strongroom_api::flags::{
-    ChangeFlag, CopyFlags, Flag, FlagHistory, FlagSetNamed, FlagdDocument, FlagsWritten, SharedRules, WriteFlag,
-    WriteSharedRules,
+    ChangeFlag, CopyFlags, CountsQuery, EvaluationCount, Flag, FlagHistory, FlagSetNamed, FlagdDocument, FlagsWritten,
+    SharedRules, WriteFlag, WriteSharedRules,
 };
 use strongroom_api::{Page, PageQuery};
-use strongroom_broker::{CopyFlags as Copy, FlagSetView, FlagView, SetRules};
+use strongroom_broker::{CopyFlags as Copy, CountsAsked, FlagSetView, FlagView, SetRules, VariantCount};
 use strongroom_domain::flag::{self, FlagKey, FlagSetName};
 use strongroom_domain::{Error, Result};
 
@@ -74,6 +74,30 @@ pub(crate) async fn history(Call { broker, request }: Call, FlagNamed(path): Fla
     let items = broker.flag_history(&request, &path).await?;
     ok(&FlagHistory {
         items: items.into_iter().map(|flag| shown(&path.key, flag)).collect(),
+    })
+}
+
+pub(crate) async fn counts(
+    Call { broker, request }: Call,
+    FlagNamed(path): FlagNamed,
+    Asked(query): Asked<CountsQuery>,
+) -> Answer {
+    let asked = CountsAsked {
+        since: query.since,
+        until: query.until,
+        after: query.cursor.unwrap_or_default(),
+        limit: page_limit(query.limit)?,
+    };
+    let (counts, next_cursor) = broker.flag_counts(&request, &path, &asked).await?;
+    let shown = |count: VariantCount| EvaluationCount {
+        minute: count.minute,
+        variant: count.variant,
+        evaluations: count.evaluations,
+        in_bulk: count.in_bulk,
+    };
+    ok(&Page {
+        items: counts.into_iter().map(shown).collect(),
+        next_cursor,
     })
 }
 

@@ -4,8 +4,8 @@ use http::StatusCode;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 use strongroom_api::flags::{
-    BrowserKeys, ChangeFlag, CopyFlags, CreatedBrowserKey, Flag, FlagHistory, FlagSetNamed, FlagdDocument,
-    FlagsWritten, NewBrowserKey, SharedRules, WriteFlag, WriteSharedRules,
+    BrowserKeys, ChangeFlag, CopyFlags, CountsQuery, CreatedBrowserKey, EvaluationCount, Flag, FlagHistory,
+    FlagSetNamed, FlagdDocument, FlagsWritten, NewBrowserKey, SharedRules, WriteFlag, WriteSharedRules,
 };
 use strongroom_api::ofrep::{Evaluate, Evaluated, Evaluations, RefetchQuery, Refused, StreamQuery};
 use strongroom_api::{Page, PageQuery};
@@ -94,6 +94,7 @@ pub(crate) fn flags() -> Vec<Operation> {
         .shows::<FlagHistory>(StatusCode::OK, "Its versions, newest first.")
         .example("flag", StatusCode::OK, &CHECKOUT)
         .shown(json!({ "items": [flag(2, "on"), flag(1, "off")] })),
+        counts(),
         post(VERSIONS, "changeFlag", "Go back to a version", native::flags::change)
             .describe("What it said becomes a new version. Needs `update` on `flag/PROJECT/ENVIRONMENT/KEY`.")
             .guarded()
@@ -105,6 +106,25 @@ pub(crate) fn flags() -> Vec<Operation> {
             .sent(json!({ "action": "rollback", "version": 1 }))
             .shown(flag(3, "off")),
     ]
+}
+
+fn counts() -> Operation {
+    get(
+            "/api/v1/flag-evaluations/{project}/{environment}/{key}",
+            "readFlagCounts",
+            "Read how often a flag was evaluated",
+            native::flags::counts,
+        )
+        .describe(
+            "By minute and variant, oldest first, of the newest 7 days; each node writes what it counted once a minute. What failed is \
+             not among it. Needs `read` on `flag/PROJECT/ENVIRONMENT/KEY`.",
+        )
+        .guarded()
+        .finds()
+        .query::<CountsQuery>()
+        .shows::<Page<EvaluationCount>>(StatusCode::OK, "A page.")
+        .example("hour", StatusCode::OK, &[CHECKOUT[0], CHECKOUT[1], CHECKOUT[2], ("limit", "100")])
+        .shown(json!({ "items": [{ "minute": AT, "variant": "on", "evaluations": 1290, "in_bulk": 12 }] }))
 }
 
 pub(crate) fn sets() -> Vec<Operation> {

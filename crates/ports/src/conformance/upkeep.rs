@@ -226,6 +226,47 @@ pub(super) async fn making_partitions_again_changes_nothing(store: &dyn Store) {
     }
 }
 
+pub(super) async fn counts_are_added_and_nothing_else(store: &dyn Store) {
+    let mut writer = Writer::new(store, Lane::Events);
+    writer.given(&[record(Kind::Client, 1, "client")]).await;
+    let count = |id, name: &str| Record {
+        due: Some(START + days(7)),
+        ..record(Kind::FlagCounts, id, name)
+    };
+    let rows = vec![count(1, "a/b/1"), count(2, "a/b/2")];
+    for _ in 0..2 {
+        assert_eq!(
+            keep_up(store, START, Upkeep::Counted(rows.clone())).await,
+            UpkeepDone::Done
+        );
+    }
+    // Neither a name nor an id is taken from the row that has it.
+    let others = vec![
+        count(3, "a/b/1"),
+        Record {
+            rev: rows[0].rev.next(),
+            ..count(1, "a/b/3")
+        },
+    ];
+    assert_eq!(keep_up(store, START, Upkeep::Counted(others)).await, UpkeepDone::Done);
+    let listed = store
+        .list(START, HERE, Kind::FlagCounts, "a/b/", "", 10)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(listed, rows);
+    // What else a row may be, upkeep does not write it.
+    let before = Contents::of(store, START).await;
+    let foreign = vec![count(4, "a/b/4"), record(Kind::Client, 2, "another")];
+    assert!(store.upkeep(START, Upkeep::Counted(foreign)).await.is_err());
+    assert_eq!(Contents::of(store, START).await, before);
+    let later = START + days(7);
+    let prune = Upkeep::Prune { before: START };
+    assert_eq!(keep_up(store, later, prune).await, UpkeepDone::Done);
+    assert!(store.of_kind(later, Kind::FlagCounts).await.unwrap().value.is_empty());
+    assert_eq!(store.of_kind(later, Kind::Client).await.unwrap().value.len(), 1);
+}
+
 pub(super) async fn the_newest_use_of_a_secret_is_kept(store: &dyn Store) {
     let secret = |id| ObjectId([id; 16]);
     let used = |namespace, secrets: &[(u8, Time)]| Upkeep::Used {

@@ -9,7 +9,7 @@ use strongroom_domain::{
     Change, Digest, Fence, Kind, Moved, NamespaceId, ObjectId, Outcome, Record, Revision, Row, Time, Touch, Write,
 };
 
-use crate::{Applied, AuditFilter, BootRow, Sizes, StoreError, Upkeep, UpkeepDone, Verdict};
+use crate::{Applied, AuditFilter, BootRow, Sizes, StoreError, Upkeep, UpkeepDone, Verdict, only_counts};
 
 /// How many changes a fence tells at most.
 const FENCE_LIMIT: u16 = 100;
@@ -132,9 +132,9 @@ impl State {
         }
     }
 
-    pub(super) fn upkeep(&mut self, now: Time, work: Upkeep) -> UpkeepDone {
+    pub(super) fn upkeep(&mut self, now: Time, work: Upkeep) -> Result<UpkeepDone, StoreError> {
         match work {
-            Upkeep::Boot(row) if self.boots.contains_key(&row.boot) => return UpkeepDone::Taken,
+            Upkeep::Boot(row) if self.boots.contains_key(&row.boot) => return Ok(UpkeepDone::Taken),
             Upkeep::Boot(row) => {
                 self.boots.insert(row.boot, row);
             }
@@ -163,11 +163,20 @@ impl State {
                     *used = at.max(*used);
                 }
             }
+            Upkeep::Counted(rows) => {
+                only_counts(&rows)?;
+                for row in rows {
+                    if !self.records().any(|there| there.key() == row.key()) {
+                        let row = Row::Record(row);
+                        self.rows.entry(row.key()).or_insert(row);
+                    }
+                }
+            }
             Upkeep::ForgetUse { namespace, secret } => {
                 self.uses.remove(&(namespace, secret));
             }
         }
-        UpkeepDone::Done
+        Ok(UpkeepDone::Done)
     }
 
     pub(super) fn fence(&self, now: Time, since: Revision) -> Fence {

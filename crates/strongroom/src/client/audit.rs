@@ -114,7 +114,7 @@ pub(super) fn now() -> Time {
     Time(0) + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-fn parse_time(text: &str, now: Time) -> Result<Time, Failure> {
+pub(super) fn parse_time(text: &str, now: Time) -> Result<Time, Failure> {
     let ago = || {
         let unit = text.chars().next_back()?;
         let seconds = match unit {

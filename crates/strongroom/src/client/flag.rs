@@ -1,5 +1,6 @@
 //! `strongroom flag`
 
+mod counts;
 mod definition;
 mod document;
 mod edit;
@@ -48,6 +49,7 @@ pub enum Flag {
     Preview(Box<preview::Preview>),
     Eval(evaluate::Eval),
     Stale(stale::Stale),
+    Counts(counts::Counts),
     /// Write flags from a file, all or none
     #[command(subcommand)]
     Import(document::Import),
@@ -142,6 +144,7 @@ impl Flag {
             Self::Preview(preview) => preview.run(session).await,
             Self::Eval(eval) => eval.run(session).await,
             Self::Stale(stale) => stale.run(session).await,
+            Self::Counts(counts) => counts.run(session).await,
             Self::Import(import) => import.run(session).await,
             Self::Export(export) => export.run(session).await,
             Self::History { path } => versions::history(session, &FlagPath::parse(&path)?).await,

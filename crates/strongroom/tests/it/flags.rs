@@ -1,6 +1,7 @@
 //! Feature flags: written, evaluated by OFREP, and never by what was there before.
 
 mod browsers;
+mod counts;
 mod fence;
 mod ofrep;
 mod sets;

@@ -424,6 +424,13 @@ pub(crate) fn cases(names: &Names) -> Vec<Case> {
             "flag.history",
             "all/x/k",
         ),
+        same(
+            "GET flag-evaluations/{project}/{environment}/{key}",
+            "flag-evaluations/all/x/k",
+            None,
+            "flag.counts",
+            "all/x/k",
+        ),
         same("GET flag-sets", "flag-sets", None, "flag_set.read", ""),
         same(
             "PUT flag-sets/{project}/{environment}/evaluators",

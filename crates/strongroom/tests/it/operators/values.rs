@@ -15,6 +15,7 @@ const SHOWN: &[&str] = &[
     "GET clients",
     "GET clients/{id}",
     "GET dead-letters",
+    "GET flag-evaluations/{project}/{environment}/{key}",
     "GET flag-sets",
     "GET flag-sets/{project}/{environment}/evaluators",
     "GET flag-sets/{project}/{environment}/flagd.json",
