@@ -23,7 +23,7 @@ use crate::targets::{Way, within};
 /// Whose work that is.
 pub(crate) const JOB: &str = "leases";
 /// Leases that are taken back at once: connections to a target, and rows that whoever reads meanwhile waits for.
-pub(crate) const BATCH: usize = 8;
+pub(crate) const BATCH: usize = 4;
 /// What is rested after a batch, in times of what its changes took of the store: whoever asks for something else comes first.
 const REST: u32 = 6;
 /// Changes that took longer count as this: a store that is slow is no reason to leave users where they are.
