@@ -12,7 +12,7 @@ use strongroom_domain::policy::Capability;
 use strongroom_domain::{Code, Error, Kind, Name, ObjectId, Result, Row, Time, Write};
 
 use crate::Broker;
-use crate::change::{Asked, Decided, Decision};
+use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::record::{Attempt, Effect, Served};
 use crate::request::Request;
 use crate::rotation::{AWAITED, LOOK_AGAIN};
@@ -80,8 +80,9 @@ impl Broker {
     pub async fn dead_letters(&self, request: &Request, after: &str, limit: u16) -> Result<DeadLetterPage> {
         self.serve(request, Action::DeadLetterRead, "", |attempt| async move {
             let after = self.open_cursor(after)?;
+            let is_first = after.is_empty();
             let page = self.dead_letters_now(&attempt, after, limit).await?;
-            if page.items.is_empty() && page.next.is_none() {
+            if is_first && page.items.is_empty() && page.next.is_none() {
                 // Nothing to show: whoever may not list learns no more than that.
                 attempt.authorise(Access::Targets)?;
             }
@@ -130,14 +131,20 @@ impl Broker {
             action,
             path: String::new(),
             locks: vec![self.key(Kind::Notice, id.to_string())],
-            id: self.change_id(request),
+            // A repeat finds no letter: what came of the first is for whoever may see it then.
+            id: ChangeId::Made(self.new_id().to_string()),
             fingerprint: Canon::new(action.name()).bytes(id.as_slice()).done().into(),
             needs: Vec::new(),
         };
         let again = self
             .change(request, asked, |attempt| async move {
                 let found = self.load_by_id::<DeadLetter>(Kind::DeadLetter, id).await?.value;
-                let Some(Checked { record, body }) = found.filter(|found| found.body.due() > attempt.now) else {
+                let may = |target: &Name, capability| attempt.authorise(Access::Target(target, capability)).is_ok();
+                let seen = |letter: &DeadLetter| {
+                    let (target, now) = (&letter.target, attempt.now);
+                    letter.due() > now && (may(target, Capability::Read) || may(target, Capability::Update))
+                };
+                let Some(Checked { record, body }) = found.filter(|found| seen(&found.body)) else {
                     // Whoever may not see any learns nothing of this one.
                     attempt.authorise(Access::Targets)?;
                     return Err(no_letter());
@@ -148,6 +155,10 @@ impl Broker {
                     LetterAction::Discard => None,
                     LetterAction::Retry => {
                         self.check_not_held().await?;
+                        if self.load_target(&body.target).await?.is_none() {
+                            let gone = format!("There is no target '{}' any more: discard it.", body.target);
+                            return Err(Error::new(Code::Conflict, gone));
+                        }
                         let notice = body.again(attempt.now);
                         writes.push(self.write_notice(None, &notice)?);
                         Some(notice)
@@ -200,7 +211,8 @@ impl Broker {
         // Some more than may be there: two nodes may each have added one.
         let most = MOST_DEAD + CHUNK;
         let found = self.0.store.list(now, self.namespace(), kind, "", "", most);
-        let found = self.ask(found).await?.value;
+        let mut found = self.ask(found).await?.value;
+        found.retain(|record| record.due > Some(now));
         let too_many = (found.len() + 1).saturating_sub(MOST_DEAD.into());
         for record in found.into_iter().take(too_many) {
             match self.check::<DeadLetter>(record) {
@@ -233,7 +245,6 @@ mod tests {
     use strongroom_domain::target::Event;
 
     use super::*;
-    use crate::change::ChangeId;
     use crate::place::Place;
 
     fn letter(number: u16, died_at: Time) -> DeadLetter {

@@ -90,8 +90,9 @@ impl Broker {
             asked.prefix.as_str(),
             |attempt| async move {
                 let after = self.open_cursor(&asked.after)?;
+                let is_first = after.is_empty();
                 let page = self.list_now(&attempt, asked, after).await?;
-                if page.items.is_empty() && page.next.is_none() {
+                if is_first && page.items.is_empty() && page.next.is_none() {
                     // Nothing to show: whoever may not list learns no more than that.
                     attempt.authorise(Access::Folder(&asked.prefix))?;
                 }

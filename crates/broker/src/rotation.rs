@@ -118,6 +118,7 @@ impl Broker {
     ) -> Result<RotationPage> {
         self.serve(request, Action::RotationRead, "", |attempt| async move {
             let mut after = self.open_cursor(after)?;
+            let is_first = after.is_empty();
             let mut items = Vec::new();
             loop {
                 let found = self
@@ -150,7 +151,7 @@ impl Broker {
                     after = record.name;
                 }
                 if last_chunk {
-                    if items.is_empty() {
+                    if is_first && items.is_empty() {
                         // Nothing to show: whoever may not list learns no more than that.
                         attempt.authorise(Access::Folder(&Prefix::parse("")?))?;
                     }

@@ -83,10 +83,17 @@ impl Credential {
     }
 }
 
-/// Whether a URL leads to where the address does: whoever writes the credential does not choose who is called.
+/// Whether a URL leads to where the address does: whoever writes the credential does not choose who is called. Refused is what a
+/// URL's reader takes for a way up, or away (WHATWG URL, "path state").
 fn is_below(address: &str, url: &str) -> bool {
-    let rest = url.strip_prefix(address.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    let Some(rest) = url.strip_prefix(address.trim_end_matches('/')) else {
+        return false;
+    };
+    let path = rest.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let leads_on =
+        |text: &str| text.contains('\\') || text.contains(|other: char| other.is_whitespace() || other.is_control());
+    let is_dots = |segment: &str| matches!(segment.replace("%2e", ".").as_str(), "." | "..");
+    (rest.is_empty() || rest.starts_with(['/', '?'])) && !leads_on(rest) && !path.split('/').any(is_dots)
 }
 
 impl Broker {
@@ -164,6 +171,13 @@ mod tests {
             ("https://hooks.test", "https://hooks.test@evil.test/x", false),
             ("https://hooks.test", "https://hooks.test:8443/x", false),
             ("https://hooks.test", "http://hooks.test/x", false),
+            ("https://hooks.test/a", "https://hooks.test/a/../b", false),
+            ("https://hooks.test/a", "https://hooks.test/a/.%2E/b", false),
+            ("https://hooks.test/a", "https://hooks.test/a/%2e%2e/b", false),
+            ("https://hooks.test/a", "https://hooks.test/a/..\\b", false),
+            ("https://hooks.test/a", "https://hooks.test/a/.\t./b", false),
+            ("https://hooks.test/a", "https://hooks.test/a/..", false),
+            ("https://hooks.test/a", "https://hooks.test/a/..b?c=../d", true),
             ("https://hooks.test", "https://hooks.tes", false),
             ("https://hooks.test", "", false),
         ] {

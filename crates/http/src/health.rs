@@ -33,7 +33,8 @@ pub(crate) async fn ready(State(app): State<App>) -> Response {
     let readiness = Readiness {
         ready: health.ready,
         problems: health.problems,
-        warnings: health.warnings,
+        // What is for operators is not for any page.
+        warnings: if app.of_browsers { Vec::new() } else { health.warnings },
     };
     answer(status, &readiness)
 }

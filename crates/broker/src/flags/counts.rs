@@ -20,12 +20,14 @@ use crate::policies::absent;
 use crate::record::Served;
 use crate::request::Request;
 
-/// Rows of one write: each may have something to say of a thousand flags.
-const WRITTEN_AT_ONCE: usize = 20;
+/// Flags and variants of one row: some 20 kB.
+const OF_A_ROW: usize = 200;
+/// Rows of one write.
+const WRITTEN_AT_ONCE: usize = 10;
 /// Rows that wait for a database which takes none; more are let go, oldest first.
-const MAX_WAITING: usize = 10_000;
+const MAX_WAITING: usize = 2_000;
 /// Rows read at once.
-const CHUNK: u16 = 200;
+const CHUNK: u16 = 50;
 /// Tallies of one page, and more than it has.
 const MOST: usize = 1_000;
 const USUAL: Duration = Duration::from_hours(1);
@@ -200,18 +202,16 @@ impl Broker {
     /// Writes what was counted; where that fails it is tried again with the next.
     pub(crate) async fn write_counts(&self) {
         let counts = &self.0.counts;
-        let rows = counts.all_taken().into_iter().filter_map(|((set, minute), given)| {
-            let body = FlagCounts {
-                minute,
-                counts: given.into_values().collect(),
-            };
-            let id = self.new_id();
-            let name = format!("{}{id}", FlagCounts::start(&set.name, minute));
-            let due = Some(minute + COUNTS_KEPT);
-            let room = self.within(set.namespace);
-            room.new_record(Kind::FlagCounts, id, &name, due, &body).ok()
-        });
-        counts.wait(rows);
+        for ((set, minute), given) in counts.all_taken() {
+            let (given, room): (Vec<_>, _) = (given.into_values().collect(), self.within(set.namespace));
+            counts.wait(given.chunks(OF_A_ROW).filter_map(|counts| {
+                let counts = counts.to_vec();
+                let (id, body) = (self.new_id(), FlagCounts { minute, counts });
+                let name = format!("{}{id}", FlagCounts::start(&set.name, minute));
+                let due = Some(minute + COUNTS_KEPT);
+                room.new_record(Kind::FlagCounts, id, &name, due, &body).ok()
+            }));
+        }
         loop {
             let rows = counts.next();
             if rows.is_empty() {

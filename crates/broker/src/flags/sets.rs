@@ -76,7 +76,7 @@ impl Broker {
                     views.push(view(&name, self.check::<FlagSet>(record)?.body));
                 }
             }
-            if views.is_empty() && next.is_none() {
+            if after.is_empty() && views.is_empty() && next.is_none() {
                 // Nothing to show: whoever may not list learns no more than that.
                 attempt.authorise(Access::FlagSets)?;
             }

@@ -31,8 +31,9 @@ impl Broker {
             if let Some(role) = role {
                 attempt.authorise(Access::LeaseRole(role, Capability::List))?;
             }
+            let is_first = after.is_empty();
             let page = self.leases_now(&attempt, role, after, limit).await?;
-            if role.is_none() && page.items.is_empty() && page.next.is_none() {
+            if is_first && role.is_none() && page.items.is_empty() && page.next.is_none() {
                 // Nothing to show: whoever may not list learns no more than that.
                 attempt.authorise(Access::LeaseRoles)?;
             }
@@ -70,10 +71,11 @@ impl Broker {
                 let shown = attempt
                     .authorise(Access::LeaseRole(&lease.role, Capability::List))
                     .is_ok();
-                after = if shown {
+                // Where one role is asked for, names that share its start are few.
+                after = if shown || role.is_some() {
                     record.name.clone()
                 } else {
-                    end_of(&lease.role).max(record.name.clone())
+                    end_of(&lease.role)
                 };
                 if shown && role.is_none_or(|role| *role == lease.role) {
                     let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;

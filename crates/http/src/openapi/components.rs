@@ -26,6 +26,7 @@ const TAGS: &[(&str, &str)] = &[
     ("dead-letters", "Notices that no webhook took."),
     ("flags", "Feature flags, and what they evaluate to."),
     ("flag-versions", "A flag's history."),
+    ("flag-evaluations", "How often a flag gave what."),
     (
         "flag-sets",
         "What flags of a project's environment share, and flagd's documents.",

@@ -56,6 +56,8 @@ mod operator;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod rotation;

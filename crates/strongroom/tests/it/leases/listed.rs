@@ -90,6 +90,13 @@ async fn whoever_may_list_a_roles_leases_sees_them(on: On) {
         json!([{ "path": "lease/report", "capabilities": ["create", "read"] }]),
     )
     .await;
+    // Whichever stands first: a page that is full is followed by one, and not by a denial.
+    for role in ["report", "audit", "web"] {
+        let only = who(&format!("only-{role}"), json!([list(&format!("lease/{role}"))])).await;
+        for limit in [2, 4] {
+            assert_eq!(all(&only, "", limit).await, of(role), "{role} by {limit}");
+        }
+    }
     for limit in [1, 3, 100] {
         assert_eq!(all(&one, "", limit).await, of("audit"), "by {limit}");
         let mut both = [of("report"), of("audit")].concat();
