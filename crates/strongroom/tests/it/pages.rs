@@ -23,9 +23,10 @@ async fn a_full_page_is_followed_by_one_and_not_by_a_denial(on: On) {
             assert!(matches!(status, 200 | 201), "{path}: {answer}");
         }
     }
-    let rules = ["secret/a/*", "flag/a/*"].map(|path| json!({ "path": path, "capabilities": ["list", "read"] }));
-    let part = root.with_token(root.workload("part", json!(rules)).await);
-    let none = root.with_token(root.workload("none", json!([])).await);
+    let rule = |path: &str| json!([{ "path": path, "capabilities": ["list", "read"] }]);
+    let both = json!([rule("secret/a/*")[0], rule("flag/a/*")[0]]);
+    let part = root.with_token(root.workload("part", both).await);
+    let none = root.with_token(root.workload("none", rule("lease/x")).await);
     for (noun, listing) in [
         ("list", "list?recursive=true&limit=1"),
         ("rotation", "rotation?limit=1"),
