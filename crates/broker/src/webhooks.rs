@@ -90,10 +90,9 @@ fn is_below(address: &str, url: &str) -> bool {
         return false;
     };
     let path = rest.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-    let leads_on =
-        |text: &str| text.contains('\\') || text.contains(|other: char| other.is_whitespace() || other.is_control());
+    let leads_on = |other: char| other == '\\' || other.is_whitespace() || other.is_control();
     let is_dots = |segment: &str| matches!(segment.replace("%2e", ".").as_str(), "." | "..");
-    (rest.is_empty() || rest.starts_with(['/', '?'])) && !leads_on(rest) && !path.split('/').any(is_dots)
+    (rest.is_empty() || rest.starts_with(['/', '?'])) && !rest.contains(leads_on) && !path.split('/').any(is_dots)
 }
 
 impl Broker {
