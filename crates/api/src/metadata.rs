@@ -31,6 +31,9 @@ pub struct Described {
     /// By minute, and up to two minutes late; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Time>,
+    /// When its current version is as old as one of its type should get. Absent: its type has no such age, or it is rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }

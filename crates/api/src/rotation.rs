@@ -75,7 +75,8 @@ pub struct CalendarQuery {
 pub struct Planned {
     #[serde(flatten)]
     pub rotation: Rotation,
-    /// When it is planned, at most 100 times; by how much jitter puts it off is known of the first alone.
+    /// When it is planned, at most 100 times; by how much jitter puts it off is known of the first alone. What is overdue comes
+    /// at once, what fails when it is tried next; what is paused, stopped or waits for somebody is not planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planned: Vec<Time>,
 }

@@ -73,6 +73,7 @@ mod slack;
 mod slots;
 mod standing;
 mod stats;
+mod strays;
 mod targets;
 mod tokens;
 mod totp;
@@ -139,7 +140,7 @@ pub use who_can::{Holder, WhoCanPage, WhoCanQuery};
 pub use whoami::WhoAmI;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use strongroom_crypto::Keys;
@@ -156,6 +157,7 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::strays::Strays;
 use crate::turns::Turns;
 use crate::uses::Uses;
 
@@ -180,10 +182,10 @@ struct Inner {
     extent: ArcSwapOption<Extent>,
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
-    strays: AtomicI64,
     /// Whose turn it is to write of leases that end.
     lease_ends: Arc<tokio::sync::Mutex<()>>,
     turns: Turns,
+    strays: Strays,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

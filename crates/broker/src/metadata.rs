@@ -16,7 +16,7 @@ use crate::change::{Asked, Decided, Decision};
 use crate::read::no_secret;
 use crate::record::{Effect, Served};
 use crate::request::Request;
-use crate::rows::touch;
+use crate::rows::{Checked, touch};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MetadataView {
@@ -26,17 +26,26 @@ pub struct MetadataView {
     pub pending_until: Option<Time>,
     /// The minute a value was last read in, as far as it is written down.
     pub last_used_at: Option<Time>,
+    /// When it is as old as one of its type should get, where no rotation sees to that.
+    pub due_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
-fn view(path: &SecretPath, head: &Head, last_used_at: Option<Time>) -> MetadataView {
+/// What is known of a secret beside its head.
+struct Beside {
+    last_used_at: Option<Time>,
+    is_rotated: bool,
+}
+
+fn view(path: &SecretPath, head: &Head, beside: &Beside) -> MetadataView {
     MetadataView {
         path: path.to_string(),
         metadata: head.metadata.clone(),
         current_version: head.current(),
         pending_until: head.pending_until,
-        last_used_at,
+        last_used_at: beside.last_used_at,
+        due_at: head.outdated_at().filter(|_| !beside.is_rotated),
         created_at: head.created_at,
         updated_at: head.updated_at,
     }
@@ -47,10 +56,21 @@ impl Broker {
         self.serve(request, Action::MetadataRead, path.as_str(), |attempt| async move {
             attempt.authorise(Access::Secret(path, Capability::List))?;
             let head = self.head(path).await?.ok_or_else(no_secret)?;
-            let used = self.last_used(attempt.now, &[head.record.id]).await?;
-            Ok(Served::fresh(view(path, &head.body, used.values().next().copied())))
+            let beside = self.beside(path, Some(&head), attempt.now).await?;
+            Ok(Served::fresh(view(path, &head.body, &beside)))
         })
         .await
+    }
+
+    async fn beside(&self, path: &SecretPath, head: Option<&Checked<Head>>, now: Time) -> Result<Beside> {
+        let used = match head {
+            Some(head) => self.last_used(now, &[head.record.id]).await?,
+            None => HashMap::new(),
+        };
+        Ok(Beside {
+            last_used_at: used.values().next().copied(),
+            is_rotated: self.load_rotation(path).await?.is_some(),
+        })
     }
 
     /// Replaces the metadata; a secret that is not there yet is made, with no version.
@@ -108,10 +128,7 @@ impl Broker {
         let edit = &edit;
         self.change(request, asked, |attempt| async move {
             let old = self.head(path).await?;
-            let used = match &old {
-                Some(old) => self.last_used(attempt.now, &[old.record.id]).await?,
-                None => HashMap::new(),
-            };
+            let beside = self.beside(path, old.as_ref(), attempt.now).await?;
             let (capability, metadata) = match edit(old.as_ref().map(|old| &old.body.metadata)) {
                 Ok(edited) => edited,
                 // Whether something is there is told only to who may change it.
@@ -137,7 +154,7 @@ impl Broker {
                     digest: Some(record.digest()),
                     ..Effect::new(action, path.as_str())
                 }],
-                answer: view(path, &head, used.values().next().copied()),
+                answer: view(path, &head, &beside),
             }))
         })
         .await

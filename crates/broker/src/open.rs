@@ -1,7 +1,7 @@
 //! Opening an installation: the root key opens a slot, the slot the ring, and only then is anything else believed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -28,6 +28,7 @@ use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::rows::store_failed;
 use crate::stats::Stats;
+use crate::strays::Strays;
 use crate::turns::Turns;
 use crate::uses::Uses;
 use crate::{Broker, Inner, Ring, jobs};
@@ -133,9 +134,9 @@ impl Broker {
             extent: ArcSwapOption::empty(),
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),
-            strays: AtomicI64::new(0),
             lease_ends: Arc::default(),
             turns: Turns::default(),
+            strays: Strays::default(),
             passwords: Passwords::default(),
             connectors,
             outside: Outside::default(),

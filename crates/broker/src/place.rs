@@ -100,6 +100,11 @@ pub(crate) fn root_key() -> Unlock {
 
 impl Place {
     pub(crate) async fn new() -> Self {
+        Self::with(Arc::new(Nowhere)).await
+    }
+
+    /// With somebody who is asked for the users of servers.
+    pub(crate) async fn with(issuer: Arc<dyn strongroom_ports::Issuer>) -> Self {
         let clock = Arc::new(Pretended::default());
         clock.now.store(1_786_795_200_000_000, Ordering::Relaxed);
         let memory = Arc::new(MemoryStore::new());
@@ -108,11 +113,20 @@ impl Place {
         initialise(&store, &*clock, &*clock, &[root_key()], &token)
             .await
             .unwrap();
-        Self::on(memory, clock, &root_key()).await.unwrap()
+        Self::opened(memory, clock, &root_key(), issuer).await.unwrap()
     }
 
     /// On a store that is an installation already.
     pub(crate) async fn on(memory: Arc<MemoryStore>, clock: Arc<Pretended>, unlock: &Unlock) -> Result<Self> {
+        Self::opened(memory, clock, unlock, Arc::new(Nowhere)).await
+    }
+
+    async fn opened(
+        memory: Arc<MemoryStore>,
+        clock: Arc<Pretended>,
+        unlock: &Unlock,
+        issuer: Arc<dyn strongroom_ports::Issuer>,
+    ) -> Result<Self> {
         let store: Arc<dyn Store> = memory.clone();
         let settings = Settings {
             node: "one".into(),
@@ -139,7 +153,7 @@ impl Place {
             Connectors {
                 fetch: Arc::new(Nowhere),
                 rotator: Arc::new(Nowhere),
-                issuer: Arc::new(Nowhere),
+                issuer,
             },
             unlock,
             settings,

@@ -72,10 +72,9 @@ fn view(path: &SecretPath, rotation: Rotation, head: Option<&Head>, now: Time) -
     }
 }
 
-fn planned(rotation: &Rotation, from: Time, to: Option<Time>) -> Vec<Time> {
-    let to = to.filter(|_| !rotation.paused);
+fn planned(rotation: &Rotation, now: Time, from: Option<Time>, to: Option<Time>) -> Vec<Time> {
     to.map_or_else(Vec::new, |to| {
-        rotation.policy.schedule.runs(rotation.next_at, from, to, MOST_RUNS)
+        rotation.planned(now, (from.unwrap_or(now), to), MOST_RUNS)
     })
 }
 
@@ -142,7 +141,7 @@ impl Broker {
                         let path = SecretPath::parse(&record.name)?;
                         let head = heads.iter().find(|head| head.record.name == record.name);
                         let head = head.map(|head| &head.body);
-                        let runs = planned(&body, from.unwrap_or(attempt.now), to);
+                        let runs = planned(&body, attempt.now, from, to);
                         items.push(PlannedRotation {
                             view: view(&path, body, head, attempt.now),
                             runs,

@@ -12,6 +12,7 @@ use crate::{Code, Error, ObjectId, Result, Time};
 
 #[cfg(test)]
 mod model;
+mod plan;
 mod policy;
 mod step;
 #[cfg(test)]

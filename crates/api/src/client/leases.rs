@@ -48,9 +48,8 @@ impl Client {
             .await
     }
 
-    /// It may take a while until its user is gone.
-    pub async fn revoke_lease(&self, id: &LeaseId) -> Result<()> {
-        let IgnoredAny = self.call(Method::DELETE, &format!("leases/{id}"), &(), NONE).await?;
-        Ok(())
+    /// None: its user is gone. Else it is still to go.
+    pub async fn revoke_lease(&self, id: &LeaseId) -> Result<Option<Lease>> {
+        self.call(Method::DELETE, &format!("leases/{id}"), &(), NONE).await
     }
 }

@@ -49,9 +49,12 @@ impl Broker {
                 let found = self.ask(found).await?.value;
                 let last_chunk = found.len() < usize::from(CHUNK);
                 for record in found {
-                    let Checked { record, body } = broker.check::<Rotation>(record)?;
-                    seen.add(&body, body.is_overdue(now));
-                    after = record.name;
+                    after.clone_from(&record.name);
+                    match broker.check::<Rotation>(record) {
+                        Ok(Checked { body, .. }) => seen.add(&body, body.is_overdue(now)),
+                        // One that cannot be read hides no other.
+                        Err(error) => tracing::warn!(?error, "how a rotation stands could not be seen"),
+                    }
                 }
                 if last_chunk {
                     break;

@@ -10,7 +10,7 @@ use crate::recipe::Recipe;
 use crate::schedule::{Schedule, ScheduleFields};
 use crate::{Error, Name, Result};
 
-/// Failures in a row until they are told, unless the policy says otherwise.
+/// Failures in a row that are borne until the next is told, unless the policy says otherwise.
 const RETRIES: u8 = 5;
 /// How long a rotation may be overdue until that is told, unless the policy says otherwise.
 const ALERT_AFTER: Duration = Duration::from_hours(1);
@@ -92,7 +92,7 @@ pub struct RotationFields {
     /// How the value is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe: Option<Recipe>,
-    /// Failures in a row until they are told; usually 5. Trying goes on.
+    /// Failures in a row that are borne: the next is told. Usually 5. Trying goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<u8>,
     /// How long it may be overdue until that is told; usually an hour.

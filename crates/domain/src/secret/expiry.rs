@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Head, State};
+use super::{Head, State, VersionEntry};
 use crate::Time;
 
 /// How long before it comes an end is told: a tenth of the whole time, and no more than this.
@@ -44,6 +44,18 @@ impl Head {
         untold.chain(self.pending_until).min()
     }
 
+    /// When its current version is as old as one of its type should get.
+    pub fn outdated_at(&self) -> Option<Time> {
+        let age = self.metadata.secret_type.due_after()?;
+        Some(self.lasting()?.created_at + age.into())
+    }
+
+    /// The current version, unless it is gone, or goes as a whole.
+    fn lasting(&self) -> Option<&VersionEntry> {
+        let current = self.entry(self.current());
+        current.filter(|entry| entry.state == State::Live && self.pending_until.is_none())
+    }
+
     /// What is to be told by now.
     pub fn expiring(&self, now: Time) -> Vec<Expiry> {
         self.untold().filter(|expiry| expiry.told_at() <= now).collect()
@@ -63,18 +75,15 @@ impl Head {
             version: None,
             since: self.updated_at,
         });
-        let current = self.entry(self.current());
         // Of what is gone, or goes as a whole, nothing else is worth telling.
-        let current = current.filter(|entry| entry.state == State::Live && pending.is_none());
-        let ends = current.into_iter().flat_map(|entry| {
+        let ends = self.lasting().into_iter().flat_map(|entry| {
             let end = |what, at| Expiry {
                 what,
                 at,
                 version: Some(entry.number),
                 since: entry.created_at,
             };
-            let outdated = self.metadata.secret_type.due_after();
-            let outdated = outdated.map(|age| end(Expires::Outdated, entry.created_at + age.into()));
+            let outdated = self.outdated_at().map(|at| end(Expires::Outdated, at));
             let deleted = entry.delete_at.map(|at| end(Expires::Deleted, at));
             [deleted, outdated].into_iter().flatten()
         });

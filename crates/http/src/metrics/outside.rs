@@ -74,7 +74,7 @@ impl BrokerMetrics {
             ),
             (
                 "strongroom_lease_strays",
-                "Users of targets that are named as ours are, and that no lease explains, seen every ten minutes.",
+                "Users of targets that are named as ours are, and that no lease explains, asked for every ten minutes; of a target that cannot be asked, as many as the last time.",
                 self.0.strays_seen(),
             ),
             (

@@ -2,6 +2,7 @@ use http::StatusCode;
 use strongroom_api::leases::{EndQuery, For, Lease, LeaseRole, LeaseState, LeasesQuery, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{LeaseRoleView, LeaseView};
+use strongroom_domain::Code;
 use strongroom_domain::lease::{self, LeaseRoleConfig};
 
 use crate::answer::{Answer, created, json, no_content, ok};
@@ -108,5 +109,9 @@ pub(crate) async fn revoke(
     if broker.revoke_lease(&request, &id).await? {
         return no_content();
     }
-    Ok(json(StatusCode::ACCEPTED, &shown(broker.lease(&request, &id).await?)))
+    match broker.lease(&request, &id).await {
+        // It went meanwhile.
+        Err(error) if error.code == Code::NotFound => no_content(),
+        lease => Ok(json(StatusCode::ACCEPTED, &shown(lease?))),
+    }
 }

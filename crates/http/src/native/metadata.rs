@@ -18,6 +18,7 @@ fn shown(view: MetadataView) -> Described {
         delete_after: view.metadata.delete_after,
         pending_until: view.pending_until,
         last_used_at: view.last_used_at,
+        due_at: view.due_at,
         current_version: view.current_version,
         created_at: view.created_at,
         updated_at: view.updated_at,

@@ -39,6 +39,8 @@ pub enum Lease {
         ttl: Option<String>,
     },
     /// End a lease: its user is removed
+    ///
+    /// Ends with 6 if the user is not gone within ten seconds; that is tried again.
     Revoke { id: String },
 }
 
@@ -104,8 +106,11 @@ impl Lease {
                 output.show(&lease, || leases([&lease]))
             }
             Self::Revoke { id: text } => {
-                client.revoke_lease(&id(&text)?).await?;
-                output.done(&format!("The lease {text} is ended, and its user goes."))
+                let Some(lease) = client.revoke_lease(&id(&text)?).await? else {
+                    return output.done(&format!("The lease {text} is over, and its user is gone."));
+                };
+                output.show(&lease, || still_there(&lease))?;
+                Err(Failure::check_failed())
             }
         }
     }
@@ -147,6 +152,12 @@ fn leases<'a>(leases: impl IntoIterator<Item = &'a leases::Lease>) -> String {
         ]
     });
     table(["LEASE", "ROLE", "USER", "STATE", "EXPIRES"], rows)
+}
+
+fn still_there(lease: &leases::Lease) -> String {
+    let why = lease.failure.clone().unwrap_or_else(|| "not tried yet".into());
+    let row = [lease.lease_id.clone(), lease.username.clone(), word(&lease.state), why];
+    table(["LEASE", "USER", "STATE", "WHY"], [row])
 }
 
 fn rows<'a>(roles: impl IntoIterator<Item = &'a leases::LeaseRole>) -> String {

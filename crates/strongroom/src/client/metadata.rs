@@ -140,6 +140,7 @@ fn fields(described: &Described) -> String {
         ("delete_after", or_dash(described.delete_after)),
         ("pending_until", or_dash(described.pending_until)),
         ("last_used", or_dash(described.last_used_at)),
+        ("due", or_dash(described.due_at)),
         ("created", described.created_at.to_string()),
         ("updated", described.updated_at.to_string()),
     ];

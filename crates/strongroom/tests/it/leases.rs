@@ -8,6 +8,7 @@ mod life;
 mod listed;
 mod names;
 mod together;
+mod watched;
 
 use std::time::{Duration, Instant};
 

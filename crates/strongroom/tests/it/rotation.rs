@@ -6,6 +6,7 @@ mod expiring;
 mod faults;
 mod generate;
 mod moved;
+mod overdue;
 mod slack;
 mod slow;
 pub(crate) mod users;
@@ -43,6 +44,21 @@ impl Api {
                 return rotation;
             }
             assert!(began.elapsed() < Duration::from_mins(1), "{rotation}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What a node looks at now and then, it looks at when it starts.
+    pub(crate) async fn gauge_is(&self, name: &str, value: i64) {
+        let (began, line) = (Instant::now(), format!("\n{name} {value}\n"));
+        loop {
+            let metrics = self.http.get(format!("{}/metrics", self.address)).send().await;
+            let metrics = metrics.unwrap().text().await.unwrap();
+            if metrics.contains(&line) {
+                return;
+            }
+            let found: Vec<&str> = metrics.lines().filter(|line| line.starts_with(name)).collect();
+            assert!(began.elapsed() < Duration::from_secs(30), "{value}, and not {found:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -39,19 +39,6 @@ async fn entries(root: &Api, action: &str) -> usize {
     page["items"].as_array().unwrap().len()
 }
 
-/// A node that starts looks at once.
-async fn are_counted(root: &Api, count: usize) {
-    let (began, line) = (Instant::now(), format!("\nstrongroom_dead_letters {count}\n"));
-    loop {
-        let metrics = root.http.get(format!("{}/metrics", root.address)).send().await;
-        if metrics.unwrap().text().await.unwrap().contains(&line) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "{line}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn what_nobody_takes_is_kept_and_sent_again(on: On) {
     let stage = stage(on).await;
     let (url, seen) = Seen::start().await;
@@ -117,7 +104,8 @@ async fn what_nobody_takes_is_kept_and_sent_again(on: On) {
     let server = stage.store.dev(&[HOME]);
     let root = &root.at(&server);
     assert_eq!(letters(root).await, dead);
-    are_counted(root, dead.len()).await;
+    root.gauge_is("strongroom_dead_letters", dead.len().try_into().unwrap())
+        .await;
 
     // Still not taken: it is tried again as any, under its id.
     let before = seen.messages().len();

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
+use strongroom_domain::Time;
 
 use super::webhooks::hooked;
-use super::{HOME, Stage};
+use super::{HOME, Stage, stage};
 use crate::harness::{Api, On};
+
+const DAY: Duration = Duration::from_hours(24);
 
 async fn an_end_is_told_once_whoever_dies(on: On) {
     let (stage, seen) = hooked(on, json!(["secret.expiring"])).await;
@@ -38,4 +41,37 @@ async fn an_end_is_told_once_whoever_dies(on: On) {
     assert_eq!(audit["items"].as_array().unwrap().len(), 2, "{audit}");
 }
 
-on_both_stores!(an_end_is_told_once_whoever_dies);
+async fn when_one_is_due_by_its_type_is_shown(on: On) {
+    let stage = stage(on).await;
+    let root = &stage.root;
+    root.written("metadata/app/password", json!({ "type": "password" }))
+        .await;
+    let (_, none) = root.get("metadata/app/password").await;
+    assert!(none.get("due_at").is_none(), "there is nothing that ages: {none}");
+    for path in ["app/password", "app/other"] {
+        assert_eq!(
+            root.put(&format!("secrets/{path}"), json!({ "value": "a" })).await.0,
+            201
+        );
+    }
+    let (_, history) = root.get("versions/app/password").await;
+    let written = Time::parse(history["versions"][0]["created_at"].as_str().unwrap()).unwrap();
+    let due = json!((written + 90 * DAY).to_string());
+    let (_, password) = root.get("metadata/app/password").await;
+    assert_eq!(password["due_at"], due, "{password}");
+    let (_, patched) = root
+        .call("PATCH", "metadata/app/password", Some(json!({ "owner": "me" })))
+        .await
+        .unwrap();
+    assert_eq!(patched["due_at"], due, "{patched}");
+    let (_, other) = root.get("metadata/app/other").await;
+    assert!(other.get("due_at").is_none(), "of its type none is: {other}");
+    root.written("rotation/app/password", json!({ "rotator": "generate" }))
+        .await;
+    let (_, rotated) = root.get("metadata/app/password").await;
+    assert!(rotated.get("due_at").is_none(), "its rotation says when: {rotated}");
+    assert_eq!(root.delete("rotation/app/password").await.0, 204);
+    assert_eq!(root.get("metadata/app/password").await.1["due_at"], due);
+}
+
+on_both_stores!(an_end_is_told_once_whoever_dies, when_one_is_due_by_its_type_is_shown);

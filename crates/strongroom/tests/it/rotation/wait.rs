@@ -1,10 +1,10 @@
 //! Reads that wait for a newer version.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::stage;
+use super::{Stage, stage};
 use crate::harness::{Api, On};
 
 async fn put(api: &Api, value: &str) {
@@ -78,6 +78,26 @@ async fn whoever_loses_the_right_meanwhile_is_told_so(on: On) {
     assert_eq!(root.put("policies/waiter", nothing).await.0, 200);
     put(root, "two").await;
     assert_eq!(waits.await.unwrap().0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_on_one_node_waits_for_what_another_writes() {
+    let Stage {
+        store,
+        server: _first,
+        root,
+    } = stage(On::Postgres).await;
+    let second = store.node("second", &[]);
+    put(&root, "one").await;
+    let there = root.at(&second);
+    let waits = tokio::spawn(async move { there.get("secrets/app/key?wait=1&timeout=30").await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!waits.is_finished());
+    let began = Instant::now();
+    put(&root, "two").await;
+    let (status, found) = waits.await.unwrap();
+    assert_eq!((status, &found["value"]), (200, &json!("two")), "{found}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 on_both_stores!(

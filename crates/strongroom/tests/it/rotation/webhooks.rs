@@ -13,6 +13,7 @@ use strongroom_domain::Time;
 
 use super::{HOME, Stage, stage};
 use crate::harness::On;
+use crate::issuer::now;
 
 pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -20,6 +21,8 @@ pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(crate) struct Seen {
     /// Id and body, in the order in which they came.
     messages: Mutex<Vec<(String, Value)>>,
+    /// When each says that it was sent, in seconds.
+    sent_at: Mutex<Vec<i64>>,
     /// What is answered; 0: all is well.
     answers: Mutex<u16>,
 }
@@ -32,8 +35,13 @@ async fn take(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
         signatures: text("webhook-signature"),
         body: &body,
     };
-    let now = Time(text("webhook-timestamp").parse::<i64>().unwrap() * 1_000_000);
-    assert!(WebhookKey::parse(KEY).unwrap().verify(message, now), "it is signed");
+    let now = Time(now() * 1_000_000);
+    assert!(
+        WebhookKey::parse(KEY).unwrap().verify(message, now),
+        "it is signed, and of now"
+    );
+    let sent_at = text("webhook-timestamp").parse().unwrap();
+    seen.sent_at.lock().unwrap().push(sent_at);
     let told = (text("webhook-id").to_owned(), serde_json::from_slice(&body).unwrap());
     seen.messages.lock().unwrap().push(told);
     StatusCode::from_u16(*seen.answers.lock().unwrap()).unwrap_or(StatusCode::NO_CONTENT)
@@ -138,6 +146,8 @@ async fn whoever_asked_for_it_is_told(on: On) {
         panic!("{messages:?}");
     };
     assert_eq!((first, told), (second, again));
+    let sent_at = seen.sent_at.lock().unwrap().clone();
+    assert!(sent_at[1] > sent_at[0], "signed anew: {sent_at:?}");
     assert_eq!(told["type"], "rotation.succeeded");
     assert_eq!(told["data"]["namespace_name"], "root");
     assert_eq!(
