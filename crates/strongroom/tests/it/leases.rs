@@ -7,6 +7,7 @@ mod life;
 mod listed;
 mod names;
 mod together;
+mod way;
 
 use std::time::{Duration, Instant};
 
