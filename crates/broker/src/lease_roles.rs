@@ -106,6 +106,9 @@ impl Broker {
         let Ok(way) = self.way_to(&target).await? else {
             return Ok(());
         };
+        let Ok(_turn) = tokio::time::timeout(EXTENDED_WITHIN, self.turn_at(name)).await else {
+            return Ok(());
+        };
         let order = Order {
             within: EXTENDED_WITHIN,
             ..way.order(self.0.clock.now().0)

@@ -77,6 +77,7 @@ mod targets;
 mod tokens;
 mod totp;
 mod try_policy;
+mod turns;
 mod uses;
 mod watch;
 mod watching;
@@ -155,6 +156,7 @@ use crate::locks::Locks;
 use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
+use crate::turns::Turns;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -179,6 +181,9 @@ struct Inner {
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
     strays: AtomicI64,
+    /// Whose turn it is to write of leases that end.
+    lease_ends: Arc<tokio::sync::Mutex<()>>,
+    turns: Turns,
     passwords: Passwords,
     connectors: Connectors,
     outside: Outside,

@@ -28,6 +28,7 @@ use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::rows::store_failed;
 use crate::stats::Stats;
+use crate::turns::Turns;
 use crate::uses::Uses;
 use crate::{Broker, Inner, Ring, jobs};
 
@@ -133,6 +134,8 @@ impl Broker {
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),
             strays: AtomicI64::new(0),
+            lease_ends: Arc::default(),
+            turns: Turns::default(),
             passwords: Passwords::default(),
             connectors,
             outside: Outside::default(),

@@ -34,11 +34,18 @@ async fn a_role_is_written_where_its_target_does_not_answer(on: On) {
     });
     root.written("targets/silent", target).await;
     let began = Instant::now();
-    let role = json!({ "target": "silent", "template": "reporting" });
-    let (status, written) = root.put("lease-roles/report", role).await;
-    assert_eq!((status, &written["template"]), (200, &json!("reporting")), "{written}");
+    // More than are there at once.
+    let written = (0..10).map(async |at| {
+        let (path, role) = (
+            format!("lease-roles/report-{at}"),
+            json!({ "target": "silent", "template": "reporting" }),
+        );
+        let (status, written) = root.put(&path, role).await;
+        assert_eq!((status, &written["template"]), (200, &json!("reporting")), "{written}");
+    });
+    futures_util::future::join_all(written).await;
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert_eq!(root.get("lease-roles/report").await.0, 200);
+    assert_eq!(root.get("lease-roles/report-9").await.0, 200);
 }
 
 on_both_stores!(
