@@ -6,8 +6,10 @@ use strongroom_domain::audit::Action;
 use strongroom_domain::lease::{LeaseRole, LeaseRoleConfig};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Error, Kind, Name, Result, Time};
+use strongroom_ports::Order;
 
 use crate::Broker;
+use crate::leases::EXTENDED_WITHIN;
 use crate::policies::Noun;
 use crate::record::Attempt;
 use crate::request::Request;
@@ -104,8 +106,13 @@ impl Broker {
         let Ok(way) = self.way_to(&target).await? else {
             return Ok(());
         };
-        let _turn = self.turn_at(name).await;
-        let order = way.order(self.0.clock.now().0);
+        let Ok(_turn) = tokio::time::timeout(EXTENDED_WITHIN, self.turn_at(name)).await else {
+            return Ok(());
+        };
+        let order = Order {
+            within: EXTENDED_WITHIN,
+            ..way.order(self.0.clock.now().0)
+        };
         match self.0.connectors.issuer.check_template(order, &config.template).await {
             Err(error) if error.is_permanent() => Err(Error::invalid(format!(
                 "The target '{name}' makes no users by '{}': {error}.",

@@ -34,7 +34,7 @@ pub use list::LeasePage;
 pub use watch::Leases;
 
 /// A renewal waits for the target within a change, which has no more time.
-const EXTENDED_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const EXTENDED_WITHIN: Duration = Duration::from_secs(3);
 
 /// A lease that was made, with what its user logs in with. It is told once.
 pub struct NewLease {
@@ -230,22 +230,15 @@ impl Broker {
         let config = &target.config;
         let (host, port) = config.host_and_port()?;
         let text = secrecy::ExposeSecret::expose_secret(&password);
-        let dbname = config.database.clone();
-        let url = url(
-            config.engine,
-            host,
-            &port.into(),
-            dbname.as_deref(),
-            &lease.username,
-            text,
-        );
+        let dbname = config.database.as_deref().or(config.engine.database());
+        let url = url(config, host, &port.into(), dbname, &lease.username, text);
         Ok(NewLease {
             id,
             expires_at: lease.expires_at,
             engine: config.engine,
             host: host.to_owned(),
             port,
-            dbname,
+            dbname: dbname.map(str::to_owned),
             username: lease.username.clone(),
             url: SecretString::from(url.as_str()),
             password,

@@ -182,8 +182,6 @@ struct Inner {
     extent: ArcSwapOption<Extent>,
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
-    /// Whose turn it is to write of leases that end.
-    lease_ends: Arc<tokio::sync::Mutex<()>>,
     turns: Turns,
     strays: Strays,
     passwords: Passwords,

@@ -134,7 +134,6 @@ impl Broker {
             extent: ArcSwapOption::empty(),
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),
-            lease_ends: Arc::default(),
             turns: Turns::default(),
             strays: Strays::default(),
             passwords: Passwords::default(),
@@ -146,10 +145,14 @@ impl Broker {
             stats,
             settings,
         }));
-        broker.check_start().await?;
-        broker.learn_last_backup().await;
-        jobs::start(&broker);
-        Ok(broker)
+        broker.started().await
+    }
+
+    async fn started(self) -> Result<Self> {
+        self.check_start().await?;
+        self.learn_last_backup().await;
+        jobs::start(&self);
+        Ok(self)
     }
 
     pub fn stats(&self) -> &Stats {

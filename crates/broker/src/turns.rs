@@ -1,10 +1,11 @@
-//! Turns at a target: whatever asks for it, a node has only so many connections to one server at a time.
+//! Turns: whatever asks for it, a node has only so many connections to one server at a time, and makes one change of leases
+//! that end at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use strongroom_domain::{Name, NamespaceId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::Broker;
 
@@ -13,13 +14,16 @@ pub(crate) const AT_ONCE: usize = 8;
 
 type Target = (NamespaceId, Name);
 
-/// Of those targets that somebody is at, or waits for.
 #[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<Target, Weak<Semaphore>>>);
+pub(crate) struct Turns {
+    /// Of those targets that somebody is at, or waits for.
+    targets: Mutex<HashMap<Target, Weak<Semaphore>>>,
+    lease_ends: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Turns {
     fn at(&self, target: Target) -> Arc<Semaphore> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turns) = all.get(&target).and_then(Weak::upgrade) {
             return turns;
         }
@@ -27,6 +31,11 @@ impl Turns {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         all.insert(target, Arc::downgrade(&turns));
         turns
+    }
+
+    /// Waits for the one turn to write of leases that end.
+    pub(crate) async fn of_lease_ends(&self) -> OwnedMutexGuard<()> {
+        self.lease_ends.clone().lock_owned().await
     }
 }
 
@@ -58,6 +67,6 @@ mod tests {
         }
         drop((one, taken));
         let _again = turns.at(target(1, "db")).try_acquire_owned().unwrap();
-        assert_eq!(turns.0.lock().unwrap().len(), 1, "nobody is at the others");
+        assert_eq!(turns.targets.lock().unwrap().len(), 1, "nobody is at the others");
     }
 }

@@ -8,7 +8,7 @@ pub(crate) enum Leads {
     Public,
     /// To a network of somebody's own: private, unique local, shared by a provider.
     Private,
-    /// To this link only; clouds tell machines their credentials there.
+    /// To this link only, or to where else clouds tell machines their credentials.
     Link,
     /// To this machine.
     Home,
@@ -27,7 +27,8 @@ pub(crate) fn leads(address: IpAddr) -> Leads {
 fn leads_v4(address: Ipv4Addr) -> Leads {
     match address.octets() {
         [127, ..] => Leads::Home,
-        [169, 254, ..] => Leads::Link,
+        // Azure's and Alibaba's metadata stand apart from the rest of theirs.
+        [169, 254, ..] | [168, 63, 129, 16] | [100, 100, 100, 200] => Leads::Link,
         // Private use, what providers share among their customers, and what tests networks.
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18..=19, ..] => Leads::Private,
         // "This network", protocol assignments, documentation, the relay of 6to4, multicast, reserved and broadcast.
@@ -50,8 +51,8 @@ fn leads_v6(address: Ipv6Addr) -> Leads {
                 leads => leads,
             }
         }
-        // Clouds' metadata stands among the unique local ones.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfe80..=0xfebf, ..] => Leads::Link,
+        // AWS's and Google's metadata stand among the unique local ones.
+        [0xfd00, 0xec2, 0, 0, 0, 0, 0, _] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] | [0xfe80..=0xfebf, ..] => Leads::Link,
         // Unique local, and the site-local addresses before them.
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Leads::Private,
         // What is global stands under 2000::/3; in it are tunnels, documentation and other special purposes.
@@ -90,7 +91,15 @@ mod tests {
                 Leads::Link,
                 "169.254.0.0 169.254.169.254 169.254.255.255 fe80:: febf:ffff::1 ::ffff:169.254.169.254",
             ),
-            (Leads::Link, "fd00:ec2::254"),
+            (
+                Leads::Link,
+                "168.63.129.16 ::ffff:168.63.129.16 100.100.100.200 fd00:ec2::23 fd00:ec2::254 fd20:ce::254",
+            ),
+            (Leads::Public, "168.63.129.15 168.63.129.17"),
+            (
+                Leads::Private,
+                "100.100.100.199 100.100.100.201 fd00:ec2::1:254 fd20:ce::253",
+            ),
             (
                 Leads::Private,
                 "fc00:: fd12:3456::1 fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff fec0:: ::ffff:10.0.0.1",
@@ -106,7 +115,7 @@ mod tests {
             ),
             (
                 Leads::Nowhere,
-                "64:ff9b::a00:1 64:ff9b::a9fe:a9fe 2002:a00:1:: 2002:a9fe:a9fe:: 2002:c000:201::",
+                "64:ff9b::a00:1 64:ff9b::a9fe:a9fe 64:ff9b::a83f:8110 2002:a00:1:: 2002:a9fe:a9fe:: 2002:c000:201::",
             ),
             (Leads::Home, "64:ff9b::7f00:1 2002:7f00:1::"),
             (

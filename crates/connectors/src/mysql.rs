@@ -12,8 +12,13 @@ use strongroom_domain::Time;
 use strongroom_ports::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server, TargetError, Verifier};
 
 use crate::guard::Guard;
+use crate::targets::UNLIKE;
 use account::{Account, identified};
-use session::{Session, State};
+use session::{SECOND, Session, State};
+
+/// Of a user that may connect as it likes.
+const UNBOUND: &str = "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
+    MAX_USER_CONNECTIONS 0 /*M! MAX_STATEMENT_TIME 0 */";
 
 #[derive(Debug)]
 pub(crate) struct Mysql {
@@ -34,12 +39,11 @@ impl Mysql {
     ) -> Result<(), TargetError> {
         let (user, password) = (Account::parse(username)?, identified(verifier)?);
         let mut session = self.administer(order).await?;
-        if let Some(like) = like
-            && session.state(&user).await? != State::Made
-        {
-            make(&mut session, &user, &Account::parse(like)?).await?;
-        }
-        session.run(&format!("ALTER USER {user} {password}")).await
+        let mark = match like {
+            Some(like) if is_second(&mut session, &user, &Account::parse(like)?).await? => SECOND,
+            _ => "",
+        };
+        session.run(&format!("ALTER USER {user} {password} {mark}")).await
     }
 
     async fn administer(&self, order: &Order<'_>) -> Result<Session, TargetError> {
@@ -49,18 +53,38 @@ impl Mysql {
     }
 }
 
-/// One that may what `like` may.
-async fn make(session: &mut Session, user: &Account<'_>, like: &Account<'_>) -> Result<(), TargetError> {
-    let grants = session.lines(&format!("SHOW GRANTS FOR {like}")).await?;
-    session.begin_user(user).await?;
-    for grant in &grants {
-        let handed = like.handed_to(user, grant);
-        let statement = handed.ok_or(TargetError::Refused("a grant of the first user's is not understood"))?;
-        if !statement.is_empty() {
-            session.run(&statement).await?;
+/// Of two who take turns. The second is there after this, and may what the first may, whatever that was given since.
+async fn is_second(session: &mut Session, user: &Account<'_>, like: &Account<'_>) -> Result<bool, TargetError> {
+    match (session.state(user).await?, session.state(like).await?) {
+        (State::Missing | State::Begun, _) | (State::Second, State::Made) => {
+            follow(session, user, like).await?;
+            Ok(true)
         }
+        (State::Made, State::Made) | (State::Second, State::Second)
+            if session.grants(user, user).await? != session.grants(like, user).await? =>
+        {
+            Err(UNLIKE)
+        }
+        (state, _) => Ok(state == State::Second),
     }
-    Ok(())
+}
+
+/// What it lacks is given before anything is taken: whoever may not give it takes nothing.
+async fn follow(session: &mut Session, user: &Account<'_>, like: &Account<'_>) -> Result<(), TargetError> {
+    let wanted = session.grants(like, user).await?;
+    session.begin_user(user).await?;
+    if session.grants(user, user).await? == wanted {
+        return Ok(());
+    }
+    session.run_all(&wanted).await?;
+    if session.grants(user, user).await? == wanted {
+        return Ok(());
+    }
+    session
+        .run(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user}"))
+        .await?;
+    session.run(&format!("ALTER USER {user} {UNBOUND}")).await?;
+    session.run_all(&wanted).await
 }
 
 impl Rotator for Mysql {
@@ -101,7 +125,7 @@ impl Issuer for Mysql {
             let user = Account::parse(username)?;
             match self.administer(&order).await?.state(&user).await? {
                 State::Missing => Err(TargetError::NoUser),
-                State::Begun | State::Made => Ok(()),
+                State::Begun | State::Made | State::Second => Ok(()),
             }
         })
     }

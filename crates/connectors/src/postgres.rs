@@ -38,10 +38,15 @@ impl Postgres {
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
         let held = role::change(&work, username, &password, order.fence).await?;
-        if held.is_none() {
-            let like = like.ok_or(TargetError::NoUser)?;
-            let like = role::find(&work, like).await?.ok_or(TargetError::NoUser)?;
-            role::make(&work, &user, &like, &password).await?;
+        let like = match like {
+            Some(like) => role::find(&work, like).await?,
+            None => None,
+        };
+        match (&held, like) {
+            (Some(_), None) => {}
+            (Some(user), Some(like)) => role::follow(&work, user, &like).await?,
+            (None, Some(like)) => role::make(&work, username, &like, &password).await?,
+            (None, None) => return Err(TargetError::NoUser),
         }
         let mark = role::mark(&user, held.as_ref(), order.fence);
         match work.attempt(&mark).await {

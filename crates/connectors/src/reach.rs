@@ -31,18 +31,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 pub(crate) async fn open(guard: &Guard, server: &Server) -> Result<TcpStream, TargetError> {
     let mut failed = TargetError::Unreachable;
     for address in guard.addresses(&server.host).await? {
-        let connecting = TcpStream::connect(SocketAddr::new(address, server.port));
-        match tokio::time::timeout(CONNECT, connecting).await {
-            Ok(Ok(stream)) => {
-                // Questions are small, and each waits for the answer to the last.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Ok(Err(_)) => failed = TargetError::Unreachable,
-            Err(_) => failed = TargetError::TimedOut,
+        match call(SocketAddr::new(address, server.port)).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
         }
     }
     Err(failed)
+}
+
+pub(crate) async fn call(address: SocketAddr) -> Result<TcpStream, TargetError> {
+    match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            // Questions are small, and each waits for the answer to the last.
+            let _ = stream.set_nodelay(true);
+            Ok(stream)
+        }
+        Ok(Err(_)) => Err(TargetError::Unreachable),
+        Err(_) => Err(TargetError::TimedOut),
+    }
 }
 
 pub(crate) async fn secure(server: &Server, stream: TcpStream) -> Result<impl Wire + 'static, TargetError> {

@@ -1,6 +1,7 @@
 //! Redis 6 and newer, by its access lists; leases from 7 on. A user has several passwords at once there, so one that is set
 //! stands beside the one before, and whoever has that is let in until the next.
 
+mod rights;
 mod session;
 mod user;
 
@@ -11,22 +12,11 @@ use strongroom_domain::Time;
 use strongroom_ports::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server, TargetError, Verifier};
 
 use crate::guard::Guard;
+use crate::targets::UNLIKE;
+use rights::Groups;
 use session::Session;
 use user::{User, hash, name};
 
-/// Whoever may do any of these may become anybody, or sees or puts in the place of another all that the server holds.
-const HIGHEST: [&[&str]; 10] = [
-    &["ACL", "SETUSER", "x"],
-    &["ACL", "LOAD"],
-    &["CONFIG", "SET", "x", "x"],
-    &["CONFIG", "GET", "x"],
-    &["MODULE", "LOAD", "x"],
-    &["REPLICAOF", "x", "1"],
-    &["SLAVEOF", "x", "1"],
-    &["PSYNC", "x", "1"],
-    &["MONITOR"],
-    &["DEBUG", "SLEEP", "0"],
-];
 const TRIAL: &str = "strongroom-trial";
 
 #[derive(Debug)]
@@ -49,12 +39,17 @@ impl Redis {
         let (username, hash) = (name(username)?, hash(verifier)?);
         let mut session = self.administer(order).await?;
         let users = session.users().await?;
-        let rules = match find(&users, username) {
-            Some(user) => user.with(hash),
-            None => {
-                let like = like.and_then(|like| find(&users, like));
-                like.ok_or(TargetError::NoUser)?.another(hash)
-            }
+        let rules = match (find(&users, username), like.and_then(|like| find(&users, like))) {
+            (Some(user), None) => user.with(hash),
+            (Some(user), Some(like)) => match (user.is_ours, like.is_ours) {
+                (true, false) => user.with_rights(hash, like),
+                // It is the first.
+                (false, true) => user.with(hash),
+                _ if user.may_as(like) => user.with(hash),
+                _ => return Err(UNLIKE),
+            },
+            (None, Some(like)) => like.second(hash),
+            (None, None) => return Err(TargetError::NoUser),
         };
         session.set_user(username, &rules).await?;
         session.keep().await
@@ -64,9 +59,9 @@ impl Redis {
         name(template)?;
         let mut session = self.administer(order).await?;
         let users = session.users().await?;
-        let rules = find(&users, template).ok_or(TargetError::NoTemplate)?.off();
+        let template = find(&users, template).ok_or(TargetError::NoTemplate)?;
         check_rights(&mut session, template).await?;
-        session.set_user(TRIAL, &rules).await?;
+        session.set_user(TRIAL, &template.off()).await?;
         session.drop_user(TRIAL).await?;
         session.keep().await
     }
@@ -80,7 +75,7 @@ impl Redis {
             return Err(TargetError::Refused("a user of this name is there, and is not ours"));
         }
         // It may have been given more since.
-        check_rights(&mut session, new.template).await?;
+        check_rights(&mut session, template).await?;
         session.set_user(username, &template.another(hash)).await?;
         session.keep().await
     }
@@ -114,11 +109,15 @@ impl Redis {
     }
 }
 
-async fn check_rights(session: &mut Session, template: &str) -> Result<(), TargetError> {
-    for command in HIGHEST {
-        if session.would_let(template, command).await? {
-            return Err(TargetError::Refused("the user administers the server"));
-        }
+async fn check_rights(session: &mut Session, template: &User) -> Result<(), TargetError> {
+    let mut named = rights::groups(template);
+    named.insert(rights::ADMIN);
+    let mut groups = Groups::new();
+    for name in named {
+        groups.insert(name.to_owned(), session.group(name).await?);
+    }
+    if rights::administers(template, &groups) {
+        return Err(TargetError::Refused("the user administers the server"));
     }
     Ok(())
 }

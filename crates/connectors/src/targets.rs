@@ -13,6 +13,12 @@ use crate::mysql::Mysql;
 use crate::postgres::Postgres;
 use crate::redis::Redis;
 
+/// Whoever bears the second one's name is not given a password, and then the application's place, for the name alone.
+pub(crate) const UNLIKE: TargetError = TargetError::Refused(
+    "of the two users that take turns neither was made to be like the other: drop the second, and it is made, or name both in \
+     'users'",
+);
+
 /// The servers whose users are kept here.
 #[derive(Debug)]
 pub struct Targets {

@@ -40,6 +40,11 @@ impl Engine {
             Self::Webhook => 443,
         }
     }
+
+    /// Which database is connected to unless told otherwise, where it has to be one. A user's name, which clients take, is none.
+    pub fn database(self) -> Option<&'static str> {
+        (self == Self::Postgres).then_some("postgres")
+    }
 }
 
 impl fmt::Display for Engine {

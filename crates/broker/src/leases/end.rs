@@ -58,7 +58,7 @@ impl Broker {
 
     /// Makes a change while nobody else on this node makes one of leases that end, nor soon after.
     async fn paced<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
-        let turn = self.0.lease_ends.clone().lock_owned().await;
+        let turn = self.0.turns.of_lease_ends().await;
         let began = Instant::now();
         let done = change.await;
         let rest = began.elapsed().min(MOST_COUNTED) * REST;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use strongroom_crypto::next_signing_key;
 use strongroom_domain::merge::merge;
 use strongroom_domain::rotation::{Rotation, RotatorKind, is_user};
-use strongroom_domain::target::{Engine, Target};
+use strongroom_domain::target::{Engine, Target, TargetConfig, Tls};
 use strongroom_domain::{Payload, PayloadKind};
 use strongroom_ports::{Entropy, Login};
 use zeroize::Zeroizing;
@@ -61,7 +61,7 @@ pub(super) fn make(
     // Those that were there when the policy was written: whoever writes values chooses nobody's password.
     let next = rotation.users.iter().find(|user| Some(user.as_str()) != now.as_deref());
     let username = next.or(rotation.users.first()).ok_or("there is no user")?;
-    let mut fields = fields_of(target, current, username, &text)?;
+    let mut fields = fields_of(rotation, target, current, username, &text)?;
     if let Some(current) = current {
         // What else the value has stays as it is written.
         fields = merge(text_of(current)?, &fields).map_err(|error| error.detail)?;
@@ -124,7 +124,13 @@ struct DatabaseSecret<'a> {
     url: &'a str,
 }
 
-fn fields_of(target: &Target, current: Option<&Payload>, username: &str, password: &str) -> Made<Zeroizing<String>> {
+fn fields_of(
+    rotation: &Rotation,
+    target: &Target,
+    current: Option<&Payload>,
+    username: &str,
+    password: &str,
+) -> Made<Zeroizing<String>> {
     let config = &target.config;
     let (host, port) = config.host_and_port().map_err(|error| error.detail)?;
     let place: Place = match current {
@@ -133,8 +139,13 @@ fn fields_of(target: &Target, current: Option<&Payload>, username: &str, passwor
     };
     let host = place.host.as_deref().unwrap_or(host);
     let port = place.port.unwrap_or_else(|| port.into());
-    let dbname = place.dbname.as_deref().or(config.database.as_deref());
-    let url = url(config.engine, host, &port, dbname, username, password);
+    let usual = match rotation.users.as_slice() {
+        // What PostgreSQL's clients took until now where nothing is said: the user's name, which is about to be another.
+        [first, _] if config.engine == Engine::Postgres => Some(first.as_str()),
+        _ => None,
+    };
+    let dbname = place.dbname.as_deref().or(config.database.as_deref()).or(usual);
+    let url = url(config, host, &port, dbname, username, password);
     let secret = DatabaseSecret {
         engine: config.engine.name(),
         host,
@@ -152,8 +163,9 @@ fn fields_of(target: &Target, current: Option<&Payload>, username: &str, passwor
         .map_err(|_| "the value is no text".into())
 }
 
+/// A server that we reach by TLS alone is not to be reached in clear by whoever is given this.
 pub(crate) fn url(
-    engine: Engine,
+    config: &TargetConfig,
     host: &str,
     port: &Value,
     dbname: Option<&str>,
@@ -161,10 +173,12 @@ pub(crate) fn url(
     password: &str,
 ) -> Zeroizing<String> {
     let escaped = |text| utf8_percent_encode(text, RESERVED);
-    let scheme = if engine == Engine::Postgres {
-        "postgresql"
-    } else {
-        engine.name()
+    let (scheme, query) = match (config.engine, config.tls) {
+        (Engine::Postgres, Tls::Verify) => ("postgresql", "?sslmode=require"),
+        (Engine::Postgres, Tls::Off) => ("postgresql", ""),
+        (Engine::Redis, Tls::Verify) => ("rediss", ""),
+        // Of MySQL's clients each has another parameter for it, and refuses those that it does not know.
+        (engine, _) => (engine.name(), ""),
     };
     let host = if host.contains(':') {
         format!("[{host}]")
@@ -176,6 +190,34 @@ pub(crate) fn url(
     let (username, password) = (escaped(username), escaped(password));
     let mut url = Zeroizing::new(String::with_capacity(ROOM));
     // Writing to a string does not fail.
-    let _ = write!(url, "{scheme}://{username}:{password}@{host}:{port}{path}");
+    let _ = write!(url, "{scheme}://{username}:{password}@{host}:{port}{path}{query}");
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_url_says_what_it_takes_to_reach_a_server_by_tls() {
+        for (engine, tls, expected) in [
+            (
+                "postgres",
+                "verify",
+                "postgresql://a%40b:p%2F@[fd00::1]:7/d%20b?sslmode=require",
+            ),
+            ("postgres", "off", "postgresql://a%40b:p%2F@[fd00::1]:7/d%20b"),
+            ("mysql", "verify", "mysql://a%40b:p%2F@[fd00::1]:7/d%20b"),
+            ("mysql", "off", "mysql://a%40b:p%2F@[fd00::1]:7/d%20b"),
+            ("redis", "verify", "rediss://a%40b:p%2F@[fd00::1]:7/d%20b"),
+            ("redis", "off", "redis://a%40b:p%2F@[fd00::1]:7/d%20b"),
+        ] {
+            let config = json!({ "engine": engine, "address": "db", "tls": tls, "credential": "infra/admin" });
+            let config: TargetConfig = serde_json::from_value(config).unwrap();
+            let url = url(&config, "fd00::1", &json!(7), Some("d b"), "a@b", "p/");
+            assert_eq!(*url, expected, "{engine} {tls}");
+        }
+    }
 }

@@ -35,7 +35,7 @@ impl Mysql {
         let mut session = self.administer(order).await?;
         // It may have been given more since.
         check_rights(&mut session, new.template).await?;
-        if session.state(&user).await? == State::Made {
+        if matches!(session.state(&user).await?, State::Made | State::Second) {
             let ours = format!("GRANT {} TO {}@`%`", shown(new.template), shown(user.name()));
             let grants = session.lines(&format!("SHOW GRANTS FOR {user}")).await?;
             if !grants.contains(&ours) {

@@ -1,5 +1,8 @@
 //! A connection.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Protocol, Queryable};
@@ -16,11 +19,17 @@ use crate::reach;
 /// What no password has as its hash, as far as anybody can tell.
 const NOBODYS: &str = "*0000000000000000000000000000000000000000";
 
+/// What tells one that was made to take turns with another: of all that a server keeps with a user, nothing else means as little,
+/// and stays whatever password is set. A number of days that nobody chooses.
+pub(super) const SECOND: &str = "PASSWORD EXPIRE INTERVAL 65521 DAY";
+
 /// What is taken of a server at once. The driver opens its connections itself, so that what comes in all is only bounded by rows.
 const PACKET: usize = 64 << 10;
 /// What a row takes besides its values.
 const ROW: usize = 64;
 
+/// What a connection and a login seldom take.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long a server may take to be told that we leave.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -31,6 +40,8 @@ pub(super) enum State {
     /// Nobody can log in by it, and its rights may lack.
     Begun,
     Made,
+    /// By us, to take turns with another.
+    Second,
 }
 
 pub(super) struct Session {
@@ -40,9 +51,9 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(guard: &Guard, server: &Server, login: &Login) -> Result<Self, TargetError> {
+        let addresses = guard.addresses(&server.host).await?;
         let options = OptsBuilder::default()
             .ip_or_hostname(server.host.trim_end_matches('.'))
-            .resolved_ips(Some(guard.addresses(&server.host).await?))
             .tcp_port(server.port)
             .user(Some(&login.username))
             .pass(Some(login.password.expose_secret()))
@@ -51,10 +62,17 @@ impl Session {
             // A server on this machine would else name a file to connect to.
             .prefer_socket(false)
             .ssl_opts(tls(server)?);
-        let connection = Conn::new(options).await.map_err(|error| fault(&error))?;
-        Ok(Self {
-            connection: Some(connection),
-        })
+        let mut failed = TargetError::Unreachable;
+        for address in addresses {
+            match connect(options.clone(), SocketAddr::new(address, server.port)).await {
+                Err(error @ (TargetError::Unreachable | TargetError::TimedOut)) => failed = error,
+                connected => {
+                    let connection = Some(connected?);
+                    return Ok(Self { connection });
+                }
+            }
+        }
+        Err(failed)
     }
 
     /// The server ends what takes longer, MySQL only what waits for a lock. Texts are quoted by quotes alone.
@@ -81,6 +99,13 @@ impl Session {
         done.map_err(|error| denied(&error))
     }
 
+    pub(super) async fn run_all(&mut self, statements: &BTreeSet<String>) -> Result<(), TargetError> {
+        for statement in statements {
+            self.run(statement).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn lines(&mut self, query: &str) -> Result<Vec<String>, TargetError> {
         let result = self.connection()?.query_iter(query).await;
         taken(result.map_err(|error| denied(&error))?).await
@@ -102,9 +127,27 @@ impl Session {
         match self.lines(&format!("SHOW CREATE USER {user}")).await {
             Err(TargetError::NoUser) => Ok(State::Missing),
             Err(error) => Err(error),
-            Ok(lines) if lines.iter().any(|line| line.contains(NOBODYS)) => Ok(State::Begun),
-            Ok(_) => Ok(State::Made),
+            Ok(lines) => {
+                let says = |what| lines.iter().any(|line| line.contains(what));
+                Ok(match (says(NOBODYS), says(SECOND)) {
+                    (true, _) => State::Begun,
+                    (false, true) => State::Second,
+                    (false, false) => State::Made,
+                })
+            }
         }
+    }
+
+    /// What gives `to` all that `from` may, and how it has to connect, in the order in which it can be given.
+    pub(super) async fn grants(
+        &mut self,
+        from: &Account<'_>,
+        to: &Account<'_>,
+    ) -> Result<BTreeSet<String>, TargetError> {
+        let lines = self.lines(&format!("SHOW GRANTS FOR {from}")).await?;
+        let handed = lines.iter().map(|line| from.handed_to(to, line));
+        let handed: Option<BTreeSet<_>> = handed.filter(|handed| handed.as_deref() != Some("")).collect();
+        handed.ok_or(TargetError::Refused("a grant of the first user's is not understood"))
     }
 
     /// One that is there, and by which nobody can log in.
@@ -112,6 +155,25 @@ impl Session {
         let password = format!("IDENTIFIED WITH mysql_native_password AS '{NOBODYS}'");
         self.run(&format!("CREATE USER IF NOT EXISTS {user} {password}")).await
     }
+}
+
+/// The driver opens its connections itself, and waits as long for one as the machine does, while a login may take its time: the
+/// server looks up our name. So of one that is slow it is seen whether anybody is there at all.
+async fn connect(options: OptsBuilder, address: SocketAddr) -> Result<Conn, TargetError> {
+    let mut connecting = pin!(Conn::new(options.resolved_ips(Some(vec![address.ip()]))));
+    let seen = async {
+        tokio::time::sleep(SLOW).await;
+        reach::call(address).await
+    };
+    let connected = tokio::select! {
+        biased;
+        connected = &mut connecting => connected,
+        there = seen => {
+            drop(there?);
+            connecting.await
+        }
+    };
+    connected.map_err(|error| fault(&error))
 }
 
 impl Drop for Session {

@@ -18,6 +18,8 @@ const RIGHTS: &str = "WITH RECURSIVE reached AS (SELECT $1::oid AS oid UNION \
             'pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables', 'pg_database_owner')) \
     FROM pg_roles JOIN reached USING (oid)";
 
+const TRIAL: &str = "strongroom trial";
+
 impl Postgres {
     /// Makes a user by it and removes it again, without doing either.
     pub(super) async fn check_template(&self, order: &Order<'_>, template: &str) -> Result<(), TargetError> {
@@ -25,8 +27,8 @@ impl Postgres {
         let mut session = self.administer(order).await?;
         let work = session.begin().await?;
         let template = find_template(&work, template).await?;
-        let trial = identifier("strongroom trial")?;
-        role::make(&work, &trial, &template, "").await?;
+        role::make(&work, TRIAL, &template, "").await?;
+        let trial = identifier(TRIAL)?;
         work.run(&role::mark(&trial, None, order.fence)).await?;
         work.run(&format!("GRANT {trial} TO CURRENT_USER")).await?;
         work.run(&revoke::give_away(&trial, &identifier(&template.name)?))
@@ -44,7 +46,7 @@ impl Postgres {
             None => {
                 // It may have been given more since.
                 let template = find_template(&work, new.template).await?;
-                role::make(&work, &user, &template, &clauses).await?;
+                role::make(&work, new.username, &template, &clauses).await?;
             }
             Some(made) if made.order().is_some() => {}
             Some(_) => return Err(TargetError::Refused("a user of this name is there, and is not ours")),

@@ -1,10 +1,11 @@
 //! Roles: found, made to act as another, and marked with the order that changed them last.
 
 use strongroom_ports::TargetError;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::quote::{identifier, literal, setting};
 use super::session::{Work, column};
+use crate::targets::UNLIKE;
 
 /// A line of the role's comment. Whoever may change a role may comment it, in every version and at every provider; a setting of
 /// our own only a superuser may give.
@@ -65,24 +66,62 @@ pub(super) fn mark(user: &str, before: Option<&Role>, fence: i64) -> String {
     format!("COMMENT ON ROLE {user} IS {}", literal(&lines.join("\n")))
 }
 
-/// One that logs in and then acts as `like` does, with its settings.
-pub(super) async fn make(work: &Work<'_>, user: &str, like: &Role, clauses: &str) -> Result<(), TargetError> {
-    let member = identifier(&like.name)?;
-    work.run(&format!(
-        "CREATE ROLE {user} LOGIN {clauses}; GRANT {member} TO {user}; ALTER ROLE {user} SET role = {}",
-        literal(&like.name)
-    ))
-    .await?;
-    let query = "SELECT datname, split_part(entry, '=', 1), substr(entry, strpos(entry, '=') + 1) \
-                 FROM pg_db_role_setting CROSS JOIN unnest(setconfig) entry \
-                 LEFT JOIN pg_database ON pg_database.oid = setdatabase WHERE setrole = $1";
-    for row in work.rows(query, &[(&like.oid, Type::OID)]).await? {
-        let (database, name, value) = (column::<Option<String>>(&row, 0)?, column(&row, 1)?, column(&row, 2)?);
+/// One that logs in and then acts as `like` does.
+pub(super) async fn make(work: &Work<'_>, username: &str, like: &Role, clauses: &str) -> Result<(), TargetError> {
+    let (user, member) = (identifier(username)?, identifier(&like.name)?);
+    work.run(&format!("CREATE ROLE {user} LOGIN {clauses}; GRANT {member} TO {user}"))
+        .await?;
+    let made = find(work, username).await?.ok_or(TargetError::NoUser)?;
+    settle(work, &made, like).await
+}
+
+/// Of two who take turns one is a member of the other: so it may what that was given since, and gets its settings here.
+pub(super) async fn follow(work: &Work<'_>, user: &Role, like: &Role) -> Result<(), TargetError> {
+    if is_member(work, user, like).await? {
+        return settle(work, user, like).await;
+    }
+    if is_member(work, like, user).await? {
+        return Ok(());
+    }
+    Err(UNLIKE)
+}
+
+/// By membership alone: a superuser counts as everybody's elsewhere.
+async fn is_member(work: &Work<'_>, user: &Role, of: &Role) -> Result<bool, TargetError> {
+    let query = "WITH RECURSIVE reached AS (SELECT $1::oid AS oid UNION \
+                 SELECT roleid FROM pg_auth_members JOIN reached ON member = reached.oid) \
+                 SELECT bool_or(oid = $2) FROM reached";
+    let rows = work
+        .rows(query, &[(&user.oid, Type::OID), (&of.oid, Type::OID)])
+        .await?;
+    rows.first().map_or(Ok(false), |row| column(row, 0))
+}
+
+/// How a session of `user` begins: as `like` does, and as `like` unless that acts as another from its start.
+async fn settle(work: &Work<'_>, user: &Role, like: &Role) -> Result<(), TargetError> {
+    let query = "WITH given AS (SELECT setrole, setdatabase, split_part(entry, '=', 1) AS name, \
+                     substr(entry, strpos(entry, '=') + 1) AS value \
+                     FROM pg_db_role_setting CROSS JOIN unnest(setconfig) entry), \
+                 held AS (SELECT setdatabase, name, value FROM given WHERE setrole = $1), \
+                 own AS (SELECT setdatabase, name, value FROM given WHERE setrole = $2), \
+                 wanted AS (SELECT * FROM own UNION ALL SELECT 0::oid, 'role', $3 \
+                     WHERE NOT EXISTS (SELECT FROM own WHERE setdatabase = 0 AND name = 'role')) \
+                 SELECT datname, name, wanted.value FROM wanted FULL JOIN held USING (setdatabase, name) \
+                 LEFT JOIN pg_database ON pg_database.oid = setdatabase WHERE wanted.value IS DISTINCT FROM held.value";
+    let parameters: &[(&(dyn ToSql + Sync), Type)] =
+        &[(&user.oid, Type::OID), (&like.oid, Type::OID), (&like.name, Type::TEXT)];
+    let quoted = identifier(&user.name)?;
+    for row in work.rows(query, parameters).await? {
+        let (database, name) = (column::<Option<String>>(&row, 0)?, column(&row, 1)?);
         let within = match database {
             None => String::new(),
             Some(database) => format!("IN DATABASE {}", identifier(&database)?),
         };
-        copy(work, &format!("ALTER ROLE {user} {within} SET"), name, value).await?;
+        let alter = format!("ALTER ROLE {quoted} {within}");
+        match column(&row, 2)? {
+            Some(value) => copy(work, &format!("{alter} SET"), name, value).await?,
+            None => work.run(&format!("{alter} RESET {}", setting(name)?)).await?,
+        }
     }
     Ok(())
 }

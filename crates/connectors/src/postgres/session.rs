@@ -44,9 +44,11 @@ impl Session {
         config
             .user(&login.username)
             .password(login.password.expose_secret())
-            .dbname(database.or(server.database.as_deref()).unwrap_or("postgres"))
             .application_name("strongroom")
             .ssl_mode(SslMode::Disable);
+        if let Some(database) = database.or(server.database.as_deref()).or(server.engine.database()) {
+            config.dbname(database);
+        }
         let connected = config.connect_raw(stream, NoTls).await;
         let (client, connection) = connected.map_err(|error| fault(&error))?;
         let driver = tokio::spawn(async move {

@@ -1,5 +1,7 @@
 //! A connection.
 
+use std::collections::BTreeSet;
+
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, RedisError, cmd};
 use secrecy::ExposeSecret;
@@ -50,10 +52,9 @@ impl Session {
         self.ask::<i64>(cmd("ACL").arg("DELUSER").arg(name)).await.map(drop)
     }
 
-    /// Whether a user may run this.
-    pub(super) async fn would_let(&mut self, name: &str, command: &[&str]) -> Result<bool, TargetError> {
-        let said: String = self.ask(cmd("ACL").arg("DRYRUN").arg(name).arg(command)).await?;
-        Ok(said == "OK")
+    /// The commands in one.
+    pub(super) async fn group(&mut self, name: &str) -> Result<BTreeSet<String>, TargetError> {
+        self.ask(cmd("ACL").arg("CAT").arg(name)).await
     }
 
     /// Writes users where the server keeps them. One that has neither a file of users nor one of settings keeps none.

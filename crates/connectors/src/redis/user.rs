@@ -3,8 +3,14 @@
 use secrecy::ExposeSecret;
 use strongroom_ports::{TargetError, Verifier};
 
+/// Stands among the passwords of one that was made to take turns with another. It is the hash of nothing that is known, and so gives
+/// nothing; every version keeps it.
+const OURS: &str = "#7374726f6e67726f6f6d3a207365636f6e64206f662074776f20757365727300";
+
 pub(super) struct User {
     pub(super) name: String,
+    is_on: bool,
+    pub(super) is_ours: bool,
     /// Hashes of its passwords with the `#` before each, the newest last.
     passwords: Vec<String>,
     /// What it may; neither passwords nor whether it is let in.
@@ -16,17 +22,22 @@ impl User {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let mut words = line.strip_prefix("user ")?.split(' ');
         let name = words.next()?.to_owned();
+        let (mut is_on, mut is_ours) = (false, false);
         let (mut passwords, mut rights) = (Vec::new(), Vec::new());
         for word in words.filter(|word| !word.is_empty()) {
             match word {
+                "on" => is_on = true,
                 // The last is what everybody has who is made.
-                "on" | "off" | "nopass" | "sanitize-payload" => {}
+                "off" | "nopass" | "sanitize-payload" => {}
+                OURS => is_ours = true,
                 hash if hash.starts_with('#') => passwords.push(hash.to_owned()),
                 right => rights.push(right.to_owned()),
             }
         }
         Some(Self {
             name,
+            is_on,
+            is_ours,
             passwords,
             rights,
         })
@@ -34,10 +45,37 @@ impl User {
 
     /// The rules that give it this password, beside the one that it had last.
     pub(super) fn with(&self, hash: &str) -> Vec<String> {
-        let before = self.passwords.iter().rfind(|&password| password != hash);
         let mut rules = vec!["resetpass".to_owned()];
-        rules.extend(before.cloned());
-        rules.push(hash.to_owned());
+        rules.extend(self.kept(hash));
+        rules
+    }
+
+    /// The same, and what another may instead of what it may.
+    pub(super) fn with_rights(&self, hash: &str, like: &Self) -> Vec<String> {
+        let mut rules = like.off();
+        rules.extend(self.kept(hash));
+        rules.extend(self.is_on.then(|| "on".to_owned()));
+        rules
+    }
+
+    fn kept(&self, hash: &str) -> Vec<String> {
+        let ours = self.is_ours.then_some(OURS);
+        let before = self
+            .passwords
+            .iter()
+            .map(String::as_str)
+            .rfind(|&password| password != hash);
+        ours.into_iter()
+            .chain(before)
+            .chain([hash])
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The rules of one that takes turns with it.
+    pub(super) fn second(&self, hash: &str) -> Vec<String> {
+        let mut rules = self.another(hash);
+        rules.push(OURS.to_owned());
         rules
     }
 
@@ -58,6 +96,19 @@ impl User {
     pub(super) fn may_as(&self, other: &Self) -> bool {
         self.rights == other.rights
     }
+
+    /// Its rules about commands, by whether each gives or takes: those of its own, and apart from them those within each pair of
+    /// parentheses, where nothing of what stands outside counts.
+    pub(super) fn rules(&self) -> impl Iterator<Item = impl Iterator<Item = (bool, &str)>> {
+        let parts = self.rights.chunk_by(|_, next| !next.starts_with('('));
+        parts.map(|part| part.iter().filter_map(|right| rule(right)))
+    }
+}
+
+fn rule(right: &str) -> Option<(bool, &str)> {
+    let right = right.trim_start_matches('(').trim_end_matches(')');
+    let given = right.strip_prefix('+').map(|what| (true, what));
+    given.or_else(|| right.strip_prefix('-').map(|what| (false, what)))
 }
 
 pub(super) fn name(name: &str) -> Result<&str, TargetError> {
@@ -110,7 +161,39 @@ mod tests {
             user.another("#d"),
             [&["reset"], rights.as_slice(), &["#d", "on"]].concat()
         );
+        assert_eq!(
+            user.second("#d"),
+            [&["reset"], rights.as_slice(), &["#d", "on", OURS]].concat()
+        );
         assert!(User::parse("app on").is_none());
+    }
+
+    #[test]
+    fn a_second_user_follows_the_first_and_stays_ours_and_off() {
+        let first = User::parse("user app on ~* resetchannels -@all +get +set").unwrap();
+        for is_on in [true, false] {
+            let line = format!(
+                "user app_b {} sanitize-payload {OURS} #a #b ~x resetchannels -@all +get",
+                if is_on { "on" } else { "off" }
+            );
+            let second = User::parse(&line).unwrap();
+            assert!(second.is_ours && !second.may_as(&first));
+            assert_eq!(second.with("#c"), ["resetpass", OURS, "#b", "#c"]);
+            let followed = [
+                "reset",
+                "~*",
+                "resetchannels",
+                "-@all",
+                "+get",
+                "+set",
+                OURS,
+                "#a",
+                "#b",
+            ];
+            let on = ["on"].iter().filter(|_| is_on);
+            let followed: Vec<_> = followed.iter().chain(on).copied().collect();
+            assert_eq!(second.with_rights("#b", &first), followed);
+        }
     }
 
     #[test]

@@ -13,3 +13,5 @@ mod mysql;
 mod postgres;
 #[cfg(test)]
 mod redis;
+#[cfg(test)]
+mod silent;

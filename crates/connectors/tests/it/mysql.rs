@@ -2,6 +2,8 @@
 //! docs/TARGETS.md names. When a test ends, no password may stand in its log. Nothing runs where MariaDB is not installed,
 //! which is told.
 
+mod turns;
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::sync::Mutex;

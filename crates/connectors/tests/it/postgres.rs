@@ -4,6 +4,7 @@
 mod leases;
 mod names;
 mod rotation;
+mod turns;
 mod way;
 
 use std::collections::BTreeSet;

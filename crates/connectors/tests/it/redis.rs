@@ -1,6 +1,9 @@
 //! On a Redis of each test's own, administered with no right beyond those that docs/TARGETS.md names. Nothing runs where Redis is
 //! not installed, which is told.
 
+mod templates;
+mod turns;
+
 use std::time::{Duration, Instant};
 
 use strongroom_connectors::{Allowed, Targets};

@@ -9,6 +9,7 @@ mod listed;
 mod names;
 mod together;
 mod watched;
+mod way;
 
 use std::time::{Duration, Instant};
 

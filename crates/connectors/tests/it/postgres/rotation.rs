@@ -55,7 +55,8 @@ async fn of_many_orders_at_once_the_newest_holds() {
                     server: &server,
                     ..place.order(fence)
                 };
-                match place.targets.set(order, user, Some("app"), &verifier).await {
+                let like = (user != "app").then_some("app");
+                match place.targets.set(order, user, like, &verifier).await {
                     Err(TargetError::Busy) => busy += 1,
                     Ok(()) | Err(TargetError::Overtaken) => return busy,
                     told => panic!("{told:?}"),

@@ -94,7 +94,7 @@ async fn serve(stream: TcpStream, users: Arc<Mutex<HashSet<String>>>) {
                 let line = format!("user {TEMPLATE} off sanitize-payload resetchannels -@all +ping");
                 format!("*1\r\n${}\r\n{line}\r\n", line.len())
             }
-            ["ACL", "DRYRUN", ..] => "+may not\r\n".to_owned(),
+            ["ACL", "CAT", "admin"] => "*1\r\n$4\r\nsync\r\n".to_owned(),
             ["ACL", "SETUSER", name, ..] => {
                 users.lock().unwrap().insert((*name).to_owned());
                 "+OK\r\n".to_owned()

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Executor as _, Row as _};
 use strongroom_testkit::{Cluster, run_sql};
 
 use super::{Stage, stage};
@@ -100,6 +100,41 @@ async fn two_take_turns(on: On) {
     assert_eq!(back["username"], "app_alt");
     assert!(place.logs_in(&back).await);
     place.wrote_down_no_password();
+}
+
+async fn the_database_stays_when_the_user_is_another(on: On) {
+    let place = place(on).await;
+    let root = &place.stage.root;
+    let target = json!({
+        "engine": "postgres", "address": format!("127.0.0.1:{}", place.cluster.port()), "tls": "off",
+        "credential": "infra/admin",
+    });
+    root.written("targets/db", target).await;
+    let policy = json!({ "rotator": "postgres", "target": "db", "interval": "1h" });
+    root.written("rotation/app/db", policy).await;
+    place.cluster.create_database("app");
+    // Whoever names no database gets the one of the user's name; what the value names goes before it.
+    for (says, user, database) in [
+        (json!({ "username": "app", "password": FIRST }), "app_alt", "app"),
+        (
+            json!({ "username": "app_alt", "password": FIRST, "dbname": "postgres" }),
+            "app",
+            "postgres",
+        ),
+    ] {
+        assert_eq!(root.put("secrets/app/db", json!({ "data": says })).await.0, 201);
+        let (status, done) = root.told("app/db", "rotate").await;
+        assert_eq!(status, 200, "{done}");
+        let current = root.value("app/db").await;
+        assert_eq!(
+            (&current["username"], &current["dbname"]),
+            (&json!(user), &json!(database))
+        );
+        let url: PgConnectOptions = current["url"].as_str().unwrap().parse().unwrap();
+        let mut session = url.connect().await.unwrap();
+        let row = session.fetch_one("SELECT current_database()::text").await.unwrap();
+        assert_eq!(row.get::<String, _>(0), database);
+    }
 }
 
 async fn whoever_writes_values_chooses_nobodys_password(on: On) {
@@ -247,6 +282,7 @@ async fn what_cannot_work_stops_and_is_loud(on: On) {
 
 on_both_stores!(
     two_take_turns,
+    the_database_stays_when_the_user_is_another,
     whoever_writes_values_chooses_nobodys_password,
     nobody_elses_password_is_gone_back_to,
     one_alone_is_replaced,
