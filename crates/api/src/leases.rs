@@ -33,6 +33,15 @@ pub struct LeasesQuery {
     pub limit: Option<u32>,
 }
 
+/// How a lease is ended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndQuery {
+    /// Forget it where its user could not be removed: that stays where it is. With `manage` on `lease/NAME` of its role.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abandon: bool,
+}
+
 /// For how long; usually as the role says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future, stream};
 use serde::Deserialize;
 use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Record, Result, SecretPath};
 use strongroom_ports::Due;
@@ -25,6 +25,8 @@ const SOONER: u32 = 4;
 const WINDOW: u16 = 256;
 /// Lanes of a kind in which one node works at one time.
 const MOST_LANES: usize = 16;
+/// How long rows of a lane are begun with before it is another's turn, as where a target is silent.
+const TURN: Duration = Duration::from_secs(10);
 /// How long a node leaves a row alone that it could not work on.
 const LEFT_ALONE: Duration = Duration::from_mins(1);
 
@@ -191,7 +193,9 @@ async fn work_in(inner: Weak<Inner>, kind: Kind, place: Place, rows: Vec<Record>
     let size = if kind == Kind::Lease { BATCH } else { 1 };
     let batches: Vec<Vec<Record>> = rows.chunks(size).map(<[Record]>::to_vec).collect();
     let (inner, place) = (&inner, &place);
+    let began = Instant::now();
     stream::iter(batches)
+        .take_while(|_| future::ready(began.elapsed() < TURN))
         .for_each_concurrent(at_once(kind), |batch| async move {
             let Some(strong) = inner.upgrade() else { return };
             let broker = Broker::new(strong).within(place.lane.0);

@@ -104,6 +104,7 @@ impl Broker {
         let Ok(way) = self.way_to(&target).await? else {
             return Ok(());
         };
+        let _turn = self.turn_at(name).await;
         let order = way.order(self.0.clock.now().0);
         match self.0.connectors.issuer.check_template(order, &config.template).await {
             Err(error) if error.is_permanent() => Err(Error::invalid(format!(

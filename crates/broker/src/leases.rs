@@ -66,6 +66,18 @@ fn no_lease() -> Error {
     Error::new(Code::NotFound, "There is no such lease.")
 }
 
+fn not_leased(reason: &str) -> Error {
+    Error::new(Code::TargetFailed, format!("There is no lease: {reason}."))
+}
+
+/// Refuses a target that is another server by now: what it says tells nothing of the lease's user.
+fn check_server(target: &Target, lease: &Lease) -> Result<(), String> {
+    if target.config.server() == lease.server {
+        return Ok(());
+    }
+    Err(format!("the target was '{}' when the lease was made", lease.server))
+}
+
 /// What is put on record of a lease.
 fn effect(action: Action, lease: &Lease, id: &LeaseId) -> Effect {
     Effect::new(action, format!("{}/{id}", lease.role))
@@ -96,7 +108,7 @@ impl Broker {
             }
             Ok(Err(reason)) => {
                 self.not_made(&id, &reason).await?;
-                Err(Error::new(Code::TargetFailed, format!("There is no lease: {reason}.")))
+                Err(not_leased(&reason))
             }
             // Nothing is known of the target: the lease is taken back when it was to be made by.
             Err(error) => Err(error),
@@ -125,7 +137,8 @@ impl Broker {
             let found = found.ok_or_else(|| Error::new(Code::NotFound, "There is no such lease role."))?;
             let holder = attempt.session.principal;
             let target = self.load_target(&found.body.config.target).await?;
-            let server = target.map_or_else(String::new, |target| target.config.server());
+            let target = target.ok_or_else(|| not_leased("there is no such target"))?;
+            let server = target.config.server();
             let mut lease = Lease::plan(id, (role, &found.body), server, holder, ttl, attempt.now)?;
             hasten(&mut lease, attempt.now);
             let old = self.count_of(role).await?;
@@ -166,6 +179,9 @@ impl Broker {
             Ok(found) => found,
             Err(reason) => return Ok(Err(reason)),
         };
+        if let Err(reason) = check_server(&target, lease) {
+            return Ok(Err(reason));
+        }
         let password = Recipe::default().make(&mut |bytes| self.0.entropy.fill(bytes))?;
         let told = verifier(target.config.engine, &password, &|| self.0.entropy.bytes()).map_err(Error::internal)?;
         let verifier = Verifier(SecretString::from(told.as_str()));
@@ -175,7 +191,13 @@ impl Broker {
             template: &lease.template,
             until: lease.expires_at,
         };
-        let order = way.order(self.0.clock.now().0);
+        let _turn = self.turn_at(&lease.target).await;
+        let now = self.0.clock.now();
+        if lease.due() <= now {
+            // A machine that slept has no other clock that tells.
+            return Ok(Err(TargetError::TimedOut.to_string()));
+        }
+        let order = way.order(now.0);
         faults::before("lease.issue").await;
         let issued = self.0.connectors.issuer.issue(order, user).await;
         match faults::heard("lease.issue", issued).await {
@@ -279,12 +301,19 @@ impl Broker {
 
     /// Takes it back, and waits a while for that. Whether it is done.
     pub async fn revoke_lease(&self, request: &Request, id: &LeaseId) -> Result<bool> {
-        self.edit_lease(request, Action::LeaseRevoke, id, |attempt, lease| async move {
+        let told = self.edit_lease(request, Action::LeaseRevoke, id, |attempt, lease| async move {
             Self::may(&attempt, &lease, Capability::Delete)?;
             Ok(lease.end(Ended::Revoked, attempt.now))
-        })
-        .await?;
-        self.await_end(id).await
+        });
+        let lease = told.await?.lease;
+        self.await_end(id, lease.failures()).await
+    }
+
+    fn about_one(&self, action: Action, id: &LeaseId) -> Asked<'static> {
+        Asked {
+            locks: vec![self.key(Kind::Lease, id.row_name())],
+            ..self.about_lease(action, "", id, None)
+        }
     }
 
     async fn edit_lease<F: Future<Output = Result<Lease>> + Send>(
@@ -294,12 +323,8 @@ impl Broker {
         id: &LeaseId,
         edit: impl Fn(Attempt, Lease) -> F + Sync,
     ) -> Result<LeaseView> {
-        let asked = Asked {
-            locks: vec![self.key(Kind::Lease, id.row_name())],
-            ..self.about_lease(action, "", id, None)
-        };
         let edit = &edit;
-        self.change(request, asked, |attempt| async move {
+        self.change(request, self.about_one(action, id), |attempt| async move {
             let old = self.load_lease(id).await?.ok_or_else(no_lease)?;
             let lease = edit(attempt, old.body).await?;
             Ok(Decided::Write(Decision {
@@ -320,7 +345,10 @@ impl Broker {
                 format!("The lease lasts as long as before: {reason}."),
             )
         };
-        let (_, way) = self.way_of(&lease.target).await?.map_err(failed)?;
+        let (target, way) = self.way_of(&lease.target).await?.map_err(failed)?;
+        check_server(&target, lease).map_err(failed)?;
+        let turn = tokio::time::timeout(EXTENDED_WITHIN, self.turn_at(&lease.target)).await;
+        let _turn = turn.map_err(|_| failed(TargetError::TimedOut.to_string()))?;
         let order = Order {
             within: EXTENDED_WITHIN,
             ..way.order(self.0.clock.now().0)

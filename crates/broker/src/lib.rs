@@ -78,6 +78,7 @@ mod targets;
 mod tokens;
 mod totp;
 mod try_policy;
+mod turns;
 mod uses;
 mod watch;
 mod watching;
@@ -157,6 +158,7 @@ use crate::login_delay::LoginDelay;
 use crate::outside::Outside;
 use crate::passwords::Passwords;
 use crate::strays::Strays;
+use crate::turns::Turns;
 use crate::uses::Uses;
 
 /// The product, within one namespace. Cheap to clone.
@@ -180,6 +182,9 @@ struct Inner {
     extent: ArcSwapOption<Extent>,
     rotations: ArcSwap<Rotations>,
     leases: ArcSwap<Leases>,
+    /// Whose turn it is to write of leases that end.
+    lease_ends: Arc<tokio::sync::Mutex<()>>,
+    turns: Turns,
     strays: Strays,
     passwords: Passwords,
     connectors: Connectors,

@@ -1,5 +1,6 @@
 //! Namespaces: tenants, each with its own secrets, policies, roles and keys. They are administered in `root`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,6 +12,7 @@ use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{
     Code, Error, Kind, NamespaceId, NamespaceName, ObjectId, PrincipalId, Record, Result, Row, SecretPath, Time, Write,
+    backoff,
 };
 
 use crate::Broker;
@@ -28,6 +30,8 @@ const ADMIN: &str = "namespace-admin";
 const CHUNK: u16 = 100;
 /// Whose work that is.
 const JOB: &str = "namespaces";
+/// Of emptying one right after it was deleted: about nine minutes.
+const TRIES: u32 = 8;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NamespaceView {
@@ -243,10 +247,16 @@ impl Broker {
             }))
         })
         .await?;
-        let broker = self.clone();
+        let inner = Arc::downgrade(&self.0);
         tokio::spawn(async move {
-            if let Err(error) = broker.empty_namespaces().await {
-                tracing::warn!(?error, "removing what was in a deleted namespace was put off");
+            // Its leases end first, which takes a while; upkeep goes on with what takes longer.
+            for tries in 1..=TRIES {
+                let Some(inner) = inner.upgrade() else { return };
+                match Broker::new(inner).empty_namespaces().await {
+                    Ok(()) => return,
+                    Err(error) => tracing::info!(?error, "removing what was in a deleted namespace is put off"),
+                }
+                tokio::time::sleep(backoff::after(tries)).await;
             }
         });
         Ok(())
@@ -269,7 +279,7 @@ impl Broker {
     }
 
     /// Removes what was in namespaces that are deleted, and then their keys and names. It can stop anywhere and goes on; one
-    /// that waits, as for a target that is away, keeps none of the others.
+    /// whose leases have not ended yet is left for the next time.
     pub(crate) async fn empty_namespaces(&self) -> Result<()> {
         let mut outcome = Ok(());
         for namespace in self.stored_namespaces().await? {

@@ -29,6 +29,7 @@ use crate::passwords::Passwords;
 use crate::rows::store_failed;
 use crate::stats::Stats;
 use crate::strays::Strays;
+use crate::turns::Turns;
 use crate::uses::Uses;
 use crate::{Broker, Inner, Ring, jobs};
 
@@ -133,6 +134,8 @@ impl Broker {
             extent: ArcSwapOption::empty(),
             rotations: ArcSwap::default(),
             leases: ArcSwap::default(),
+            lease_ends: Arc::default(),
+            turns: Turns::default(),
             strays: Strays::default(),
             passwords: Passwords::default(),
             connectors,

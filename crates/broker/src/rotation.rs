@@ -170,11 +170,11 @@ impl Broker {
     ) -> Result<RotationView> {
         let mut needs = vec![vec![Access::Secret(path, Capability::Manage)]];
         let target = fields.target.clone();
-        needs.extend(
-            target
-                .as_ref()
-                .map(|name| vec![Access::Target(name, Capability::Rotate)]),
-        );
+        if let Some(name) = &target {
+            // Whoever says where it is shown must be able to read it.
+            needs.push(vec![Access::Secret(path, Capability::Read)]);
+            needs.push(vec![Access::Target(name, Capability::Rotate)]);
+        }
         let json = serde_json::to_vec(&fields).map_err(Error::internal)?;
         let asked = Asked {
             needs,
@@ -184,10 +184,10 @@ impl Broker {
         self.change(request, asked, |attempt| async move {
             let old = self.load_rotation(path).await?;
             let head = self.head(path).await?;
-            let policy = self.policy_of(fields, head.as_ref()).await?;
+            let (policy, server) = self.policy_of(fields, head.as_ref()).await?;
             let (record, mut rotation) = match old {
-                Some(old) => (Some(old.record), old.body.with_policy(policy, attempt.now)?),
-                None => (None, Rotation::new(self.new_id(), policy, attempt.now)),
+                Some(old) => (Some(old.record), old.body.with_policy(policy, server, attempt.now)?),
+                None => (None, Rotation::new(self.new_id(), policy, server, attempt.now)),
             };
             if rotation.users.is_empty() && rotation.policy.rotator.has_users() {
                 rotation.users = match rotation.policy.users.as_slice() {
@@ -210,13 +210,19 @@ impl Broker {
         .await
     }
 
-    async fn policy_of(&self, fields: &RotationFields, head: Option<&Checked<Head>>) -> Result<RotationPolicy> {
+    /// And what server its target is; empty: it has none.
+    async fn policy_of(
+        &self,
+        fields: &RotationFields,
+        head: Option<&Checked<Head>>,
+    ) -> Result<(RotationPolicy, String)> {
         let mut fields = fields.clone();
         if fields.interval.is_none() && fields.cron.is_none() {
             // The secret's type has a word in it.
             fields.interval = head.and_then(|head| head.body.metadata.secret_type.due_after());
         }
         let policy = RotationPolicy::try_from(fields)?;
+        let mut server = String::new();
         if let Some(name) = &policy.target {
             let target = self.load_target(name).await?;
             let target = target.ok_or_else(|| Error::invalid(format!("There is no target '{name}'.")))?;
@@ -226,8 +232,9 @@ impl Broker {
                     "The target '{name}' speaks {speaks}, which the rotator '{rotator}' does not."
                 )));
             }
+            server = target.config.server();
         }
-        Ok(policy)
+        Ok((policy, server))
     }
 
     /// Ends a rotation. The secret stays as it is; what was pending is a version without a label.

@@ -132,6 +132,9 @@ pub struct Ending {
     /// Of the last failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Its user may still be made until then: that nobody is there tells nothing before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_until: Option<Time>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -241,13 +244,7 @@ impl Lease {
 
     /// Its user is to go, at once. One that ends already is tried now.
     pub fn end(&self, why: Ended, now: Time) -> Self {
-        let ending = self.ending(why, now);
-        let at = match self.state {
-            // Its user may still be made until then.
-            LeaseState::Planned { until } => until.max(now),
-            LeaseState::Live | LeaseState::Ending(_) => now,
-        };
-        self.with(LeaseState::Ending(Ending { at, ..ending }), now)
+        self.with_ending(self.ending(why, now), now, now)
     }
 
     /// A node takes back its user, if that is due; nobody else does meanwhile.
@@ -257,9 +254,8 @@ impl Lease {
             LeaseState::Planned { .. } => Ended::NotMade,
             LeaseState::Live | LeaseState::Ending(_) => Ended::Expired,
         };
-        let at = now + CLAIM;
         let ending = self.ending(why, since);
-        (since <= now).then(|| self.with(LeaseState::Ending(Ending { at, ..ending }), now))
+        (since <= now).then(|| self.with_ending(ending, now + CLAIM, now))
     }
 
     /// Its user could not be made or taken back: that is tried again.
@@ -271,22 +267,31 @@ impl Lease {
             Ended::NotMade => NOT_MADE_BACKOFF,
             Ended::Expired | Ended::Revoked => Duration::MAX,
         };
+        let at = now + backoff::after(failures).min(longest);
         let ending = Ending {
-            at: now + backoff::after(failures).min(longest),
             failures,
             reason: Some(reason.to_owned()),
             ..ending
         };
-        self.with(LeaseState::Ending(ending), now)
+        self.with_ending(ending, at, now)
+    }
+
+    fn with_ending(&self, ending: Ending, at: Time, now: Time) -> Self {
+        let at = ending.made_until.map_or(at, |until| until.max(at));
+        self.with(LeaseState::Ending(Ending { at, ..ending }), now)
     }
 
     /// Told once, by the failure after which it is.
     pub fn is_stuck(&self) -> bool {
-        matches!(&self.state, LeaseState::Ending(ending) if ending.failures >= STUCK_AFTER)
+        self.failures() >= STUCK_AFTER
     }
 
-    pub fn has_failed(&self) -> bool {
-        matches!(&self.state, LeaseState::Ending(ending) if ending.failures > 0)
+    /// How often its user could not be taken back.
+    pub fn failures(&self) -> u32 {
+        match &self.state {
+            LeaseState::Ending(ending) => ending.failures,
+            LeaseState::Planned { .. } | LeaseState::Live => 0,
+        }
     }
 
     /// For how long its user has been there since it was to go.
@@ -298,15 +303,18 @@ impl Lease {
     }
 
     fn ending(&self, why: Ended, since: Time) -> Ending {
-        match &self.state {
-            LeaseState::Ending(ending) => ending.clone(),
-            LeaseState::Planned { .. } | LeaseState::Live => Ending {
-                why,
-                since,
-                at: since,
-                failures: 0,
-                reason: None,
-            },
+        let made_until = match &self.state {
+            LeaseState::Ending(ending) => return ending.clone(),
+            LeaseState::Planned { until } => Some(*until),
+            LeaseState::Live => None,
+        };
+        Ending {
+            why,
+            since,
+            at: since,
+            failures: 0,
+            reason: None,
+            made_until,
         }
     }
 

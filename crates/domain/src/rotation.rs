@@ -66,7 +66,7 @@ pub struct Run {
     pub began_at: Time,
     /// When it is gone on with.
     pub at: Time,
-    /// An order to set it may have gone out already.
+    /// An order to set it, or what this run or the one in whose place it came was at before, may have gone out already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tried: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +96,9 @@ pub struct Rotation {
     /// Those whose password it is: of the policy, or, where that names nobody, of the value there was when it was written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
+    /// What the target was when the policy was written: values go nowhere else. Empty: there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub server: String,
     /// When one succeeded last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_at: Option<Time>,
@@ -223,7 +226,7 @@ pub enum News {
 }
 
 impl Rotation {
-    pub fn new(id: ObjectId, policy: RotationPolicy, now: Time) -> Self {
+    pub fn new(id: ObjectId, policy: RotationPolicy, server: String, now: Time) -> Self {
         Self {
             next_at: policy.schedule.next(now, id.seed()),
             id,
@@ -233,6 +236,7 @@ impl Rotation {
             claim: None,
             fence: 0,
             users: Vec::new(),
+            server,
             rotated_at: None,
             overdue_told: false,
             created_at: now,
@@ -294,7 +298,7 @@ impl Rotation {
     }
 
     /// Another policy in the place of this one. A run that it concerns begins anew.
-    pub fn with_policy(&self, policy: RotationPolicy, now: Time) -> Result<Self> {
+    pub fn with_policy(&self, policy: RotationPolicy, server: String, now: Time) -> Result<Self> {
         let mut next = Self {
             updated_at: now,
             ..self.clone()
@@ -305,17 +309,17 @@ impl Rotation {
         if !policy.is_for_the_same(&self.policy) {
             next.users.clear();
         }
-        if !policy.makes_the_same(&self.policy) {
+        if !policy.makes_the_same(&self.policy) || server != self.server {
             self.check_unclaimed(now)?;
             if let Some(run) = &mut next.run {
                 next.claim = None;
                 *run = Run {
                     began_at: run.began_at,
-                    ..Run::new(now)
+                    ..run.another(now)
                 };
             }
         }
-        next.policy = policy;
+        (next.policy, next.server) = (policy, server);
         Ok(next)
     }
 
@@ -346,6 +350,14 @@ impl Run {
             at: now,
             tried: false,
             failure: None,
+        }
+    }
+
+    /// One in the place of this one, whose orders may have gone out.
+    fn another(&self, now: Time) -> Self {
+        Self {
+            tried: self.tried,
+            ..Self::new(now)
         }
     }
 

@@ -43,11 +43,8 @@ use strongroom_testkit::{Cluster, scale};
 use yardstick::{BARE, Yardstick};
 
 const SECRETS: usize = 1000;
-const WATCH: &str = "watch";
-/// Only what leases cost.
-const LEASES: &str = "leases";
-/// Only what flags cost.
-const FLAGS: &str = "flags";
+/// Each can be asked for by its name, as an argument, and so can one of the two stores; without, all are taken.
+const PARTS: [&str; 6] = ["decisions", "flags", "api", "watch", "rest", "leases"];
 /// One read of the 1,000 secrets in rotation, as wrk's Lua has it.
 const READ: &str = "return wrk.format(\"GET\", string.format(\"/api/v1/secrets/bench/prod/name-%04d\", n % 1000), h)";
 
@@ -56,18 +53,40 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let asked = |what: &str| std::env::args().any(|argument| argument == what);
-    if asked(BARE) {
-        runtime.block_on(yardstick::bare());
-    } else if asked(WATCH) {
-        let cluster = Cluster::start();
-        runtime.block_on(watch::figures(Store::at(cluster.create_database("watch"))));
-    } else if asked(LEASES) {
-        runtime.block_on(of_leases());
-    } else if asked(FLAGS) {
-        runtime.block_on(of_flags());
-    } else {
-        runtime.block_on(figures());
+    let asked = |what: &&str| std::env::args().any(|argument| argument == *what);
+    if asked(&BARE) {
+        return runtime.block_on(yardstick::bare());
+    }
+    let all = !PARTS.iter().any(asked);
+    for part in PARTS.iter().filter(|part| all || asked(part)) {
+        println!("\n# {part}");
+        runtime.block_on(figures(part));
+    }
+}
+
+async fn figures(part: &str) {
+    match part {
+        "decisions" => return decisions::figures(),
+        "flags" => flags::in_process(),
+        _ => {}
+    }
+    let cluster = Cluster::start();
+    let named = |on: &On| std::env::args().any(|argument| argument == format!("{on:?}").to_lowercase());
+    let stores = [On::Postgres, On::Sqlite];
+    let all = !stores.iter().any(named);
+    for on in stores.into_iter().filter(|on| all || named(on)) {
+        println!("\n## {on:?}");
+        match part {
+            "flags" => flags::over_http(&fresh(on, &cluster, "flags")).await,
+            "api" => api(on, &cluster).await,
+            "watch" if on == On::Postgres => watch::figures(fresh(on, &cluster, "watch")).await,
+            "rest" => at_rest(fresh(on, &cluster, "rest")).await,
+            "leases" => {
+                leases::together(&fresh(on, &cluster, "together")).await;
+                leases::at_rest(&fresh(on, &cluster, "leases")).await;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -78,60 +97,34 @@ fn fresh(on: On, cluster: &Cluster, name: &str) -> Store {
     }
 }
 
-async fn of_leases() {
-    let cluster = Cluster::start();
-    for on in [On::Postgres, On::Sqlite] {
-        println!("\n## leases, {on:?}");
-        leases::together(&fresh(on, &cluster, "together")).await;
-        leases::at_rest(&fresh(on, &cluster, "leases")).await;
+/// What a client waits for.
+async fn api(on: On, cluster: &Cluster) {
+    let store = fresh(on, cluster, "bench");
+    let server = store.dev(&[]);
+    let root = Api::new(&server, store.root_token());
+    fill(&root, "bench/prod", SECRETS).await;
+    let rules: Vec<_> = (0..10)
+        .map(|at| json!({"path": format!("secret/other-{at}/*"), "capabilities": ["read"]}))
+        .collect();
+    let rules = [
+        rules,
+        vec![json!({"path": "secret/bench/prod/*", "capabilities": ["read", "list"]})],
+    ]
+    .concat();
+    let login = root.workload_login("bench", json!(rules)).await;
+    let token = root.post("auth/client/login", login.clone()).await.1;
+    let token = token["access_token"].as_str().unwrap().to_owned();
+    reads(&root, &token, store.dir.path()).await;
+    if on == On::Postgres {
+        one_connection(&server.address(), &token, store.dir.path(), cluster);
     }
-}
-
-async fn of_flags() {
-    flags::in_process();
-    let cluster = Cluster::start();
-    for on in [On::Postgres, On::Sqlite] {
-        println!("\n## flags, {on:?}");
-        flags::over_http(&fresh(on, &cluster, "flags")).await;
-    }
-}
-
-async fn figures() {
-    decisions::figures();
-    of_flags().await;
-    let cluster = Cluster::start();
-    for on in [On::Postgres, On::Sqlite] {
-        println!("\n## {on:?}");
-        let store = fresh(on, &cluster, "bench");
-        let server = store.dev(&[]);
-        let root = Api::new(&server, store.root_token());
-        fill(&root, "bench/prod", SECRETS).await;
-        let rules: Vec<_> = (0..10)
-            .map(|at| json!({"path": format!("secret/other-{at}/*"), "capabilities": ["read"]}))
-            .collect();
-        let rules = [
-            rules,
-            vec![json!({"path": "secret/bench/prod/*", "capabilities": ["read", "list"]})],
-        ]
-        .concat();
-        let login = root.workload_login("bench", json!(rules)).await;
-        let token = root.post("auth/client/login", login.clone()).await.1;
-        let token = token["access_token"].as_str().unwrap().to_owned();
-        reads(&root, &token, store.dir.path()).await;
-        if on == On::Postgres {
-            one_connection(&server.address(), &token, store.dir.path(), &cluster);
-            watch::figures(Store::at(cluster.create_database("watch"))).await;
-        }
-        logins(&server.address(), &login, store.dir.path());
-        bulk(&root).await;
-        fill(&root, "write", 5_000).await;
-        writes(&server.address(), &store.root_token(), store.dir.path());
-        let (unseen, address) = (tokens::unseen(&root, "bench", &login).await, server.address());
-        drop(server);
-        tokens::figures(&store, &address, &unseen).await;
-        at_rest(fresh(on, &cluster, "rest")).await;
-    }
-    of_leases().await;
+    logins(&server.address(), &login, store.dir.path());
+    bulk(&root).await;
+    fill(&root, "write", 5_000).await;
+    writes(&server.address(), &store.root_token(), store.dir.path());
+    let (unseen, address) = (tokens::unseen(&root, "bench", &login).await, server.address());
+    drop(server);
+    tokens::figures(&store, &address, &unseen).await;
 }
 
 /// What a server holds on to, and how it starts, on a store that is full: 1,000,000 secrets at scale 50.

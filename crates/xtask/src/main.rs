@@ -24,7 +24,8 @@ const USAGE: &str = "usage: cargo xtask <task>
   sqlx --check    only compares, and fails where they are out of date
   docs            writes the reference pages in docs/ from the program's own tables
   docs --check    only compares, and fails where they are out of date
-  bench [leases]  prints the figures of docs/PERFORMANCE.md, or those of leases alone; needs `wrk` and PostgreSQL's binaries
+  bench [PART]…   prints the figures of docs/PERFORMANCE.md, or only decisions, flags, api, watch, rest or leases, on
+                  both stores or only on postgres or sqlite; needs `wrk` and PostgreSQL's binaries
 
 sqlx needs `psql` and STRONGROOM_TEST_POSTGRES_URL, a PostgreSQL where databases may be created.";
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
+use strongroom_domain::access::Access;
 use strongroom_domain::audit::Action;
-use strongroom_domain::lease::{Ended, Lease, LeaseId};
+use strongroom_domain::lease::{Ended, Lease, LeaseId, LeaseState};
 use strongroom_domain::notice::Happened;
+use strongroom_domain::policy::Capability;
 use strongroom_domain::target::{Event, Target};
 use strongroom_domain::{Code, Error, Kind, Name, Record, Result, Time};
 
-use super::{effect, hasten};
+use super::{check_server, effect, hasten, no_lease};
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::faults;
@@ -24,8 +26,8 @@ use crate::targets::{Way, within};
 pub(crate) const JOB: &str = "leases";
 /// Leases that are taken back at once: connections to a target, and rows that whoever reads meanwhile waits for.
 pub(crate) const BATCH: usize = 4;
-/// What is rested after a batch, in times of what its changes took of the store: whoever asks for something else comes first.
-const REST: u32 = 6;
+/// For how long no other change of this kind begins after one, in times of what it took: whoever asks for something else comes first.
+const REST: u32 = 3;
 /// Changes that took longer count as this: a store that is slow is no reason to leave users where they are.
 const MOST_COUNTED: Duration = Duration::from_millis(50);
 
@@ -49,20 +51,29 @@ impl Broker {
             }
         }
         for (role, ids) in by_role {
-            let took = self.end_batch(&role, &ids).await?;
-            tokio::time::sleep(took.min(MOST_COUNTED) * REST).await;
+            self.end_batch(&role, &ids).await?;
         }
         Ok(())
     }
 
-    /// What its changes took.
-    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<Duration> {
+    /// Makes a change while nobody else on this node makes one of leases that end, nor soon after.
+    async fn paced<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
+        let turn = self.0.lease_ends.clone().lock_owned().await;
+        let began = Instant::now();
+        let done = change.await;
+        let rest = began.elapsed().min(MOST_COUNTED) * REST;
+        tokio::spawn(async move {
+            tokio::time::sleep(rest).await;
+            drop(turn);
+        });
+        done
+    }
+
+    async fn end_batch(&self, role: &Name, ids: &[LeaseId]) -> Result<()> {
         if self.is_held().await? {
-            return Ok(Duration::ZERO);
+            return Ok(());
         }
-        let claiming = Instant::now();
-        let taken = self.claim_leases(role, ids).await?;
-        let claimed = claiming.elapsed();
+        let taken = self.paced(self.claim_leases(role, ids)).await?;
         let ways = &self.ways_of(&taken).await;
         let tried: Vec<Tried> = stream::iter(taken)
             .map(|(id, lease)| async move {
@@ -74,11 +85,9 @@ impl Broker {
             .collect()
             .await;
         if tried.is_empty() {
-            return Ok(claimed);
+            return Ok(());
         }
-        let settling = Instant::now();
-        self.settle_leases(role, &tried).await?;
-        let took = claimed + settling.elapsed();
+        self.paced(self.settle_leases(role, &tried)).await?;
         faults::after("lease.settle").await;
         for (_, lease, outcome) in tried {
             match outcome {
@@ -89,7 +98,7 @@ impl Broker {
                 }
             }
         }
-        Ok(took)
+        Ok(())
     }
 
     fn about_leases(&self, action: Action, role: &Name, ids: &[LeaseId]) -> Asked<'static> {
@@ -160,10 +169,8 @@ impl Broker {
     async fn remove_user(&self, lease: &Lease, ways: &Ways) -> Result<(), String> {
         let way = ways.get(&lease.target).ok_or("there is no such target")?;
         let (target, way) = way.as_ref().map_err(Clone::clone)?;
-        if target.config.server() != lease.server {
-            // Its user is where the target was: "nobody there" of another server says nothing of it.
-            return Err(format!("the target was '{}' when the user was made", lease.server));
-        }
+        check_server(target, lease)?;
+        let _turn = self.turn_at(&lease.target).await;
         let order = way.order(self.0.clock.now().0);
         faults::before("lease.revoke").await;
         let revoked = self
@@ -239,15 +246,15 @@ impl Broker {
         .map(drop)
     }
 
-    /// Takes back one that was told to end. Whether it is gone, after a while.
-    pub(super) async fn await_end(&self, id: &LeaseId) -> Result<bool> {
+    /// Takes back one that was told to end, and had failed so often. Whether it is gone, after a while.
+    pub(super) async fn await_end(&self, id: &LeaseId, failures: u32) -> Result<bool> {
         if self.is_held().await? {
             return Ok(false);
         }
         let (broker, ending) = (self.clone(), id.clone());
         tokio::spawn(async move {
             let ended = match broker.load_lease(&ending).await {
-                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await.map(drop),
+                Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await,
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -260,45 +267,72 @@ impl Broker {
             tokio::time::sleep(LOOK_AGAIN).await;
             match self.load_lease(id).await? {
                 None => return Ok(true),
-                Some(lease) if lease.body.has_failed() => break,
+                Some(lease) if lease.body.failures() > failures => break,
                 Some(_) => {}
             }
         }
         Ok(false)
     }
 
-    /// Takes back all leases of this namespace. Those that are not gone in the end are an error, and tried again.
+    /// Forgets one whose user could not be taken back, as where its server is gone for good. The user stays where it is.
+    pub async fn abandon_lease(&self, request: &Request, id: &LeaseId) -> Result<()> {
+        let action = Action::LeaseAbandon;
+        self.change(request, self.about_one(action, id), |attempt| async move {
+            let old = self.load_lease(id).await?.ok_or_else(no_lease)?;
+            let role = &old.body.role;
+            attempt.authorise(Access::LeaseRole(role, Capability::Manage))?;
+            if old.body.failures() == 0 {
+                return Err(Error::new(
+                    Code::Conflict,
+                    "Nobody has tried in vain to take back its user: end the lease, and abandon it where that fails.",
+                ));
+            }
+            let mut writes = vec![remove(&old.record)];
+            if let Some(count) = self.count_of(role).await? {
+                writes.push(self.write_count(Some(&count.record), role, count.body.less(1))?);
+            }
+            Ok(Decided::Write(Decision {
+                fresh: Vec::new(),
+                writes,
+                touches: Vec::new(),
+                effects: vec![effect(action, &old.body, id)],
+                answer: (),
+            }))
+        })
+        .await
+    }
+
+    /// Tells all leases of this namespace to end, which is then due. An error: some have not ended yet.
     pub(crate) async fn end_all_leases(&self) -> Result<()> {
         let request = Request::of_job(JOB, self.request_id());
-        let (mut after, mut left) = (String::new(), 0);
+        let mut after = String::new();
         loop {
             let now = self.0.clock.now();
             let found = self.0.store.list(now, self.namespace(), Kind::Lease, "", &after, 100);
             let found = self.ask(found).await?.value;
-            let Some(last) = found.last() else { break };
+            let Some(last) = found.last() else {
+                return if after.is_empty() {
+                    Ok(())
+                } else {
+                    Err(Error::new(Code::TargetFailed, "Leases of it have not ended yet."))
+                };
+            };
             after.clone_from(&last.name);
             for record in found {
                 let Checked { record, body } = self.check::<Lease>(record)?;
+                if matches!(body.state, LeaseState::Ending(_)) {
+                    continue;
+                }
                 let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
-                let end = |lease: Lease, now| lease.end(Ended::Revoked, now);
                 let told = self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
-                    Ok(end(lease, attempt.now))
+                    Ok(lease.end(Ended::Revoked, attempt.now))
                 });
                 match told.await {
                     // It ended meanwhile.
-                    Err(error) if error.code == Code::NotFound => continue,
-                    told => told?,
-                };
-                self.end_batch(&body.role, std::slice::from_ref(&id)).await?;
-                left += usize::from(self.load_lease(&id).await?.is_some());
+                    Err(error) if error.code == Code::NotFound => {}
+                    told => drop(told?),
+                }
             }
-        }
-        match left {
-            0 => Ok(()),
-            left => Err(Error::new(
-                Code::TargetFailed,
-                format!("{left} leases could not be taken back yet."),
-            )),
         }
     }
 }

@@ -107,10 +107,17 @@ impl Broker {
         let (Act::Set { version, .. } | Act::Test { version }) = act else {
             return Ok(());
         };
-        let target = match &rotation.policy.target {
-            Some(name) => self.target_of(name).await?,
-            None => return Err("there is no target".to_owned().into()),
+        let Some(name) = &rotation.policy.target else {
+            return Err("there is no target".to_owned().into());
         };
+        let target = self.target_of(name).await?;
+        if target.config.server() != rotation.server {
+            let was = &rotation.server;
+            return Err(format!(
+                "the target was '{was}' when the rotation was written: write it again if its values are to go where that is now"
+            )
+            .into());
+        }
         let rotator = rotation.policy.rotator;
         if !fits(rotator, &target.config) {
             let (rotator, speaks) = (rotator.name(), target.config.speaks());
@@ -118,6 +125,7 @@ impl Broker {
         }
         let head = self.head(path).await?.ok_or_else(no_secret)?;
         let payload = self.open_version_of(path, &head, version, self.0.clock.now()).await?;
+        let _turn = self.turn_at(name).await;
         if target.config.engine == Engine::Webhook {
             return self.tell_step(path, rotation, &target, version, &payload).await;
         }
@@ -199,8 +207,9 @@ impl Broker {
             _ => "set",
         };
         let key = self.administers(target).await??;
-        // The same for each time that it is sent, and another for each step.
-        let id = format!("{}_{version}_{step}", rotation.id);
+        // The same for each time that it is sent, and another for each step of each run: a version may be set again.
+        let began = rotation.run.as_ref().map_or(0, |run| run.began_at.0);
+        let id = format!("{}_{began}_{version}_{step}", rotation.id);
         let pending = std::str::from_utf8(&value.bytes).map_err(|_| "the value is no text".to_owned())?;
         let told = Told {
             step,

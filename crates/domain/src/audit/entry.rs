@@ -143,6 +143,7 @@ numbered! {
         LeaseRevoke = 323, "lease.revoke";
         LeaseEnd = 324, "lease.end";
         LeaseFail = 325, "lease.fail";
+        LeaseAbandon = 326, "lease.abandon";
         NoticeTake = 330, "notice.take";
         NoticeSend = 331, "notice.send";
         NoticeFail = 332, "notice.fail";

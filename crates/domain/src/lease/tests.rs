@@ -152,6 +152,25 @@ fn a_lease_is_made_in_time_or_taken_back() {
 }
 
 #[test]
+fn nobody_concludes_that_there_is_no_user_while_it_may_be_made() {
+    let planned = planned(None).unwrap();
+    let ended = planned.end(Ended::Revoked, after(1));
+    for lease in [
+        ended.end(Ended::Revoked, after(2)),
+        planned.fails("no answer", after(3)),
+        ended,
+    ] {
+        assert_eq!((lease.due(), lease.take(after(59))), (after(60), None));
+        let taken = lease.take(after(60)).unwrap();
+        assert!(
+            taken.fails("away", after(61)).due() <= after(65),
+            "and then as any other"
+        );
+    }
+    assert_eq!(live().end(Ended::Revoked, after(1)).due(), after(1));
+}
+
+#[test]
 fn a_lease_is_renewed_to_its_maximum() {
     let lease = live();
     assert!(lease.is_live(after(3599)) && !lease.is_live(after(3600)));

@@ -34,6 +34,8 @@ enum Action {
     TimePasses,
     /// Somebody writes a version that works.
     Write(User),
+    /// Somebody writes a version whose login is that of the current one.
+    Edit,
     Told(Told),
 }
 
@@ -56,6 +58,8 @@ struct Rotating {
     versions: i64,
     /// What people say.
     said: &'static [Told],
+    /// Somebody changes something of the current version, and keeps its password.
+    edits: bool,
 }
 
 impl Rotating {
@@ -63,11 +67,12 @@ impl Rotating {
         let policy = json!({ "rotator": "postgres", "target": "db", "interval": "1h" });
         let policy: RotationPolicy = serde_json::from_value(policy).unwrap();
         Self {
-            template: Rotation::new(ObjectId([7; 16]), policy, NOW),
+            template: Rotation::new(ObjectId([7; 16]), policy, String::new(), NOW),
             compared,
             two_users,
             versions: VERSIONS,
             said,
+            edits: false,
         }
     }
 
@@ -102,8 +107,7 @@ impl Rotating {
         match effect {
             Effect::Nothing | Effect::Keep(_) => {}
             Effect::Create => {
-                state.users.push(self.next_user(state));
-                state.promoted.push(0);
+                state.another_version(self.next_user(state), state.seen.next);
                 (state.seen.pending, state.seen.next) = (state.seen.next, state.seen.next + 1);
             }
             Effect::Replace => unreachable!("there is a target"),
@@ -214,6 +218,7 @@ impl Model for Rotating {
                     ..Seen::default()
                 },
                 users: vec![User::A],
+                passwords: vec![1],
                 set: [Order { version: 1, fence: 0 }, Order { version: 0, fence: 0 }],
                 workers: [Worker::Idle, Worker::Idle],
                 promoted: vec![0],
@@ -240,6 +245,9 @@ impl Model for Rotating {
         actions.push(Action::TimePasses);
         if state.seen.next <= self.versions {
             actions.push(Action::Write(User::Other));
+            if self.edits {
+                actions.push(Action::Edit);
+            }
             let user = state.user(state.seen.current).filter(|user| *user != User::Other);
             // Nobody changes a password by hand while an order to change it is under way.
             actions.extend(user.filter(|user| !state.is_being_set(*user)).map(Action::Write));
@@ -271,6 +279,7 @@ impl Model for Rotating {
             }
             Action::TimePasses => state.row.time_passes(),
             Action::Write(user) => state.somebody_writes(user),
+            Action::Edit => state.somebody_edits(),
             Action::Told(told) => {
                 let (row, effect) = self.step(last, &Event::Told(told))?;
                 self.write(&mut state, row, effect);

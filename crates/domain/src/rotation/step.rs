@@ -38,13 +38,14 @@ impl Stepped {
     /// Whoever wrote meanwhile has the last word: a rotation begins anew with that, and nothing is rolled back.
     fn leave(&mut self, seen: Seen, now: Time) {
         let Some(run) = &self.rotation.run else { return };
-        match (run.step, run.goal) {
-            (Step::Verify, _) => self.succeeded(run.version, now),
-            (_, Goal::Rotate) => {
+        match (run.step, run.goal, run.tried) {
+            (Step::Verify, ..) => self.succeeded(run.version, now),
+            // Whose password was set for a rollback may be the user of what was written: that gets one that works.
+            (_, Goal::Rotate, _) | (_, Goal::Rollback, true) => {
                 self.run_with(seen.current, 0, Step::Create);
                 self.put_off(now);
             }
-            (_, Goal::Rollback) => {
+            (_, Goal::Rollback, false) => {
                 // It stays current, and nothing is kept for a rotation any more.
                 self.effect = Effect::Finish(seen.current);
                 (self.rotation.run, self.rotation.claim) = (None, None);
@@ -97,7 +98,10 @@ impl Stepped {
 
     fn run_with(&mut self, base: i64, version: i64, step: Step) {
         if let Some(run) = &mut self.rotation.run {
-            (run.base, run.version, run.step, run.tried) = (base, version, step, false);
+            (run.base, run.version, run.step) = (base, version, step);
+            if step == Step::Create {
+                run.goal = Goal::Rotate;
+            }
         }
     }
 
@@ -218,7 +222,9 @@ impl Stepped {
             // One that is under way goes on.
             Told::Rotate if self.rotation.is_claimed(now) => {}
             Told::Rotate => {
-                self.rotation.run.take_if(|run| run.goal == Goal::Rollback);
+                if let Some(run) = self.rotation.run.as_mut().filter(|run| run.goal == Goal::Rollback) {
+                    *run = run.another(now);
+                }
                 self.go_on(now);
             }
             Told::Resume => {
@@ -258,12 +264,13 @@ impl Stepped {
         }
         self.effect = Effect::Keep(seen.previous);
         self.rotation.claim = None;
+        let before = self.rotation.run.take();
         self.rotation.run = Some(Run {
             goal: Goal::Rollback,
             step: if self.is_set() { Step::Set } else { Step::Test },
             base: seen.current,
             version: seen.previous,
-            ..Run::new(now)
+            ..before.map_or_else(|| Run::new(now), |run| run.another(now))
         });
         Ok(())
     }

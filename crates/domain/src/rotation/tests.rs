@@ -9,6 +9,7 @@ use crate::{Code, PrincipalId};
 mod writes;
 
 const SECOND: Duration = Duration::from_secs(1);
+const SERVER: &str = "postgres db";
 const START: Time = Time(1_000_000_000_000_000);
 
 fn policy(fields: serde_json::Value) -> RotationPolicy {
@@ -17,12 +18,12 @@ fn policy(fields: serde_json::Value) -> RotationPolicy {
 
 fn generated() -> Rotation {
     let every = policy(json!({ "rotator": "generate", "interval": "1h" }));
-    Rotation::new(ObjectId([7; 16]), every, START)
+    Rotation::new(ObjectId([7; 16]), every, SERVER.into(), START)
 }
 
 fn at_target() -> Rotation {
     let every = policy(json!({ "rotator": "postgres", "target": "db", "interval": "1h" }));
-    Rotation::new(ObjectId([7; 16]), every, START)
+    Rotation::new(ObjectId([7; 16]), every, SERVER.into(), START)
 }
 
 fn head(current: i64, previous: i64, pending: i64, next: i64) -> Seen {
@@ -256,7 +257,7 @@ fn a_rollback_sets_and_tests_what_was_before() {
 #[test]
 fn a_manual_rotation_waits_for_a_person() {
     let every = policy(json!({ "rotator": "manual", "interval": "1h" }));
-    let rotation = Rotation::new(ObjectId([7; 16]), every, START);
+    let rotation = Rotation::new(ObjectId([7; 16]), every, SERVER.into(), START);
     let mut now = rotation.next_at;
     let waiting = rotation.step(&Event::Take, head(1, 0, 0, 2), now).unwrap();
     assert_eq!((waiting.effect, waiting.news), (Effect::Nothing, Some(News::Overdue)));
@@ -292,16 +293,16 @@ fn a_paused_rotation_ends_what_goes_well_and_begins_nothing() {
 fn another_policy_begins_a_run_anew_unless_it_makes_the_same() {
     let (rotation, now) = begun();
     let slower = policy(json!({ "rotator": "postgres", "target": "db", "interval": "2h" }));
-    let next = rotation.with_policy(slower, now).unwrap();
+    let next = rotation.with_policy(slower, SERVER.into(), now).unwrap();
     assert_eq!(
         (next.run.clone(), next.next_at),
         (rotation.run.clone(), now + SECOND * 7200)
     );
     let other = policy(json!({ "rotator": "postgres", "target": "other", "interval": "1h" }));
-    let refused = rotation.with_policy(other.clone(), now).unwrap_err();
+    let refused = rotation.with_policy(other.clone(), SERVER.into(), now).unwrap_err();
     assert_eq!(refused.code, Code::RotationRunning);
     let later = now + CLAIM;
-    let anew = rotation.with_policy(other, later).unwrap();
+    let anew = rotation.with_policy(other, SERVER.into(), later).unwrap();
     assert_eq!(
         (anew.run.clone().unwrap().step, anew.due()),
         (Step::Create, Some(later))

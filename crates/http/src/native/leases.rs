@@ -1,5 +1,5 @@
 use http::StatusCode;
-use strongroom_api::leases::{For, Lease, LeaseRole, LeaseState, LeasesQuery, NewLease};
+use strongroom_api::leases::{EndQuery, For, Lease, LeaseRole, LeaseState, LeasesQuery, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{LeaseRoleView, LeaseView};
 use strongroom_domain::Code;
@@ -97,7 +97,15 @@ pub(crate) async fn renew(Call { broker, request }: Call, LeaseNamed(id): LeaseN
     ok(&shown(broker.renew_lease(&request, &id, body.ttl).await?))
 }
 
-pub(crate) async fn revoke(Call { broker, request }: Call, LeaseNamed(id): LeaseNamed) -> Answer {
+pub(crate) async fn revoke(
+    Call { broker, request }: Call,
+    LeaseNamed(id): LeaseNamed,
+    Asked(query): Asked<EndQuery>,
+) -> Answer {
+    if query.abandon {
+        broker.abandon_lease(&request, &id).await?;
+        return no_content();
+    }
     if broker.revoke_lease(&request, &id).await? {
         return no_content();
     }

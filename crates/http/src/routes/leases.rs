@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use strongroom_api::leases::{For, Lease, LeaseRole, LeasesQuery, NewLease};
+use strongroom_api::leases::{EndQuery, For, Lease, LeaseRole, LeasesQuery, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_domain::lease::LeaseRoleConfig;
 
@@ -107,6 +107,7 @@ pub(crate) fn leases() -> Vec<Operation> {
             .describe(
                 "Its sessions are ended and its user is removed. One's own, or with `delete` on `lease/NAME` of its role.",
             )
+            .query::<EndQuery>()
             .oneself()
             .guarded()
             .finds()

@@ -106,7 +106,7 @@ pub(crate) fn rotations() -> Vec<Operation> {
         put(PATH, "writeRotation", "Say how a secret is rotated", native::rotation::write)
             .describe(
                 "All of it is replaced. What is under way goes on unless it would be made or set otherwise. Needs `manage` on \
-                 the secret, and `rotate` on `target/NAME` where it names a target.",
+                 the secret, and where it names a target `read` on it too and `rotate` on `target/NAME`.",
             )
             .guarded()
             .changes()

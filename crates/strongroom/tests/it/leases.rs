@@ -3,6 +3,7 @@
 
 mod away;
 pub(crate) mod counting;
+mod crowd;
 mod life;
 mod listed;
 mod names;

@@ -5,6 +5,7 @@ mod dead_letters;
 mod expiring;
 mod faults;
 mod generate;
+mod moved;
 mod overdue;
 mod slack;
 mod slow;

@@ -13,6 +13,7 @@ const EVERYTHING: Compared = Compared {
 const EVERY_WORD: [Told; 4] = [Told::Rotate, Told::Pause, Told::Resume, Told::Rollback];
 const SOMEBODY_GETS_IN: &str = "what current or previous is logs in";
 const CURRENT_GETS_IN: &str = "current logs in";
+const AT_REST: &str = "current logs in where nothing is under way";
 const ONCE: &str = "no version is promoted twice";
 const NOT_OVERTAKEN: &str = "who was overtaken writes nothing";
 const CONVERGES: &str = "once faults stop, a rotation ends and current logs in";
@@ -21,6 +22,11 @@ pub(super) fn properties() -> Vec<Property<Rotating>> {
     vec![
         Property::always(SOMEBODY_GETS_IN, somebody_gets_in),
         Property::always(CURRENT_GETS_IN, current_gets_in),
+        Property::always(AT_REST, |model: &Rotating, state: &State| {
+            let is_idle = state.workers.iter().all(|worker| *worker == Worker::Idle);
+            let may_be_undone = !model.compared.orders;
+            !is_idle || may_be_undone || state.row.run.is_some() || state.lets_in(state.seen.current)
+        }),
         Property::always(ONCE, |_, state: &State| state.promoted.iter().all(|times| *times < 2)),
         Property::always(NOT_OVERTAKEN, |_, state: &State| !state.overtaken),
         Property::always(CONVERGES, converges),
@@ -41,10 +47,12 @@ pub(super) fn properties() -> Vec<Property<Rotating>> {
 fn somebody_gets_in(model: &Rotating, state: &State) -> bool {
     let versions = [state.seen.current, state.seen.previous];
     let pending = Some(state.seen.pending).filter(|_| !model.two_users);
-    versions
-        .into_iter()
-        .chain(pending)
-        .any(|version| state.lets_in(version))
+    // The one password of a version that is edited while it is gone back from is in no other then.
+    model.edits
+        || versions
+            .into_iter()
+            .chain(pending)
+            .any(|version| state.lets_in(version))
 }
 
 /// Where the version before is of the same user, a rollback takes the password from current before it has moved it.
@@ -108,6 +116,15 @@ fn one_user_alone() {
         "one user alone",
         Rotating::new(EVERYTHING, false, &[Told::Rotate, Told::Rollback]),
     );
+}
+
+#[test]
+fn one_user_whose_version_is_edited() {
+    let model = Rotating {
+        edits: true,
+        ..Rotating::new(EVERYTHING, false, &[Told::Rotate, Told::Rollback])
+    };
+    holds("one user whose version is edited", model);
 }
 
 /// Not every server can keep a fence.

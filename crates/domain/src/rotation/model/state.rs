@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use super::super::{Act, Answer, Claim, Effect, Rotation, Run, Seen};
+use super::index;
 use crate::Time;
 
 /// It stands still; what is to come lies at `LATER`, and time passes by moving it here.
@@ -62,6 +63,8 @@ pub(super) struct State {
     pub(super) seen: Seen,
     /// Of each version, the first is 1.
     pub(super) users: Vec<User>,
+    /// Of each version, the first that had its password.
+    pub(super) passwords: Vec<i64>,
     /// What the target lets A and B in with, and the fence that it keeps.
     pub(super) set: [Order; 2],
     pub(super) workers: [Worker; WORKERS],
@@ -122,7 +125,7 @@ impl State {
             Some(User::A) => 0,
             Some(User::B) => 1,
         };
-        self.set[slot].version == version
+        self.set[slot].version > 0 && self.passwords[index(self.set[slot].version)] == self.passwords[index(version)]
     }
 
     pub(super) fn is_being_set(&self, user: User) -> bool {
@@ -135,16 +138,33 @@ impl State {
         })
     }
 
+    pub(super) fn another_version(&mut self, user: User, password: i64) {
+        self.users.push(user);
+        self.passwords.push(password);
+        self.promoted.push(0);
+    }
+
     /// Somebody gives a user a password by hand, and puts it here.
     pub(super) fn somebody_writes(&mut self, user: User) {
         let version = self.seen.next;
-        self.users.push(user);
-        self.promoted.push(0);
         match user {
             User::A => self.set[0].version = version,
             User::B => self.set[1].version = version,
             User::Other => {}
         }
+        self.somebody_puts(user, version);
+    }
+
+    /// Somebody changes something else of what is current.
+    pub(super) fn somebody_edits(&mut self) {
+        if let Some(user) = self.user(self.seen.current) {
+            self.somebody_puts(user, self.passwords[index(self.seen.current)]);
+        }
+    }
+
+    fn somebody_puts(&mut self, user: User, password: i64) {
+        let version = self.seen.next;
+        self.another_version(user, password);
         self.seen = Seen {
             previous: self.seen.current,
             current: version,

@@ -14,10 +14,19 @@ fn nothing_is_rolled_back_over_what_somebody_wrote() {
         (Effect::Finish(3), &None, Act::Rest)
     );
     let taken = begun.step(&Event::Take, head(2, 1, 0, 3), START).unwrap().rotation;
+    // The password of 3 may be the one that was set: it gets another.
+    let again = taken.step(&tell, head(2, 1, 0, 3), START + CLAIM).unwrap().rotation;
     for answer in [Answer::Done, failed(false), failed(true)] {
-        let dropped = answered(&taken, answer, meanwhile, START);
-        assert_eq!((dropped.effect, dropped.rotation.run), (Effect::Finish(3), None));
+        let anew = answered(&taken, answer, meanwhile, START);
+        let run = anew.rotation.run.unwrap();
+        assert_eq!((run.goal, run.step, run.base), (Goal::Rotate, Step::Create, 3));
     }
+    let anew = again.step(&Event::Take, meanwhile, START + CLAIM).unwrap();
+    assert_eq!(
+        anew.rotation.run.unwrap().step,
+        Step::Create,
+        "told again, it was set all the same"
+    );
 }
 
 #[test]

@@ -111,16 +111,92 @@ async fn a_target_that_moved_is_not_asked_about_it(on: On) {
     root.is_gone(&lease, &place.cluster).await;
 }
 
+/// A namespace that has leases of the same server.
+async fn team_of(root: &Api, proxy: &Proxy) -> Api {
+    assert_eq!(root.call("PUT", "namespaces/team", None).await.unwrap().0, 200);
+    let (_, token) = root.call("POST", "namespaces/team/token", None).await.unwrap();
+    let team = root.with_token(token["token"].as_str().unwrap());
+    let admin = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
+    assert_eq!(team.put("secrets/infra/admin", admin).await.0, 201);
+    team.written("targets/db", target(proxy)).await;
+    team.written("lease-roles/report", with(&json!({}))).await;
+    team
+}
+
+/// Of a namespace that was deleted, nothing is left.
+async fn is_forgotten(root: &Api, namespace: &str, within: Duration) {
+    let began = Instant::now();
+    while root
+        .call("PUT", &format!("namespaces/{namespace}"), None)
+        .await
+        .unwrap()
+        .0
+        == 409
+    {
+        assert!(began.elapsed() < within, "{namespace} is there yet");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn a_silent_target_keeps_no_other_namespace(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({})).await;
+    let root = &place.stage.root;
+    let team = team_of(root, &proxy).await;
+    for _ in 0..3 {
+        team.leased(None).await;
+    }
+    assert_eq!(root.call("PUT", "namespaces/zebra", None).await.unwrap().0, 200);
+    proxy.hang();
+    assert_eq!(root.delete("namespaces/team").await.0, 204);
+    assert_eq!(root.delete("namespaces/zebra").await.0, 204);
+    is_forgotten(root, "zebra", Duration::from_secs(15)).await;
+    proxy.cut();
+    proxy.heal();
+    is_forgotten(root, "team", 2 * PATIENCE).await;
+    assert_eq!(users(&place.cluster), "");
+}
+
+async fn what_was_not_planned_is_not_counted(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({ "max_leases": 1 })).await;
+    let root = &place.stage.root;
+    assert_eq!(root.delete("targets/db").await.0, 204);
+    let (status, refused) = root.post("leases/report", json!({})).await;
+    assert_eq!((status, &refused["code"]), (503, &json!("target_failed")), "{refused}");
+    root.written("targets/db", target(&proxy)).await;
+    let lease = root.leased(None).await;
+    // Another server says nothing of a user, nor makes it last.
+    let mut elsewhere = target(&proxy);
+    elsewhere["address"] = json!(format!("127.0.0.1:{}", place.cluster.port()));
+    root.written("targets/db", elsewhere).await;
+    let (status, refused) = root.post(&format!("leases/{}/renew", id(&lease)), json!({})).await;
+    assert_eq!((status, &refused["code"]), (503, &json!("target_failed")), "{refused}");
+}
+
+async fn what_nobody_can_take_back_is_abandoned(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({ "max_leases": 1 })).await;
+    let root = &place.stage.root;
+    let lease = root.leased(None).await;
+    let (path, abandoned) = (
+        format!("leases/{}", id(&lease)),
+        format!("leases/{}?abandon=true", id(&lease)),
+    );
+    assert_eq!(root.delete(&abandoned).await.0, 409, "it was not tried");
+    proxy.cut();
+    assert_eq!(root.delete(&path).await.0, 202);
+    let rules = json!([{ "path": "lease/*", "capabilities": ["create", "read", "update", "delete", "list"] }]);
+    let other = root.with_token(root.workload("other", rules).await);
+    assert_eq!(other.delete(&abandoned).await.0, 403);
+    assert_eq!(root.delete(&abandoned).await.0, 204);
+    assert_eq!(root.get(&path).await.0, 404);
+    proxy.heal();
+    assert!(exists(&place.cluster, &lease), "it is where it was");
+    root.leased(None).await;
+}
+
 async fn a_namespace_takes_its_leases_with_it(on: On) {
     let (place, proxy) = behind_proxy(on, json!({})).await;
     let root = &place.stage.root;
-    assert_eq!(root.call("PUT", "namespaces/team", None).await.unwrap().0, 200);
-    let (_, token) = root.call("POST", "namespaces/team/token", None).await.unwrap();
-    let team: Api = root.with_token(token["token"].as_str().unwrap());
-    let admin = json!({ "data": { "username": "admin", "password": "the-administrators-own" } });
-    assert_eq!(team.put("secrets/infra/admin", admin).await.0, 201);
-    team.written("targets/db", target(&proxy)).await;
-    team.written("lease-roles/report", with(&json!({}))).await;
+    let team = team_of(root, &proxy).await;
     let (ours, theirs) = (root.leased(None).await, team.leased(None).await);
     let (status, _) = root.get(&format!("leases/{}", id(&theirs))).await;
     assert_eq!(status, 404, "they see nothing of each other");
@@ -140,4 +216,7 @@ on_both_stores!(
     it_ends_by_itself_once_the_target_is_back,
     a_target_that_moved_is_not_asked_about_it,
     a_namespace_takes_its_leases_with_it,
+    a_silent_target_keeps_no_other_namespace,
+    what_was_not_planned_is_not_counted,
+    what_nobody_can_take_back_is_abandoned,
 );
