@@ -41,7 +41,7 @@ mod tests {
     fn every_90_days(rotator: &str) -> Rotation {
         let policy = json!({ "rotator": rotator, "target": "db", "interval": "90d" });
         let policy: RotationPolicy = serde_json::from_value(policy).unwrap();
-        Rotation::new(ObjectId([7; 16]), policy, START)
+        Rotation::new(ObjectId([7; 16]), policy, String::new(), START)
     }
 
     fn step(rotation: &Rotation, event: &Event, now: Time) -> Rotation {
