@@ -170,6 +170,7 @@ impl Broker {
 
     /// Or why not of all these roles.
     async fn find_strays_at(&self, target: &Name, roles: &[(String, LeaseRole)]) -> Result<Result<(), String>> {
+        let _turn = self.turn_at(target).await;
         let way = match self.way_of(target).await? {
             Ok((_, way)) => way,
             Err(reason) => return Ok(Err(reason)),
