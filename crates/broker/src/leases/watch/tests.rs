@@ -34,6 +34,7 @@ impl Place {
                 at,
                 failures,
                 reason: Some("the target cannot be reached".into()),
+                made_until: None,
             });
         });
     }
