@@ -10,7 +10,7 @@ use strongroom_domain::audit::{BatchId, Lane};
 use strongroom_domain::canon::Canon;
 use strongroom_domain::grant::NamespaceBody;
 use strongroom_domain::ids::RequestId;
-use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Rate, Record, Result, SlotMethod, Time};
+use strongroom_domain::{Code, Error, Kind, NamespaceId, ObjectId, Rate, Record, Result, Revision, SlotMethod, Time};
 use strongroom_ports::{At, BootRow, Clock, Connectors, Entropy, Store, Upkeep, UpkeepDone};
 use tokio::sync::Semaphore;
 
@@ -78,6 +78,10 @@ pub struct Health {
 /// Offset errors above this make expiry unreliable.
 const MAX_UNCERTAINTY: i64 = 1_000_000;
 
+fn caches(settings: &Settings, revision: Revision) -> Node {
+    Node::new(settings.secret_cache_bytes, settings.session_cache, revision)
+}
+
 impl Broker {
     pub async fn open(
         store: Arc<dyn Store>,
@@ -99,11 +103,7 @@ impl Broker {
         // Before anything is recorded: a partition made under an insert refuses it.
         store.upkeep(now, Upkeep::MakePartitions).await.map_err(store_failed)?;
         let boot = register(&store, &clock, &keys, &settings.node).await?;
-        let node = Arc::new(Node::new(
-            settings.secret_cache_bytes,
-            settings.session_cache,
-            slots.revision,
-        ));
+        let node = Arc::new(caches(&settings, slots.revision));
         let (stats, keys) = (Arc::new(Stats::default()), Arc::new(ArcSwap::from_pointee(keys)));
         let workshop = Workshop {
             store: store.clone(),

@@ -52,6 +52,29 @@ pub(crate) fn parse<T: DeserializeOwned>(record: Record) -> Result<Checked<T>> {
     Ok(Checked::new(record, body))
 }
 
+/// Rows that cannot be read where many are looked at: they hide no other, and are told together.
+#[derive(Default)]
+pub(crate) struct Unread {
+    rows: usize,
+    last: Option<Error>,
+}
+
+impl Unread {
+    pub(crate) fn pass<T>(&mut self, checked: Result<T>) -> Option<T> {
+        let failed = |error| {
+            self.rows += 1;
+            self.last = Some(error);
+        };
+        checked.map_err(failed).ok()
+    }
+
+    pub(crate) fn tell(self) {
+        if let Some(error) = self.last {
+            tracing::warn!(rows = self.rows, ?error, "rows could not be read, and were left out");
+        }
+    }
+}
+
 impl Broker {
     /// Asks the store, for no longer than an answer may wait: a database that hangs holds nobody.
     pub(crate) async fn ask<T>(&self, asked: Fut<'_, T>) -> Result<T> {

@@ -11,7 +11,7 @@ use strongroom_domain::{Kind, Name, NamespaceId, ObjectId, Result};
 use tokio::time::Instant;
 
 use crate::Broker;
-use crate::rows::Checked;
+use crate::rows::{Checked, Unread};
 use crate::targets::Way;
 
 /// Namespaces that are looked at at once: what one's targets take holds up few others.
@@ -135,7 +135,7 @@ impl Broker {
     /// In another order each time, so that whatever holds up a pass holds up others in the next.
     async fn lease_roles_by_target(&self) -> Result<Vec<(Name, Roles)>> {
         let (mut by_target, mut known) = (BTreeMap::<Name, Roles>::new(), HashSet::new());
-        let mut after = String::new();
+        let (mut after, mut unread) = (String::new(), Unread::default());
         loop {
             let (now, namespace) = (self.0.clock.now(), self.namespace());
             let found = self.0.store.list(now, namespace, Kind::LeaseRole, "", &after, CHUNK);
@@ -143,19 +143,17 @@ impl Broker {
             let last_chunk = found.len() < usize::from(CHUNK);
             for record in found {
                 after.clone_from(&record.name);
-                match self.check::<LeaseRole>(record) {
-                    Ok(Checked { record, body }) => {
-                        known.insert(body.id);
-                        let roles = by_target.entry(body.config.target.clone()).or_default();
-                        roles.push((record.name, body));
-                    }
-                    Err(error) => tracing::warn!(?error, "users of a lease role were not looked for"),
+                if let Some(Checked { record, body }) = unread.pass(self.check::<LeaseRole>(record)) {
+                    known.insert(body.id);
+                    let roles = by_target.entry(body.config.target.clone()).or_default();
+                    roles.push((record.name, body));
                 }
             }
             if last_chunk {
                 break;
             }
         }
+        unread.tell();
         let own = self.namespace();
         self.0
             .strays
@@ -172,6 +170,7 @@ impl Broker {
 
     /// Or why not of all these roles.
     async fn find_strays_at(&self, target: &Name, roles: &[(String, LeaseRole)]) -> Result<Result<(), String>> {
+        let _turn = self.turn_at(target).await;
         let way = match self.way_of(target).await? {
             Ok((_, way)) => way,
             Err(reason) => return Ok(Err(reason)),

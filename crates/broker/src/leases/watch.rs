@@ -8,6 +8,7 @@ use strongroom_domain::lease::{Lease, LeaseCount};
 use strongroom_domain::{Kind, Result};
 
 use crate::Broker;
+use crate::rows::{Checked, Unread};
 
 /// Farther ahead than a failure puts a lease off, by any node's clock. Live ones that end by then stand between those that are
 /// to be seen, and are passed over.
@@ -30,16 +31,11 @@ impl Broker {
     }
 
     pub(crate) async fn watch_leases(&self) -> Result<()> {
-        let mut seen = Leases::default();
-        for record in self
-            .ask(self.0.store.of_kind(self.0.clock.now(), Kind::LeaseCount))
-            .await?
-            .value
-        {
-            match self.within(record.namespace).check::<LeaseCount>(record) {
-                Ok(count) => seen.all += i64::from(count.body.leases),
-                Err(error) => tracing::warn!(?error, "the leases of a role were not counted"),
-            }
+        let (mut seen, mut unread) = (Leases::default(), Unread::default());
+        let counts = self.0.store.of_kind(self.0.clock.now(), Kind::LeaseCount);
+        for record in self.ask(counts).await?.value {
+            let count = unread.pass(self.within(record.namespace).check::<LeaseCount>(record));
+            seen.all += count.map_or(0, |count| i64::from(count.body.leases));
         }
         let (mut after, mut stuck) = (None, HashSet::new());
         loop {
@@ -50,22 +46,20 @@ impl Broker {
             let last = found.last().filter(|_| found.len() == usize::from(CHUNK));
             after = last.and_then(|last| Some((last.due?, last.id)));
             for record in found {
-                let id = record.id;
-                match self.within(record.namespace).check::<Lease>(record) {
-                    Ok(lease) => {
-                        seen.overdue = seen.overdue.max(lease.body.overdue(now));
-                        if lease.body.is_stuck() {
-                            stuck.insert(id);
-                        }
-                    }
-                    // One that cannot be read hides no other.
-                    Err(error) => tracing::warn!(?error, "how a lease stands could not be seen"),
+                let lease = unread.pass(self.within(record.namespace).check::<Lease>(record));
+                let Some(Checked { record, body }) = lease else {
+                    continue;
+                };
+                seen.overdue = seen.overdue.max(body.overdue(now));
+                if body.is_stuck() {
+                    stuck.insert(record.id);
                 }
             }
             if after.is_none() {
                 break;
             }
         }
+        unread.tell();
         seen.stuck = i64::try_from(stuck.len()).unwrap_or(i64::MAX);
         self.0.leases.store(Arc::new(seen));
         Ok(())

@@ -7,7 +7,7 @@ use strongroom_domain::{Kind, Result};
 
 use super::CHUNK;
 use crate::Broker;
-use crate::rows::Checked;
+use crate::rows::{Checked, Unread};
 
 /// How many rotations there are, in all namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ impl Broker {
     }
 
     pub(crate) async fn watch_rotations(&self) -> Result<()> {
-        let mut seen = Rotations::default();
+        let (mut seen, mut unread) = (Rotations::default(), Unread::default());
         for namespace in self.every_namespace().await? {
             let broker = self.within(namespace);
             let mut after = String::new();
@@ -50,10 +50,8 @@ impl Broker {
                 let last_chunk = found.len() < usize::from(CHUNK);
                 for record in found {
                     after.clone_from(&record.name);
-                    match broker.check::<Rotation>(record) {
-                        Ok(Checked { body, .. }) => seen.add(&body, body.is_overdue(now)),
-                        // One that cannot be read hides no other.
-                        Err(error) => tracing::warn!(?error, "how a rotation stands could not be seen"),
+                    if let Some(Checked { body, .. }) = unread.pass(broker.check::<Rotation>(record)) {
+                        seen.add(&body, body.is_overdue(now));
                     }
                 }
                 if last_chunk {
@@ -61,6 +59,7 @@ impl Broker {
                 }
             }
         }
+        unread.tell();
         self.0.rotations.store(Arc::new(seen));
         Ok(())
     }
