@@ -292,14 +292,13 @@ impl Broker {
         .await
     }
 
-    /// Takes it back, and waits a while for that. Whether it is done.
-    pub async fn revoke_lease(&self, request: &Request, id: &LeaseId) -> Result<bool> {
+    /// Takes it back, and waits a while for that. None: it is gone.
+    pub async fn revoke_lease(&self, request: &Request, id: &LeaseId) -> Result<Option<LeaseView>> {
         let told = self.edit_lease(request, Action::LeaseRevoke, id, |attempt, lease| async move {
             Self::may(&attempt, &lease, Capability::Delete)?;
             Ok(lease.end(Ended::Revoked, attempt.now))
         });
-        let lease = told.await?.lease;
-        self.await_end(id, lease.failures()).await
+        self.await_end(told.await?).await
     }
 
     fn about_one(&self, action: Action, id: &LeaseId) -> Asked<'static> {

@@ -145,14 +145,10 @@ impl Broker {
             stats,
             settings,
         }));
-        broker.started().await
-    }
-
-    async fn started(self) -> Result<Self> {
-        self.check_start().await?;
-        self.learn_last_backup().await;
-        jobs::start(&self);
-        Ok(self)
+        broker.check_start().await?;
+        broker.learn_last_backup().await;
+        jobs::start(&broker);
+        Ok(broker)
     }
 
     pub fn stats(&self) -> &Stats {

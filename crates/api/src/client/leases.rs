@@ -7,7 +7,7 @@ use strongroom_domain::lease::{LeaseId, LeaseRoleConfig};
 
 use super::routes::NONE;
 use super::{Client, Result};
-use crate::leases::{For, Lease, LeaseRole, LeasesQuery, NewLease};
+use crate::leases::{EndQuery, For, Lease, LeaseRole, LeasesQuery, NewLease};
 use crate::{Page, PageQuery};
 
 impl Client {
@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// None: its user is gone. Else it is still to go.
-    pub async fn revoke_lease(&self, id: &LeaseId) -> Result<Option<Lease>> {
-        self.call(Method::DELETE, &format!("leases/{id}"), &(), NONE).await
+    pub async fn revoke_lease(&self, id: &LeaseId, query: &EndQuery) -> Result<Option<Lease>> {
+        self.call(Method::DELETE, &format!("leases/{id}"), query, NONE).await
     }
 }

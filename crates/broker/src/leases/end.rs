@@ -12,7 +12,7 @@ use strongroom_domain::policy::Capability;
 use strongroom_domain::target::{Event, Target};
 use strongroom_domain::{Code, Error, Kind, Name, Record, Result, Time};
 
-use super::{check_server, effect, hasten, no_lease};
+use super::{LeaseView, check_server, effect, hasten, no_lease};
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::faults;
@@ -246,12 +246,12 @@ impl Broker {
         .map(drop)
     }
 
-    /// Takes back one that was told to end, and had failed so often. Whether it is gone, after a while.
-    pub(super) async fn await_end(&self, id: &LeaseId, failures: u32) -> Result<bool> {
+    /// Takes back one that was told to end. How it is after a while, or none: it is gone.
+    pub(super) async fn await_end(&self, mut told: LeaseView) -> Result<Option<LeaseView>> {
         if self.is_held().await? {
-            return Ok(false);
+            return Ok(Some(told));
         }
-        let (broker, ending) = (self.clone(), id.clone());
+        let (broker, ending, failures) = (self.clone(), told.id.clone(), told.lease.failures());
         tokio::spawn(async move {
             let ended = match broker.load_lease(&ending).await {
                 Ok(Some(lease)) => broker.end_batch(&lease.body.role, &[ending]).await,
@@ -265,13 +265,15 @@ impl Broker {
         let began = Instant::now();
         while began.elapsed() < AWAITED {
             tokio::time::sleep(LOOK_AGAIN).await;
-            match self.load_lease(id).await? {
-                None => return Ok(true),
-                Some(lease) if lease.body.failures() > failures => break,
-                Some(_) => {}
+            let Some(found) = self.load_lease(&told.id).await? else {
+                return Ok(None);
+            };
+            told.lease = found.body;
+            if told.lease.failures() > failures {
+                break;
             }
         }
-        Ok(false)
+        Ok(Some(told))
     }
 
     /// Forgets one whose user could not be taken back, as where its server is gone for good. The user stays where it is.

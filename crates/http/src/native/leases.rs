@@ -2,7 +2,6 @@ use http::StatusCode;
 use strongroom_api::leases::{EndQuery, For, Lease, LeaseRole, LeaseState, LeasesQuery, NewLease};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::{LeaseRoleView, LeaseView};
-use strongroom_domain::Code;
 use strongroom_domain::lease::{self, LeaseRoleConfig};
 
 use crate::answer::{Answer, created, json, no_content, ok};
@@ -106,12 +105,8 @@ pub(crate) async fn revoke(
         broker.abandon_lease(&request, &id).await?;
         return no_content();
     }
-    if broker.revoke_lease(&request, &id).await? {
-        return no_content();
-    }
-    match broker.lease(&request, &id).await {
-        // It went meanwhile.
-        Err(error) if error.code == Code::NotFound => no_content(),
-        lease => Ok(json(StatusCode::ACCEPTED, &shown(lease?))),
+    match broker.revoke_lease(&request, &id).await? {
+        None => no_content(),
+        Some(lease) => Ok(json(StatusCode::ACCEPTED, &shown(lease))),
     }
 }

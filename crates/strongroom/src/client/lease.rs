@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use strongroom_api::PageQuery;
-use strongroom_api::leases::{self, For, LeasesQuery};
+use strongroom_api::leases::{self, EndQuery, For, LeasesQuery};
 use strongroom_domain::Name;
 use strongroom_domain::lease::{LeaseId, LeaseRoleConfig};
 use strongroom_domain::period::Period;
@@ -41,7 +41,12 @@ pub enum Lease {
     /// End a lease: its user is removed
     ///
     /// Ends with 6 if the user is not gone within ten seconds; that is tried again.
-    Revoke { id: String },
+    Revoke {
+        id: String,
+        /// Forget a lease whose user could not be removed, as of a server that is gone for good: the user stays where it is
+        #[arg(long)]
+        abandon: bool,
+    },
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -105,9 +110,10 @@ impl Lease {
                 let lease = client.renew_lease(&id(&text)?, &lasting(ttl.as_deref())?).await?;
                 output.show(&lease, || leases([&lease]))
             }
-            Self::Revoke { id: text } => {
-                let Some(lease) = client.revoke_lease(&id(&text)?).await? else {
-                    return output.done(&format!("The lease {text} is over, and its user is gone."));
+            Self::Revoke { id: text, abandon } => {
+                let Some(lease) = client.revoke_lease(&id(&text)?, &EndQuery { abandon }).await? else {
+                    let user = if abandon { "left where it is" } else { "gone" };
+                    return output.done(&format!("The lease {text} is over, and its user is {user}."));
                 };
                 output.show(&lease, || still_there(&lease))?;
                 Err(Failure::check_failed())
