@@ -7,6 +7,7 @@ use strongroom_domain::lease::{LeaseRole, LeaseRoleConfig};
 use strongroom_domain::policy::Capability;
 use strongroom_domain::{Error, Kind, Name, Result, Time};
 use strongroom_ports::Order;
+use tokio::time::Instant;
 
 use crate::Broker;
 use crate::leases::EXTENDED_WITHIN;
@@ -106,11 +107,12 @@ impl Broker {
         let Ok(way) = self.way_to(&target).await? else {
             return Ok(());
         };
-        let Ok(_turn) = tokio::time::timeout(EXTENDED_WITHIN, self.turn_at(name)).await else {
+        let until = Instant::now() + EXTENDED_WITHIN;
+        let Ok(_turn) = tokio::time::timeout_at(until, self.turn_at(name)).await else {
             return Ok(());
         };
         let order = Order {
-            within: EXTENDED_WITHIN,
+            within: until.saturating_duration_since(Instant::now()),
             ..way.order(self.0.clock.now().0)
         };
         match self.0.connectors.issuer.check_template(order, &config.template).await {

@@ -231,7 +231,14 @@ impl Broker {
         let (host, port) = config.host_and_port()?;
         let text = secrecy::ExposeSecret::expose_secret(&password);
         let dbname = config.database.as_deref().or(config.engine.database());
-        let url = url(config, host, &port.into(), dbname, &lease.username, text);
+        let url = url(
+            (config.engine, config.tls),
+            host,
+            &port.into(),
+            dbname,
+            &lease.username,
+            text,
+        );
         Ok(NewLease {
             id,
             expires_at: lease.expires_at,
@@ -339,10 +346,11 @@ impl Broker {
         };
         let (target, way) = self.way_of(&lease.target).await?.map_err(failed)?;
         check_server(&target, lease).map_err(failed)?;
-        let turn = tokio::time::timeout(EXTENDED_WITHIN, self.turn_at(&lease.target)).await;
+        let until = Instant::now() + EXTENDED_WITHIN;
+        let turn = tokio::time::timeout_at(until, self.turn_at(&lease.target)).await;
         let _turn = turn.map_err(|_| failed(TargetError::TimedOut.to_string()))?;
         let order = Order {
-            within: EXTENDED_WITHIN,
+            within: until.saturating_duration_since(Instant::now()),
             ..way.order(self.0.clock.now().0)
         };
         let extended = self

@@ -5,6 +5,7 @@ mod account;
 mod issue;
 mod session;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use strongroom_ports::{Issuer, Login, NewUser, Order, Reaching, Rotator, Server,
 use crate::guard::Guard;
 use crate::targets::UNLIKE;
 use account::{Account, identified};
-use session::{SECOND, Session, State};
+use session::{DEFAULT_ROLE, SECOND, Session, State};
 
 /// Of a user that may connect as it likes.
 const UNBOUND: &str = "REQUIRE NONE WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 \
@@ -40,7 +41,7 @@ impl Mysql {
         let (user, password) = (Account::parse(username)?, identified(verifier)?);
         let mut session = self.administer(order).await?;
         let mark = match like {
-            Some(like) if is_second(&mut session, &user, &Account::parse(like)?).await? => SECOND,
+            Some(like) if is_ours(&mut session, &user, &Account::parse(like)?).await? => SECOND,
             _ => "",
         };
         session.run(&format!("ALTER USER {user} {password} {mark}")).await
@@ -53,19 +54,16 @@ impl Mysql {
     }
 }
 
-/// Of two who take turns. The second is there after this, and may what the first may, whatever that was given since.
-async fn is_second(session: &mut Session, user: &Account<'_>, like: &Account<'_>) -> Result<bool, TargetError> {
-    match (session.state(user).await?, session.state(like).await?) {
-        (State::Missing | State::Begun, _) | (State::Second, State::Made) => {
+/// The second of two who take turns is there after this, and may what the first may: also what that was given since, where the
+/// second is of our making.
+async fn is_ours(session: &mut Session, user: &Account<'_>, like: &Account<'_>) -> Result<bool, TargetError> {
+    match session.state(user).await? {
+        State::Missing | State::Begun | State::Second => {
             follow(session, user, like).await?;
             Ok(true)
         }
-        (State::Made, State::Made) | (State::Second, State::Second)
-            if session.grants(user, user).await? != session.grants(like, user).await? =>
-        {
-            Err(UNLIKE)
-        }
-        (state, _) => Ok(state == State::Second),
+        State::Made if session.grants(user, user).await? == session.grants(like, user).await? => Ok(false),
+        State::Made => Err(UNLIKE),
     }
 }
 
@@ -77,8 +75,13 @@ async fn follow(session: &mut Session, user: &Account<'_>, like: &Account<'_>) -
         return Ok(());
     }
     session.run_all(&wanted).await?;
-    if session.grants(user, user).await? == wanted {
+    let held = session.grants(user, user).await?;
+    if held == wanted {
         return Ok(());
+    }
+    let begins_as = |grants: &BTreeSet<String>| grants.iter().any(|line| line.starts_with(DEFAULT_ROLE));
+    if begins_as(&held) && !begins_as(&wanted) {
+        session.run(&format!("{DEFAULT_ROLE}NONE FOR {user}")).await?;
     }
     session
         .run(&format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {user}"))

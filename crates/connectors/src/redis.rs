@@ -41,13 +41,9 @@ impl Redis {
         let users = session.users().await?;
         let rules = match (find(&users, username), like.and_then(|like| find(&users, like))) {
             (Some(user), None) => user.with(hash),
-            (Some(user), Some(like)) => match (user.is_ours, like.is_ours) {
-                (true, false) => user.with_rights(hash, like),
-                // It is the first.
-                (false, true) => user.with(hash),
-                _ if user.may_as(like) => user.with(hash),
-                _ => return Err(UNLIKE),
-            },
+            (Some(user), Some(like)) if user.is_ours => user.with_rights(hash, like),
+            (Some(user), Some(like)) if user.may_as(like) => user.with(hash),
+            (Some(_), Some(_)) => return Err(UNLIKE),
             (None, Some(like)) => like.second(hash),
             (None, None) => return Err(TargetError::NoUser),
         };

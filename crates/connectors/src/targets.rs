@@ -15,8 +15,8 @@ use crate::redis::Redis;
 
 /// Whoever bears the second one's name is not given a password, and then the application's place, for the name alone.
 pub(crate) const UNLIKE: TargetError = TargetError::Refused(
-    "of the two users that take turns neither was made to be like the other: drop the second, and it is made, or name both in \
-     'users'",
+    "the second of the two users that take turns was not made to be like the first: name both in 'users', or drop the second \
+     while it is not current, and it is made",
 );
 
 /// The servers whose users are kept here.

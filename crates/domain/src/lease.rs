@@ -258,7 +258,16 @@ impl Lease {
         (since <= now).then(|| self.with_ending(ending, now + CLAIM, now))
     }
 
-    /// Its user could not be made or taken back: that is tried again.
+    /// Its user was not made, as far as is known.
+    pub fn not_made(&self, reason: &str, now: Time) -> Self {
+        let ending = Ending {
+            reason: Some(reason.to_owned()),
+            ..self.ending(Ended::NotMade, now)
+        };
+        self.with_ending(ending, now, now)
+    }
+
+    /// Its user could not be taken back: that is tried again.
     pub fn fails(&self, reason: &str, now: Time) -> Self {
         let ending = self.ending(Ended::NotMade, now);
         let failures = ending.failures.saturating_add(1);

@@ -178,9 +178,9 @@ impl Broker {
         let way = self.way_to(target).await??;
         let told = verifier(target.config.engine, &credential.password, &|| self.0.entropy.bytes())
             .map_err(|_| "the password is not of printable ASCII alone".to_owned())?;
-        // Of users that the operator named none is made.
-        let users = rotation.users.iter().filter(|_| rotation.policy.users.is_empty());
-        let like = users.map(String::as_str).find(|user| *user != credential.username);
+        // The second is made, and kept, like the first. Of users that the operator named none is made.
+        let first = rotation.users.first().filter(|_| rotation.policy.users.is_empty());
+        let like = first.map(String::as_str).filter(|first| *first != credential.username);
         let order = Order {
             within: left(until),
             ..way.order(rotation.fence)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use strongroom_crypto::next_signing_key;
 use strongroom_domain::merge::merge;
 use strongroom_domain::rotation::{Rotation, RotatorKind, is_user};
-use strongroom_domain::target::{Engine, Target, TargetConfig, Tls};
+use strongroom_domain::target::{Engine, Target, Tls};
 use strongroom_domain::{Payload, PayloadKind};
 use strongroom_ports::{Entropy, Login};
 use zeroize::Zeroizing;
@@ -137,15 +137,24 @@ fn fields_of(
         Some(current) => serde_json::from_str(text_of(current)?).map_err(|_| "'host' and 'dbname' are no texts")?,
         None => Place::default(),
     };
-    let host = place.host.as_deref().unwrap_or(host);
-    let port = place.port.unwrap_or_else(|| port.into());
+    let at = (
+        place.host.as_deref().unwrap_or(host),
+        place.port.unwrap_or_else(|| port.into()),
+    );
+    // By another name or port there may be something between that speaks otherwise.
+    let tls = if at == (host, port.into()) {
+        config.tls
+    } else {
+        Tls::Off
+    };
+    let (host, port) = at;
     let usual = match rotation.users.as_slice() {
         // What PostgreSQL's clients took until now where nothing is said: the user's name, which is about to be another.
         [first, _] if config.engine == Engine::Postgres => Some(first.as_str()),
         _ => None,
     };
     let dbname = place.dbname.as_deref().or(config.database.as_deref()).or(usual);
-    let url = url(config, host, &port, dbname, username, password);
+    let url = url((config.engine, tls), host, &port, dbname, username, password);
     let secret = DatabaseSecret {
         engine: config.engine.name(),
         host,
@@ -165,7 +174,7 @@ fn fields_of(
 
 /// A server that we reach by TLS alone is not to be reached in clear by whoever is given this.
 pub(crate) fn url(
-    config: &TargetConfig,
+    (engine, tls): (Engine, Tls),
     host: &str,
     port: &Value,
     dbname: Option<&str>,
@@ -173,7 +182,7 @@ pub(crate) fn url(
     password: &str,
 ) -> Zeroizing<String> {
     let escaped = |text| utf8_percent_encode(text, RESERVED);
-    let (scheme, query) = match (config.engine, config.tls) {
+    let (scheme, query) = match (engine, tls) {
         (Engine::Postgres, Tls::Verify) => ("postgresql", "?sslmode=require"),
         (Engine::Postgres, Tls::Off) => ("postgresql", ""),
         (Engine::Redis, Tls::Verify) => ("rediss", ""),
@@ -214,9 +223,8 @@ mod tests {
             ("redis", "verify", "rediss://a%40b:p%2F@[fd00::1]:7/d%20b"),
             ("redis", "off", "redis://a%40b:p%2F@[fd00::1]:7/d%20b"),
         ] {
-            let config = json!({ "engine": engine, "address": "db", "tls": tls, "credential": "infra/admin" });
-            let config: TargetConfig = serde_json::from_value(config).unwrap();
-            let url = url(&config, "fd00::1", &json!(7), Some("d b"), "a@b", "p/");
+            let way = serde_json::from_value(json!([engine, tls])).unwrap();
+            let url = url(way, "fd00::1", &json!(7), Some("d b"), "a@b", "p/");
             assert_eq!(*url, expected, "{engine} {tls}");
         }
     }

@@ -23,6 +23,8 @@ const NOBODYS: &str = "*0000000000000000000000000000000000000000";
 /// and stays whatever password is set. A number of days that nobody chooses.
 pub(super) const SECOND: &str = "PASSWORD EXPIRE INTERVAL 65521 DAY";
 
+pub(super) const DEFAULT_ROLE: &str = "SET DEFAULT ROLE ";
+
 /// What is taken of a server at once. The driver opens its connections itself, so that what comes in all is only bounded by rows.
 const PACKET: usize = 64 << 10;
 /// What a row takes besides its values.
@@ -147,7 +149,19 @@ impl Session {
         let lines = self.lines(&format!("SHOW GRANTS FOR {from}")).await?;
         let handed = lines.iter().map(|line| from.handed_to(to, line));
         let handed: Option<BTreeSet<_>> = handed.filter(|handed| handed.as_deref() != Some("")).collect();
-        handed.ok_or(TargetError::Refused("a grant of the first user's is not understood"))
+        let mut handed = handed.ok_or(TargetError::Refused("a grant of the first user's is not understood"))?;
+        // One that was taken away is listed as the default on and on, and cannot be given as that.
+        let granted = handed.clone();
+        handed.retain(|line| {
+            let role = line
+                .strip_prefix(DEFAULT_ROLE)
+                .and_then(|rest| rest.split_once(" FOR "));
+            role.is_none_or(|(role, _)| {
+                let grant = format!("GRANT {role} TO ");
+                granted.iter().any(|line| line.starts_with(&grant))
+            })
+        });
+        Ok(handed)
     }
 
     /// One that is there, and by which nobody can log in.

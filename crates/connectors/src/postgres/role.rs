@@ -75,13 +75,10 @@ pub(super) async fn make(work: &Work<'_>, username: &str, like: &Role, clauses: 
     settle(work, &made, like).await
 }
 
-/// Of two who take turns one is a member of the other: so it may what that was given since, and gets its settings here.
+/// The second of two who take turns is a member of the first: so it may what that was given since, and gets its settings here.
 pub(super) async fn follow(work: &Work<'_>, user: &Role, like: &Role) -> Result<(), TargetError> {
     if is_member(work, user, like).await? {
         return settle(work, user, like).await;
-    }
-    if is_member(work, like, user).await? {
-        return Ok(());
     }
     Err(UNLIKE)
 }
@@ -132,7 +129,9 @@ async fn copy(work: &Work<'_>, alter: &str, name: &str, value: &str) -> Result<(
     if name == "role" {
         return work.run(&format!("{alter} role = {}", literal(value))).await;
     }
-    let (give, was) = ("SELECT set_config($1, $2, true)", "SELECT current_setting($1, true)");
+    // Whose path this may be for a moment can have functions of these names.
+    let give = "SELECT pg_catalog.set_config($1, $2, true)";
+    let was = "SELECT pg_catalog.current_setting($1, true)";
     let rows = work.rows(was, &[(&name, Type::TEXT)]).await?;
     let was: Option<String> = rows.first().map_or(Ok(None), |row| column(row, 0))?;
     work.rows(give, &[(&name, Type::TEXT), (&value, Type::TEXT)]).await?;

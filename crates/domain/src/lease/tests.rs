@@ -157,7 +157,7 @@ fn nobody_concludes_that_there_is_no_user_while_it_may_be_made() {
     let ended = planned.end(Ended::Revoked, after(1));
     for lease in [
         ended.end(Ended::Revoked, after(2)),
-        planned.fails("no answer", after(3)),
+        planned.not_made("no answer", after(3)),
         ended,
     ] {
         assert_eq!((lease.due(), lease.take(after(59))), (after(60), None));

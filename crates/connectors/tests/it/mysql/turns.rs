@@ -33,7 +33,7 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
     );
     let widened = place.rights("app");
     assert_ne!(widened, before);
-    place.set("app", Some("app_alt"), "of the first, anew").await.unwrap();
+    place.set("app", None, "of the first, anew").await.unwrap();
     assert_eq!(place.rights("app"), widened);
     for _ in 0..2 {
         place.set("app_alt", Some("app"), "of the second, anew").await.unwrap();
@@ -58,10 +58,7 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
         .mariadb
         .sql("REVOKE DELETE, INSERT ON stock.* FROM app@'%'; ALTER USER app@'%' WITH MAX_USER_CONNECTIONS 0");
     assert_eq!(place.rights("app"), before);
-    place
-        .set("app", Some("app_alt"), "of the first, at last")
-        .await
-        .unwrap();
+    place.set("app", None, "of the first, at last").await.unwrap();
     assert_eq!(place.rights("app"), before, "what was taken stays taken");
     place
         .set("app_alt", Some("app"), "of the second, at last")
@@ -71,6 +68,28 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
     let mut second = place.connect("app_alt", "of the second, at last").await;
     second.query_drop("INSERT INTO shop.t VALUES (1)").await.unwrap();
     assert!(second.query_drop("INSERT INTO stock.t VALUES (1)").await.is_err());
+}
+
+/// MariaDB lists a default role on and on that is a user's no more.
+#[tokio::test]
+async fn a_default_role_that_was_taken_away_is_nobodys() {
+    let Some(place) = Place::new() else { return };
+    place.set("app", None, "of the first").await.unwrap();
+    place.set("app_alt", Some("app"), "of the second").await.unwrap();
+    for change in [
+        "SET DEFAULT ROLE NONE FOR app@'%'",
+        "SET DEFAULT ROLE app_rights FOR app@'%'",
+        "REVOKE app_rights FROM app@'%'",
+    ] {
+        place.mariadb.sql(change);
+        for password in ["one", "the next"] {
+            place.set("app_alt", Some("app"), password).await.unwrap();
+            place.test("app_alt", password).await.unwrap();
+        }
+    }
+    place.mariadb.sql("DROP USER app_alt@'%'");
+    place.set("app_alt", Some("app"), "anew").await.unwrap();
+    place.test("app_alt", "anew").await.unwrap();
 }
 
 #[tokio::test]
@@ -91,7 +110,7 @@ async fn somebody_elses_user_of_the_seconds_name_is_left_alone() {
     // Two that an operator made alike are taken as they are, and kept alike by whoever made them.
     place.mariadb.sql("REVOKE reporting FROM app_alt@'%'; GRANT app_rights TO app_alt@'%'; SET DEFAULT ROLE app_rights FOR app_alt@'%'");
     place.set("app_alt", Some("app"), "of the second").await.unwrap();
-    place.set("app", Some("app_alt"), "of the first, anew").await.unwrap();
+    place.set("app", None, "of the first, anew").await.unwrap();
     place.mariadb.sql("GRANT reporting TO app@'%'");
     let refused = place.set("app_alt", Some("app"), "never let in").await;
     assert!(matches!(refused, Err(TargetError::Refused(_))), "{refused:?}");

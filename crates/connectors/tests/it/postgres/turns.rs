@@ -20,10 +20,7 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
         let session = place.connect(username, password, database).await;
         session.query_one(what, &[]).await.unwrap().get::<_, String>(0)
     };
-    place
-        .set(2, "app", Some("app_alt"), "of the first, anew")
-        .await
-        .unwrap();
+    place.set(2, "app", None, "of the first, anew").await.unwrap();
     for _ in 0..2 {
         place
             .set(2, "app_alt", Some("app"), "of the second, anew")
@@ -54,6 +51,27 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
         .unwrap();
 }
 
+/// Whoever may choose the path of the first, and what is on it, does nothing by us.
+#[tokio::test]
+async fn a_path_with_functions_of_its_own_is_copied_and_not_followed() {
+    let place = Place::new();
+    place.sql(
+        "CREATE TABLE public.called (who text);
+         CREATE FUNCTION public.set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql
+             AS $$ BEGIN INSERT INTO public.called VALUES (current_user); RETURN $2; END $$;
+         CREATE FUNCTION public.current_setting(text, boolean) RETURNS text LANGUAGE plpgsql
+             AS $$ BEGIN INSERT INTO public.called VALUES (current_user); RETURN $1; END $$;
+         GRANT INSERT ON public.called TO PUBLIC;
+         ALTER ROLE app SET search_path = public, pg_catalog; ALTER ROLE app SET work_mem = '7MB'",
+    );
+    place.set(1, "app", None, "of the first").await.unwrap();
+    for order in 1..3 {
+        place.set(order, "app_alt", Some("app"), "of the second").await.unwrap();
+        place.sql("ALTER ROLE app SET work_mem = '9MB'");
+    }
+    assert_eq!(place.sql("SELECT count(*) FROM public.called"), "0");
+}
+
 #[tokio::test]
 async fn somebody_elses_user_of_the_seconds_name_is_left_alone() {
     let place = Place::new();
@@ -70,10 +88,7 @@ async fn somebody_elses_user_of_the_seconds_name_is_left_alone() {
 
     place.sql("CREATE ROLE between; GRANT app TO between; GRANT between TO app_alt");
     place.set(2, "app_alt", Some("app"), "of the second").await.unwrap();
-    place
-        .set(2, "app", Some("app_alt"), "of the first, anew")
-        .await
-        .unwrap();
+    place.set(2, "app", None, "of the first, anew").await.unwrap();
     let second = place.connect("app_alt", "of the second", "postgres").await;
     let row = second.query_one("SELECT current_user::text", &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "app");

@@ -25,7 +25,7 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
     place.set("app_alt", Some("app"), "one").await.unwrap();
     place.run("ACL SETUSER app ~stock:* +hset");
     let widened = place.rights("app");
-    place.set("app", Some("app_alt"), "of the first, anew").await.unwrap();
+    place.set("app", None, "of the first, anew").await.unwrap();
     assert_eq!(place.rights("app"), widened);
     // Whose second it is, is kept with the user.
     place.redis.kill9();
@@ -40,10 +40,7 @@ async fn the_second_follows_the_first_and_never_the_first_the_second() {
 
     place.run("ACL SETUSER app -set");
     let narrowed = place.rights("app");
-    place
-        .set("app", Some("app_alt"), "of the first, at last")
-        .await
-        .unwrap();
+    place.set("app", None, "of the first, at last").await.unwrap();
     assert_eq!(place.rights("app"), narrowed, "what was taken stays taken");
     place.set("app_alt", Some("app"), "three").await.unwrap();
     assert_eq!(place.rights("app_alt"), narrowed);
@@ -74,7 +71,7 @@ async fn somebody_elses_user_of_the_seconds_name_is_left_alone() {
     // Two that an operator made alike are taken as they are, and kept alike by whoever made them.
     place.run(&format!("ACL SETUSER app_alt reset on {}", place.rights("app")));
     place.set("app_alt", Some("app"), "of the second").await.unwrap();
-    place.set("app", Some("app_alt"), "of the first, anew").await.unwrap();
+    place.set("app", None, "of the first, anew").await.unwrap();
     place.run("ACL SETUSER app +hset");
     let refused = place.set("app_alt", Some("app"), "never let in").await;
     assert!(matches!(refused, Err(TargetError::Refused(_))), "{refused:?}");

@@ -167,7 +167,11 @@ async fn who_may_is_asked(on: On) {
         ("none", rules(&["read", "list"], &["read"]), [403, 403, 403]),
         ("manager", rules(&["manage"], &["read"]), [403, 403, 403]),
         ("blind", rules(&["manage"], &["rotate", "update"]), [403, 403, 403]),
-        ("owner", rules(&["manage", "read"], &["rotate", "update"]), [200, 403, 403]),
+        (
+            "owner",
+            rules(&["manage", "read"], &["rotate", "update"]),
+            [200, 403, 403],
+        ),
         ("rotator", rules(&["rotate"], &["rotate"]), [403, 200, 403]),
     ];
     root.written("rotation/app/db", policy.clone()).await;
