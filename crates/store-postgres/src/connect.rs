@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgExecutor, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 use strongroom_domain::Schema;
 use strongroom_domain::audit::Lane;
 use strongroom_ports::{StoreError, unfinished};
@@ -65,6 +65,14 @@ impl PostgresStore {
             options,
             lanes: [Mutex::new(None), Mutex::new(None), Mutex::new(None)],
         })
+    }
+
+    /// A transaction, begun in a task of its own, which ends whatever becomes of the caller. sqlx forgets a BEGIN that was given
+    /// up before its answer: whoever had the connection next would read what was there then, and write what nobody commits.
+    pub(crate) async fn begin(&self, statement: &'static str) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        begun.await.map_err(|error| sqlx::Error::Io(error.into()))?
     }
 
     /// A connection apart from the pool, closed when it is dropped.

@@ -202,7 +202,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn begin_filling(&self, now: Time, fill: ObjectId) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = self.begin("BEGIN").await.map_err(store_error)?;
         lift(&mut transaction, FILL_LIMITS).await?;
         // Whoever writes is waited for before it is asked: rows that were committed between question and TRUNCATE would be
         // lost. Nobody who only reads waits, since the store may be an installation that serves.
@@ -244,7 +244,7 @@ impl PostgresStore {
                 self.make_partition(*class, month).await?;
             }
         }
-        let mut transaction = self.pool.begin().await.map_err(store_error)?;
+        let mut transaction = self.begin("BEGIN").await.map_err(store_error)?;
         lift(&mut transaction, FILL_LIMITS).await?;
         let filling = sqlx::query_scalar!("SELECT value FROM strongroom.meta WHERE key = 'filling' FOR UPDATE")
             .fetch_optional(&mut *transaction)

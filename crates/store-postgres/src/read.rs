@@ -14,8 +14,7 @@ use crate::record::{fence, touches_above};
 macro_rules! snapshot {
     ($self:ident, $transaction:ident, $value:expr) => {{
         let mut $transaction = $self
-            .pool
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
             .map_err(store_error)?;
         let at = sqlx::query!(

@@ -109,7 +109,7 @@ impl PostgresStore {
              ALTER TABLE strongroom.{parent} ATTACH PARTITION strongroom.{name} FOR VALUES FROM ({}) TO ({})",
             start.0, end.0
         );
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.begin("BEGIN").await?;
         sqlx::raw_sql(AssertSqlSafe(statements))
             .execute(&mut *transaction)
             .await?;

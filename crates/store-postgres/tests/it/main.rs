@@ -1,6 +1,8 @@
 //! The suite every store passes, each behaviour on a database of its own; and what only sessions beside us can do.
 
 #[cfg(test)]
+mod given_up;
+#[cfg(test)]
 mod locks;
 
 #[cfg(test)]
