@@ -1,4 +1,4 @@
-//! Turns: whatever asks for it, a node has only so many connections to one server at a time, and makes one change of leases
+//! Turns: whatever asks for it, a node has only so many connections to one server at a time, and claims one batch of leases
 //! that end at a time.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use crate::Broker;
 
 /// What is due takes as many of one target at most.
-pub(crate) const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 8;
 
 type Target = (NamespaceId, Name);
 
@@ -33,7 +33,7 @@ impl Turns {
         turns
     }
 
-    /// Waits for the one turn to write of leases that end.
+    /// Waits for the one turn to claim leases that end.
     pub(crate) async fn of_lease_ends(&self) -> OwnedMutexGuard<()> {
         self.lease_ends.clone().lock_owned().await
     }

@@ -33,6 +33,16 @@ pub(crate) async fn stage(on: On) -> Stage {
     Stage { store, server, root }
 }
 
+impl Stage {
+    /// A target there, whose administrator's password is of no matter.
+    pub(crate) async fn postgres_at(&self, name: &str, address: &str) {
+        let admin = json!({ "data": { "username": "admin", "password": "x" } });
+        assert_eq!(self.root.put("secrets/infra/admin", admin).await.0, 201);
+        let target = json!({ "engine": "postgres", "address": address, "tls": "off", "credential": "infra/admin" });
+        self.root.written(&format!("targets/{name}"), target).await;
+    }
+}
+
 impl Api {
     /// A rotation once it is as is said.
     async fn rotation_until(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {

@@ -39,10 +39,7 @@ async fn a_server_is_asked_by_so_many_at_a_time(on: On) {
     let stage = stage(on).await;
     let root = &stage.root;
     let (address, most) = crowded().await;
-    let admin = json!({ "data": { "username": "admin", "password": "x" } });
-    assert_eq!(root.put("secrets/infra/admin", admin).await.0, 201);
-    let target = json!({ "engine": "postgres", "address": address, "tls": "off", "credential": "infra/admin" });
-    root.written("targets/db", target).await;
+    stage.postgres_at("db", &address).await;
     let role = json!({ "target": "db", "template": "reporting" });
     root.written("lease-roles/report", role).await;
     let asked = (0..MANY).map(|_| root.post("leases/report", json!({})));

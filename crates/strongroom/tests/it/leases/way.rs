@@ -26,13 +26,8 @@ async fn a_role_is_written_where_its_target_does_not_answer(on: On) {
     let stage = stage(on).await;
     let root = &stage.root;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let admin = json!({ "data": { "username": "admin", "password": "x" } });
-    assert_eq!(root.put("secrets/infra/admin", admin).await.0, 201);
-    let target = json!({
-        "engine": "postgres", "address": silent.local_addr().unwrap().to_string(), "tls": "off",
-        "credential": "infra/admin",
-    });
-    root.written("targets/silent", target).await;
+    let address = silent.local_addr().unwrap().to_string();
+    stage.postgres_at("silent", &address).await;
     let began = Instant::now();
     // More than are there at once.
     let written = (0..10).map(async |at| {

@@ -15,13 +15,8 @@ async fn a_slow_target_holds_up_nobody_else(on: On) {
     let stage = stage(on).await;
     let root = &stage.root;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let admin = json!({ "data": { "username": "admin", "password": "x" } });
-    assert_eq!(root.put("secrets/infra/admin", admin).await.0, 201);
-    let target = json!({
-        "engine": "postgres", "address": silent.local_addr().unwrap().to_string(), "tls": "off",
-        "credential": "infra/admin",
-    });
-    root.written("targets/silent", target).await;
+    let address = silent.local_addr().unwrap().to_string();
+    stage.postgres_at("silent", &address).await;
     let began = Instant::now();
     for at in 0..ROTATIONS {
         let policy = json!({ "rotator": "postgres", "target": "silent", "users": ["app"], "interval": "1s" });
