@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 use crate::error::store_error;
 
 const READERS: u32 = 4;
+/// KiB of pages that a reader keeps; the system's own cache has the others.
+const READER_CACHE: u16 = 512;
 const FILE: &str = "strongroom.db";
 const LOCK: &str = "lock";
 
@@ -83,6 +85,12 @@ pub(crate) fn options(directory: &Path) -> Result<SqliteConnectOptions, StoreErr
         .disable_statement_logging())
 }
 
+/// For a connection that only reads.
+fn reading(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    let size = format!("-{READER_CACHE}");
+    options.clone().pragma("query_only", "on").pragma("cache_size", size)
+}
+
 impl SqliteStore {
     /// Opens the store in a data directory that is there already; the error says what to do.
     pub async fn open(directory: &Path) -> Result<Self, StoreError> {
@@ -108,7 +116,7 @@ impl SqliteStore {
             .max_connections(READERS)
             .acquire_timeout(Duration::from_secs(1))
             .test_before_acquire(false)
-            .connect_lazy_with(options.clone().pragma("query_only", "on"));
+            .connect_lazy_with(reading(&options));
         Ok(Self {
             readers,
             schema,
@@ -121,8 +129,7 @@ impl SqliteStore {
 
     /// A connection that reads, apart from the pool.
     pub(crate) async fn reader(&self) -> Result<SqliteConnection, StoreError> {
-        let options = self.options.clone().pragma("query_only", "on");
-        options.connect().await.map_err(store_error)
+        reading(&self.options).connect().await.map_err(store_error)
     }
 
     /// The time to use: never below one that was used before.
