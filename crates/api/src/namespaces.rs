@@ -16,6 +16,15 @@ pub struct Namespace {
     pub deleted_at: Option<Time>,
 }
 
+/// How a namespace is deleted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteQuery {
+    /// Forget those of its leases whose users could not be removed: these stay where they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abandon: bool,
+}
+
 /// A token that may do everything within a namespace, for an hour. The only answer that shows it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SetupToken {

@@ -145,6 +145,7 @@ fn first_records(
                 id: namespace,
                 created_at: now,
                 deleted_at: None,
+                abandons_leases: false,
             },
         )?,
         maker.record(Kind::KeyRing, ring_id, RING, ring)?,

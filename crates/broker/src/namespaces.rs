@@ -128,6 +128,7 @@ impl Broker {
                     id,
                     created_at: attempt.now,
                     deleted_at: None,
+                    abandons_leases: false,
                 };
                 let record = self.new_record(Kind::Namespace, ObjectId(id.0), name.as_str(), None, &body)?;
                 let action = Action::NamespaceWrite;
@@ -215,25 +216,34 @@ impl Broker {
     }
 
     /// Nothing of it is shown from now on. What is in it is removed behind the answer; the log stays.
-    pub async fn delete_namespace(&self, request: &Request, name: &NamespaceName) -> Result<()> {
+    /// With `abandon`, leases whose users could not be taken back do not keep it; also where it was deleted before.
+    pub async fn delete_namespace(&self, request: &Request, name: &NamespaceName, abandon: bool) -> Result<()> {
         let (action, access) = (
             Action::NamespaceDelete,
             Access::Namespace(name.as_str(), Capability::Delete),
         );
-        let asked = self.about_namespace(request, action, name, access);
+        let asked = Asked {
+            fingerprint: Canon::new(action.name())
+                .text(name.as_str())
+                .byte(abandon.into())
+                .done()
+                .into(),
+            ..self.about_namespace(request, action, name, access)
+        };
         self.change(request, asked, |attempt| async move {
             attempt.authorise(access)?;
             if name.as_str() == ROOT {
                 return Err(Error::new(Code::Conflict, "The installation itself belongs to 'root'."));
             }
             let old = self.load_namespace(name).await?.ok_or_else(no_namespace)?;
-            if old.body.deleted_at.is_some() {
-                return Ok(Decided::Nothing(()));
-            }
             let body = NamespaceBody {
-                deleted_at: Some(attempt.now),
+                deleted_at: old.body.deleted_at.or(Some(attempt.now)),
+                abandons_leases: old.body.abandons_leases || abandon,
                 ..old.body
             };
+            if body == old.body {
+                return Ok(Decided::Nothing(()));
+            }
             let record = self.next_record(&old.record, &body)?;
             Ok(Decided::Write(Decision {
                 fresh: Vec::new(),
@@ -284,7 +294,8 @@ impl Broker {
         let mut outcome = Ok(());
         for namespace in self.stored_namespaces().await? {
             if namespace.body.deleted_at.is_some() {
-                let emptied = match self.within(namespace.body.id).empty_namespace().await {
+                let room = self.within(namespace.body.id);
+                let emptied = match room.empty_namespace(namespace.body.abandons_leases).await {
                     Ok(()) => self.forget_namespace(&namespace).await,
                     Err(error) => Err(error),
                 };
@@ -294,10 +305,10 @@ impl Broker {
         outcome
     }
 
-    async fn empty_namespace(&self) -> Result<()> {
+    async fn empty_namespace(&self, abandon: bool) -> Result<()> {
         let request = Request::of_job(JOB, self.request_id());
         // As long as there is what their targets are asked with.
-        self.end_all_leases().await?;
+        self.end_all_leases(abandon).await?;
         for kind in Kind::ALL.iter().copied() {
             loop {
                 let now = self.0.clock.now();

@@ -45,6 +45,9 @@ pub struct NamespaceBody {
     /// Nothing of it is shown any more; its rows are being removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Time>,
+    /// It does not wait for leases whose users could not be taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abandons_leases: bool,
 }
 
 /// What a login yields.

@@ -42,9 +42,9 @@ impl Client {
         self.call(Method::PUT, &format!("namespaces/{name}"), &(), NONE).await
     }
 
-    pub async fn delete_namespace(&self, name: &NamespaceName) -> Result<()> {
+    pub async fn delete_namespace(&self, name: &NamespaceName, query: &namespaces::DeleteQuery) -> Result<()> {
         let path = format!("namespaces/{name}");
-        let IgnoredAny = self.call(Method::DELETE, &path, &(), NONE).await?;
+        let IgnoredAny = self.call(Method::DELETE, &path, query, NONE).await?;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use super::{LeaseView, check_server, effect, hasten, no_lease};
 use crate::Broker;
 use crate::change::{Asked, ChangeId, Decided, Decision};
 use crate::faults;
+use crate::record::Attempt;
 use crate::request::Request;
 use crate::rotation::{AWAITED, LOOK_AGAIN};
 use crate::rows::{Checked, remove};
@@ -277,13 +278,26 @@ impl Broker {
         Ok(Some(told))
     }
 
-    /// Forgets one whose user could not be taken back, as where its server is gone for good. The user stays where it is.
+    /// For whoever may manage its role: `forget_lease`.
     pub async fn abandon_lease(&self, request: &Request, id: &LeaseId) -> Result<()> {
-        let action = Action::LeaseAbandon;
+        self.forget_lease(request, id, |attempt, role| {
+            attempt.authorise(Access::LeaseRole(role, Capability::Manage))
+        })
+        .await
+    }
+
+    /// Forgets one whose user could not be taken back, as where its server is gone for good. The user stays where it is.
+    async fn forget_lease(
+        &self,
+        request: &Request,
+        id: &LeaseId,
+        may: impl Fn(&Attempt, &Name) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let (action, may) = (Action::LeaseAbandon, &may);
         self.change(request, self.about_one(action, id), |attempt| async move {
             let old = self.load_lease(id).await?.ok_or_else(no_lease)?;
             let role = &old.body.role;
-            attempt.authorise(Access::LeaseRole(role, Capability::Manage))?;
+            may(&attempt, role)?;
             if old.body.failures() == 0 {
                 return Err(Error::new(
                     Code::Conflict,
@@ -305,8 +319,9 @@ impl Broker {
         .await
     }
 
-    /// Tells all leases of this namespace to end, which is then due. An error: some have not ended yet.
-    pub(crate) async fn end_all_leases(&self) -> Result<()> {
+    /// Tells all leases of this namespace to end, which is then due; with `abandon`, those that could not be taken back are
+    /// forgotten. An error: some have not ended yet.
+    pub(crate) async fn end_all_leases(&self, abandon: bool) -> Result<()> {
         let request = Request::of_job(JOB, self.request_id());
         let mut after = String::new();
         loop {
@@ -322,9 +337,8 @@ impl Broker {
             };
             after.clone_from(&last.name);
             for record in found {
-                let record = match self.check::<Lease>(record) {
-                    Ok(found) if matches!(found.body.state, LeaseState::Ending(_)) => continue,
-                    Ok(found) => found.record,
+                let Checked { record, body } = match self.check::<Lease>(record) {
+                    Ok(found) => found,
                     // One that cannot be read holds up the namespace, and no other lease.
                     Err(error) => {
                         tracing::warn!(?error, "a lease of a deleted namespace was not told to end");
@@ -332,13 +346,22 @@ impl Broker {
                     }
                 };
                 let id = LeaseId::of_row(&record.name).ok_or_else(|| Error::internal("a lease without an id"))?;
-                let told = self.edit_lease(&request, Action::LeaseRevoke, &id, |attempt, lease| async move {
-                    Ok(lease.end(Ended::Revoked, attempt.now))
-                });
-                match told.await {
+                let told = match body.state {
+                    LeaseState::Ending(_) if abandon && body.failures() > 0 => {
+                        self.forget_lease(&request, &id, |_, _| Ok(())).await
+                    }
+                    LeaseState::Ending(_) => continue,
+                    LeaseState::Planned { .. } | LeaseState::Live => {
+                        let end =
+                            |attempt: Attempt, lease: Lease| async move { Ok(lease.end(Ended::Revoked, attempt.now)) };
+                        let told = self.edit_lease(&request, Action::LeaseRevoke, &id, end);
+                        told.await.map(drop)
+                    }
+                };
+                match told {
                     // It ended meanwhile.
                     Err(error) if error.code == Code::NotFound => {}
-                    told => drop(told?),
+                    told => told?,
                 }
             }
         }

@@ -1,4 +1,4 @@
-use strongroom_api::namespaces::{Namespace, SetupToken};
+use strongroom_api::namespaces::{DeleteQuery, Namespace, SetupToken};
 use strongroom_api::{Page, PageQuery};
 use strongroom_broker::NamespaceView;
 
@@ -31,8 +31,12 @@ pub(crate) async fn write(Call { broker, request }: Call, NamedNamespace(name): 
     ok(&shown(broker.create_namespace(&request, &name).await?))
 }
 
-pub(crate) async fn delete(Call { broker, request }: Call, NamedNamespace(name): NamedNamespace) -> Answer {
-    broker.delete_namespace(&request, &name).await?;
+pub(crate) async fn delete(
+    Call { broker, request }: Call,
+    NamedNamespace(name): NamedNamespace,
+    Asked(query): Asked<DeleteQuery>,
+) -> Answer {
+    broker.delete_namespace(&request, &name, query.abandon).await?;
     no_content()
 }
 

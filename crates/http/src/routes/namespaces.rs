@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::json;
-use strongroom_api::namespaces::{Namespace, SetupToken};
+use strongroom_api::namespaces::{DeleteQuery, Namespace, SetupToken};
 use strongroom_api::{Page, PageQuery};
 
 use super::{ACCESSOR, AT, LATER, NAMESPACE_ID};
@@ -41,10 +41,11 @@ pub(crate) fn namespaces() -> Vec<Operation> {
             .shown(namespace),
         delete(path, "deleteNamespace", "Delete a namespace", namespaces::delete)
             .describe(
-                "Nothing of it is shown from then on, and all of it is removed behind the answer; the log stays. Needs \
-                 `delete` on `sys/namespaces/NAME`, in `root`.",
+                "Nothing of it is shown from then on, and all of it is removed behind the answer, its leases first; the log \
+                 stays. Needs `delete` on `sys/namespaces/NAME`, in `root`.",
             )
             .guarded()
+            .query::<DeleteQuery>()
             .finds()
             .changes()
             .ends("It is gone.")

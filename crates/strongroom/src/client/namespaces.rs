@@ -1,7 +1,7 @@
 //! `strongroom namespace`
 
 use secrecy::ExposeSecret as _;
-use strongroom_api::namespaces::Namespace;
+use strongroom_api::namespaces::{DeleteQuery, Namespace};
 use strongroom_domain::NamespaceName;
 
 use super::failure::Failure;
@@ -17,7 +17,12 @@ pub enum Namespaces {
     /// List the namespaces
     List,
     /// Show nothing of a namespace any more, and remove what is in it
-    Delete { name: String },
+    Delete {
+        name: String,
+        /// Forget those of its leases whose users could not be removed, as of a server that is gone for good: these stay where they are
+        #[arg(long)]
+        abandon: bool,
+    },
     /// Get a token that may do everything within a namespace, for an hour; it is shown this once
     Token { name: String },
 }
@@ -38,8 +43,9 @@ impl Namespaces {
                 let page = all_pages(async |query| client.namespaces(&query).await).await?;
                 output.show(&page, || rows(&page.items))
             }
-            Self::Delete { name } => {
-                client.delete_namespace(&NamespaceName::parse(&name)?).await?;
+            Self::Delete { name, abandon } => {
+                let named = NamespaceName::parse(&name)?;
+                client.delete_namespace(&named, &DeleteQuery { abandon }).await?;
                 output.done(&format!(
                     "The namespace {name} is deleted; what was in it is being removed."
                 ))

@@ -359,6 +359,16 @@ impl Api {
         }
     }
 
+    /// Types a command for this server with this token: its exit code and all that it says.
+    pub(crate) fn typed(&self, command: &[&str]) -> (i32, String) {
+        let environment = [
+            ("STRONGROOM_ADDR", self.address.as_str()),
+            ("STRONGROOM_TOKEN", self.token.as_deref().unwrap()),
+        ];
+        let (code, shown, told) = run(command, &environment, b"");
+        (code, String::from_utf8(shown).unwrap() + &told)
+    }
+
     /// The same on another server.
     pub(crate) fn at(&self, server: &Server) -> Self {
         Self {

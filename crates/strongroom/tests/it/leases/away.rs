@@ -189,7 +189,8 @@ async fn what_nobody_can_take_back_is_abandoned(on: On) {
     let rules = json!([{ "path": "lease/*", "capabilities": ["create", "read", "update", "delete", "list"] }]);
     let other = root.with_token(root.workload("other", rules).await);
     assert_eq!(other.delete(&abandoned).await.0, 403);
-    assert_eq!(root.delete(&abandoned).await.0, 204);
+    let (code, shown) = root.typed(&["lease", "revoke", id(&lease), "--abandon"]);
+    assert!(code == 0 && shown.contains("left where it is"), "{code} {shown}");
     assert_eq!(root.get(&path).await.0, 404);
     proxy.heal();
     assert!(exists(&place.cluster, &lease), "it is where it was");
@@ -214,7 +215,27 @@ async fn a_namespace_takes_its_leases_with_it(on: On) {
     assert!(connect(&ours).await.is_ok() && connect(&theirs).await.is_err());
 }
 
+async fn a_namespace_whose_server_is_gone_goes(on: On) {
+    let (place, proxy) = behind_proxy(on, json!({})).await;
+    let root = &place.stage.root;
+    let lease = team_of(root, &proxy).await.leased(None).await;
+    proxy.cut();
+    assert_eq!(root.delete("namespaces/team").await.0, 204);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let made = root.call("PUT", "namespaces/team", None).await.unwrap();
+    assert_eq!(made.0, 409, "it waits for its lease");
+    let rules = json!([{ "path": "sys/namespaces/*", "capabilities": ["create", "read", "update"] }]);
+    let other = root.with_token(root.workload("other", rules).await);
+    assert_eq!(other.delete("namespaces/team?abandon=true").await.0, 403);
+    let (code, shown) = root.typed(&["namespace", "delete", "team", "--abandon"]);
+    assert_eq!(code, 0, "{shown}");
+    is_forgotten(root, "team", PATIENCE).await;
+    proxy.heal();
+    assert!(exists(&place.cluster, &lease), "it is where it was");
+}
+
 on_both_stores!(
+    a_namespace_whose_server_is_gone_goes,
     it_is_tried_again_and_told,
     it_ends_by_itself_once_the_target_is_back,
     a_target_that_moved_is_not_asked_about_it,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::counting::{Counting, lease};
 use super::id;
-use crate::harness::{Api, On, run};
+use crate::harness::{Api, On};
 use crate::rotation::stage;
 
 async fn page(api: &Api, query: &str) -> Value {
@@ -123,11 +123,8 @@ async fn whoever_may_list_a_roles_leases_sees_them(on: On) {
     assert_eq!(root.delete(&format!("leases/{}", id(lease))).await.0, 204);
     assert_eq!(all(root, "", 5).await.len(), made.len() - 1);
 
-    let (address, token) = (&root.address, root.token.as_deref().unwrap());
-    let environment = [("STRONGROOM_ADDR", address.as_str()), ("STRONGROOM_TOKEN", token)];
-    let (code, stdout, stderr) = run(&["lease", "list", "--role", "web"], &environment, b"");
-    assert_eq!(code, 0, "{stderr}");
-    let table = String::from_utf8(stdout).unwrap();
+    let (code, table) = root.typed(&["lease", "list", "--role", "web"]);
+    assert_eq!(code, 0, "{table}");
     assert!(
         of("web").iter().all(|id| table.contains(id)) && !table.contains(&of("audit")[0]),
         "{table}"

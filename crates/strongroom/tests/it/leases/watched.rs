@@ -9,7 +9,7 @@ use strongroom_testkit::{Proxy, run_sql};
 
 use super::counting::{Counting, lease};
 use super::{id, leasing};
-use crate::harness::{On, run};
+use crate::harness::On;
 use crate::methods::HOME;
 use crate::rotation::stage;
 use crate::sql::Sql;
@@ -59,28 +59,19 @@ async fn a_stuck_lease_is_seen_behind_all_that_live(on: On) {
     assert!(overdue.unwrap().parse::<u64>().unwrap() >= 1, "{overdue:?}");
 
     // Whoever revokes it is told, and by the exit code too.
-    let environment = [
-        ("STRONGROOM_ADDR", root.address.as_str()),
-        ("STRONGROOM_TOKEN", root.token.as_deref().unwrap()),
-    ];
     let revoke = ["lease", "revoke", id(&stuck)];
-    let (code, stdout, stderr) = run(&revoke, &environment, b"");
-    let shown = String::from_utf8(stdout).unwrap();
+    let (code, shown) = root.typed(&revoke);
     assert!(
         code == 6 && shown.contains("the target cannot be reached"),
-        "{code} {shown} {stderr}"
+        "{code} {shown}"
     );
     assert!(shown.contains(stuck["username"].as_str().unwrap()), "{shown}");
-    let (code, stdout, _) = run(&[&revoke[..], &["-o", "json"]].concat(), &environment, b"");
-    let shown: serde_json::Value = serde_json::from_slice(&stdout).unwrap();
+    let (code, shown) = root.typed(&[&revoke[..], &["-o", "json"]].concat());
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((code, &shown["state"]), (6, &json!("ending")), "{shown}");
     proxy.heal();
-    let (code, stdout, stderr) = run(&revoke, &environment, b"");
-    let shown = String::from_utf8(stdout).unwrap();
-    assert!(
-        code == 0 && shown.contains("its user is gone"),
-        "{code} {shown} {stderr}"
-    );
+    let (code, shown) = root.typed(&revoke);
+    assert!(code == 0 && shown.contains("its user is gone"), "{code} {shown}");
 }
 
 async fn users_that_no_lease_explains_are_counted_and_named(on: On) {
