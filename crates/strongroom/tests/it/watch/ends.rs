@@ -158,8 +158,8 @@ async fn an_expired_token_ends_it_and_a_renewed_one_does_not(on: On) {
     let root = Api::new(&server, store.root_token());
     prepare(&root).await;
     let began = Instant::now();
-    let (expires, _) = made(&root, json!({ "policies": ["p"], "ttl": 2 })).await;
-    let (renewed, _) = made(&root, json!({ "policies": ["p"], "ttl": 2, "max_ttl": 60 })).await;
+    let (expires, _) = made(&root, json!({ "policies": ["p"], "ttl": 3 })).await;
+    let (renewed, _) = made(&root, json!({ "policies": ["p"], "ttl": 3, "max_ttl": 60 })).await;
     let mut streams = Vec::new();
     for token in [&expires, &renewed] {
         let mut stream = Stream::open(token, "").await;
@@ -169,25 +169,25 @@ async fn an_expired_token_ends_it_and_a_renewed_one_does_not(on: On) {
     let renew = async || assert_eq!(renewed.post("auth/token/renew", json!({})).await.0, 200);
     tokio::time::sleep(Duration::from_secs(1)).await;
     renew().await;
-    let rest = streams[0].rest(Duration::from_millis(2500)).await;
-    assert!(began.elapsed() >= Duration::from_millis(1900), "not before");
+    let rest = streams[0].rest(Duration::from_millis(3500)).await;
+    assert!(began.elapsed() >= Duration::from_millis(2900), "not before");
     assert_eq!(
         rest.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(),
         ["expired"]
     );
     renew().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
     put(&root, "who/may").await;
     streams[1].change("who/may").await;
     // A login's token cannot be renewed, and ends at its time.
-    let role = json!({ "policies": ["p"], "access_token_ttl": 1 });
+    let role = json!({ "policies": ["p"], "access_token_ttl": 3 });
     assert_eq!(root.put("roles/short", role).await.0, 200);
     let client = root.post("clients", json!({ "name": "c", "role": "short" })).await.1;
     let login = json!({ "client_id": client["client_id"], "client_secret": client["client_secret"] });
     let access = root.post("auth/client/login", login).await.1;
     let mut stream = Stream::open(&root.with_token(access["access_token"].as_str().unwrap()), "").await;
     stream.start().await;
-    let rest = stream.rest(Duration::from_millis(2500)).await;
+    let rest = stream.rest(Duration::from_millis(4500)).await;
     assert_eq!(
         rest.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(),
         ["expired"]

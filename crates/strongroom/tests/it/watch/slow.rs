@@ -1,12 +1,14 @@
 //! Who does not keep up, how many may watch, and how streams end with their node.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use strongroom_testkit::scale;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Barrier;
 
 use super::{ALONE, LONG, Stream, put, settle};
 use crate::harness::{Api, On, Server, Store, command, own_port, run};
@@ -178,12 +180,15 @@ async fn a_flood_is_told_whole(on: On) {
         reason = "a number of changes"
     )]
     let each = (20.0 * scale()).ceil() as usize;
+    // A watcher takes its place before it is told from where on it watches.
+    let started = Arc::new(Barrier::new(41));
     let watchers: Vec<_> = (0..40)
         .map(|_| {
-            let root = root.clone();
+            let (root, started) = (root.clone(), started.clone());
             tokio::spawn(async move {
                 let mut stream = Stream::open(&root, "?prefix=flood").await;
                 stream.start().await;
+                started.wait().await;
                 let mut told = Vec::new();
                 loop {
                     let event = stream.next().await.expect("it goes on");
@@ -196,9 +201,7 @@ async fn a_flood_is_told_whole(on: On) {
             })
         })
         .collect();
-    while metric(&root, "strongroom_watchers ").await < 40 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    started.wait().await;
     let writers: Vec<_> = (0..16)
         .map(|writer| {
             let root = root.clone();
